@@ -1,0 +1,1 @@
+"""Pay by phone and by USSD for Iranian merchants, on Asterisk."""

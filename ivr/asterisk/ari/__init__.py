@@ -1,0 +1,1 @@
+"""Our thin ARI client and the voice channel on top of it."""

@@ -1,0 +1,1 @@
+"""Asterisk configuration, written from our own YAML."""

@@ -1,0 +1,18 @@
+"""Digits as people and providers write them, made plain."""
+
+from typing import Final
+
+KEYS: Final = "0123456789*#"
+"""What a telephone keypad can send."""
+
+_TO_ASCII: Final = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789")
+
+
+def to_ascii(text: str) -> str:
+    """Persian and Arabic digits become 0-9; every other character stays."""
+    return text.translate(_TO_ASCII)
+
+
+def is_digits(text: str) -> bool:
+    """True when the text is one or more of 0-9 and nothing else (`str.isdigit` also takes ² and ۲)."""
+    return text.isascii() and text.isdigit()

@@ -1,0 +1,25 @@
+"""The leg that we dial for a caller, and how it can end."""
+
+from enum import Enum
+
+
+class LegResult(Enum):
+    """How a dialled leg ended. The value is the exit a flow names."""
+
+    ENDED = "ended"
+    """It was answered, and later one side hung up."""
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    """The far side said no (403, 603 …)."""
+    UNREACHABLE = "unreachable"
+    """Nobody there, no route, or the trunk is broken."""
+
+
+class HangupCause(Enum):
+    """Why we hang up, as a Q.850 cause that Asterisk turns into a SIP answer or a BYE."""
+
+    NORMAL = 16
+    BUSY = 17
+    REJECTED = 21
+    UNAVAILABLE = 41

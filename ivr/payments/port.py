@@ -1,0 +1,81 @@
+"""What every provider client offers, and what the journal offers. Only shapes: nothing here does anything.
+
+A provider answers with a Reply, declines included. It raises ProviderUnreachable when nothing left (may be sent
+again) and OutcomeUnknown when the request may have arrived (inquire, never resend).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ivr.domain.operations import Operation, Outcome
+from ivr.domain.secret import Secret
+from ivr.payments.state import EntryKind, Payment
+
+Value = str | int | Secret
+"""What goes to a provider: text, digits, an amount in rial, or a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A provider's answer. `exit` is one of the operation's exits; `code` is theirs, as it came."""
+
+    exit: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    code: str | None = None
+    reference: str | None = None
+
+
+class Provider(Protocol):
+    """One account at one provider."""
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """What it can be asked, by name."""
+        ...
+
+    async def ask(self, operation: str, arguments: Mapping[str, Value]) -> Reply:
+        """Ask it. Raises ProviderUnreachable or OutcomeUnknown; never anything else of the wire's."""
+        ...
+
+    async def inquire(self, payment: Payment) -> Reply:
+        """What became of a payment that was sent. `Reply.outcome` is set; UNKNOWN means: ask again later."""
+        ...
+
+    async def check(self) -> None:
+        """Return when the provider can be reached; raise Unusable with one clear sentence when not."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Journal(Protocol):
+    """The append-only book of payments. Every call returns after the line is safe on disk."""
+
+    async def create(self, payment: Payment) -> bool:
+        """Write a new payment down (its state must be CREATED).
+
+        False when a payment with this id is already there: nothing is written then.
+        """
+        ...
+
+    async def append(
+        self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None
+    ) -> Payment:
+        """Write a line; returns the payment after it. Raises Illegal, having written nothing."""
+        ...
+
+    async def get(self, payment_id: str) -> Payment | None:
+        """The payment as its lines make it."""
+        ...
+
+    async def open_payments(self) -> Sequence[Payment]:
+        """Those that are SENT or UNKNOWN, oldest first."""
+        ...
+
+    async def for_invoice(self, provider: str, invoice_id: str) -> Sequence[Payment]:
+        """Every payment of this invoice, oldest first."""
+        ...

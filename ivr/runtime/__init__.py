@@ -1,0 +1,1 @@
+"""One task per call: events in, the session advances, its commands go out to the ports."""

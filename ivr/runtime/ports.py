@@ -1,0 +1,86 @@
+"""What the runtime needs from the outside. Shapes only; adapters fulfil them, `app` wires them together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ivr.domain.legs import HangupCause
+from ivr.flow.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """Who called what, and by which trunk. `call_id` is also the id of the caller's channel."""
+
+    call_id: str
+    trunk: str
+    dialled_number: str
+    caller_number: str | None
+    """None when withheld."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegOrder:
+    """A leg to dial. Every text has been checked: no line breaks, printable ASCII."""
+
+    leg_id: str
+    """Ours, chosen first; unique for ever."""
+    trunk: str
+    number: str
+    caller_id: str
+    headers: Mapping[str, str]
+    answer_timeout: float
+
+
+Emit = Callable[[Event], None]
+"""Puts an event at the end of the call's own queue. Never blocks, never drops."""
+
+
+class Voice(Protocol):
+    """One living caller, whichever way Asterisk is spoken to.
+
+    Every method returns when Asterisk has accepted the command. A caller who is already gone is no error:
+    the call's CallerHungUp is on its way, and the method returns quietly.
+    """
+
+    info: CallInfo
+
+    async def answer(self) -> None:
+        """Pick up."""
+        ...
+
+    async def play(self, token: int, media: Sequence[str]) -> None:
+        """Play these files in a row; PromptFinished(token) follows, with failed=True if they could not be."""
+        ...
+
+    async def stop(self, token: int) -> None:
+        """Stop that playback now. No PromptFinished is owed for it."""
+        ...
+
+    async def dial(self, token: int, leg: LegOrder) -> None:
+        """Dial and, once answered, connect both. LegAnswered(token) and LegEnded(token) follow."""
+        ...
+
+    async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
+        """The SIP headers of the caller's INVITE; None for an absent one."""
+        ...
+
+    async def hang_up(self, cause: HangupCause) -> None:
+        """End the call, any dialled leg with it."""
+        ...
+
+
+class SessionStore(Protocol):
+    """Snapshots of sessions, so that a call outlives its process. A snapshot holds no secret."""
+
+    async def save(self, call_id: str, snapshot: str) -> None:
+        """Keep the newest snapshot (JSON) of this call; survives `kill -9`."""
+        ...
+
+    async def forget(self, call_id: str) -> None:
+        """The call is over."""
+        ...
+
+    async def load_all(self) -> Mapping[str, str]:
+        """Every kept snapshot by call id."""
+        ...

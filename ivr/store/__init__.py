@@ -1,0 +1,1 @@
+"""What must survive the process: the money journal, sessions, invoices."""
