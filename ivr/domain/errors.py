@@ -6,6 +6,7 @@ IvrError
 │   └── ProviderUnreachable   nothing was sent: may be sent again
 ├── OutcomeUnknown      it may have arrived: inquire, never resend
 └── Illegal             a bug or a forged input asked for a transition that does not exist; nothing changed
+    └── AlreadyInPayment      another payment of the same invoice is under way or approved: do not send this one
 """
 
 
@@ -31,3 +32,7 @@ class OutcomeUnknown(IvrError):
 
 class Illegal(IvrError):
     """A transition that the state table does not have. Nothing was changed."""
+
+
+class AlreadyInPayment(Illegal):
+    """Another payment of the same invoice is under way or approved. This one was not sent."""

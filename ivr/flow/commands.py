@@ -37,25 +37,29 @@ class StopTimer:
 
 
 @dataclass(frozen=True, slots=True)
-class AskProvider:
-    """Ask; answered by ProviderReplied. `payment_id` names the payment that the answer is about, if any."""
-
-    token: int
-    provider: str
-    operation: str
-    arguments: Mapping[str, str | int | Secret]
-    payment_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentOrder:
-    """The payment that a dialled leg is for; written to the journal before the leg is dialled."""
+    """A payment to be made by a leg or by a provider; written to the journal before anything leaves."""
 
     id: str
     provider: str
     invoice_id: str
     transaction_id: str | None
     amount_rial: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskProvider:
+    """Ask; answered by ProviderReplied.
+
+    `payment` is set when the question moves money; `payment_id` names the earlier payment that the answer is about.
+    """
+
+    token: int
+    provider: str
+    operation: str
+    arguments: Mapping[str, str | int | Secret]
+    payment: PaymentOrder | None = None
+    payment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

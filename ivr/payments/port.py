@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ivr.domain.operations import Operation, Outcome
 from ivr.domain.secret import Secret
+from ivr.payments.invoice import Invoice
 from ivr.payments.state import EntryKind, Payment
 
 Value = str | int | Secret
@@ -62,10 +63,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def append(
-        self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None
-    ) -> Payment:
-        """Write a line; returns the payment after it. Raises Illegal, having written nothing."""
+    async def append(self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None) -> Payment:
+        """Write a line; returns the payment after it. Raises Illegal, having written nothing.
+
+        SENT raises AlreadyInPayment while another payment of the same invoice stands SENT or APPROVED.
+        """
         ...
 
     async def get(self, payment_id: str) -> Payment | None:
@@ -78,4 +80,19 @@ class Journal(Protocol):
 
     async def for_invoice(self, provider: str, invoice_id: str) -> Sequence[Payment]:
         """Every payment of this invoice, oldest first."""
+        ...
+
+
+class Invoices(Protocol):
+    """Our own record of the invoices that we had providers make."""
+
+    async def remember_invoice(self, invoice: Invoice) -> None:
+        """Write it down; returns when it is safe on disk. The same one again changes nothing.
+
+        Raises Illegal when the provider's tracking code already stands for another amount or order.
+        """
+        ...
+
+    async def invoice(self, provider: str, tracking_code: str) -> Invoice | None:
+        """The record of this tracking code, or None when we never had it made."""
         ...

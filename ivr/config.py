@@ -1,0 +1,251 @@
+"""config/ivr.yaml -> settings. Everything that is wrong is reported at once, with its line.
+
+Law: a credential never stands in the file itself: `{env: NAME}` or `{file: path}`. Paths are relative to the file.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from ivr.asterisk.settings import Ari, AsteriskSettings, Trunk
+from ivr.domain.errors import BadInput
+from ivr.domain.operations import Operation
+from ivr.domain.reading import Faults, Fields, Source, did_you_mean
+from ivr.domain.secret import Secret
+from ivr.payments.port import Provider
+from ivr.prompts.units import Currency
+from ivr.providers import paystar_saman
+from ivr.providers.paystar_saman import PaystarSaman, PaystarSamanSettings
+from ivr.runtime.asking import Observe
+from ivr.runtime.http_client import HttpSettings
+from ivr.sandbox import bank as sandbox_bank
+
+DEFAULT_FILE: Final = Path("config/ivr.yaml")
+
+MOST_CALLS: Final = 500
+LONGEST_CALL: Final = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One configured provider: what it can be asked, and how to make its client."""
+
+    operations: Mapping[str, Operation]
+    make: Callable[[Observe], Provider]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process takes on, and for how long."""
+
+    most_calls: int
+    longest_call: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole deployment."""
+
+    asterisk: AsteriskSettings
+    providers: Mapping[str, ProviderSettings]
+    storage: Path
+    dialplan: Path
+    prompts: Path
+    recordings: Path
+    """Built prompts as this process sees them; `asterisk.sounds` is the same directory as Asterisk sees it."""
+    currency: Currency
+    web_host: str
+    web_port: int
+    limits: Limits
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a configuration file. Raises Faults with everything that is wrong."""
+    source = Source(str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        source.blame(None, f"cannot be read: {exc.strerror}")
+        raise Faults(source.faults) from None
+    except UnicodeDecodeError:
+        source.blame(None, "not UTF-8 text")
+        raise Faults(source.faults) from None
+    root = source.compose(text)
+    settings = _read(Fields(source, root, "the configuration"), path.resolve().parent) if root is not None else None
+    if source.faults or settings is None:
+        raise Faults(source.faults)
+    return settings
+
+
+def _read(fields: Fields, base: Path) -> Settings:
+    web = fields.fields("web", "web", required=False)
+    recordings = _path(fields, "recordings", base, "../var/prompts")
+    settings = Settings(
+        asterisk=_asterisk(fields, base, recordings),
+        providers=_providers(fields, base),
+        storage=_path(fields, "storage", base, "../var"),
+        dialplan=_path(fields, "dialplan", base, "../dialplan"),
+        prompts=_path(fields, "prompts", base, "../prompts"),
+        recordings=recordings,
+        currency=Currency(fields.one_of("currency", [c.value for c in Currency], Currency.RIAL.value)),
+        web_host=web.text("host", "127.0.0.1"),
+        web_port=web.whole("port", 8080, most=65535),
+        limits=_limits(fields.fields("limits", "the limits", required=False)),
+    )
+    web.done()
+    fields.done()
+    return settings
+
+
+def _limits(fields: Fields) -> Limits:
+    limits = Limits(
+        fields.whole("most_calls", MOST_CALLS, least=1, most=100_000),
+        fields.seconds("longest_call", LONGEST_CALL, least=30, most=4 * 3600),
+    )
+    fields.done()
+    return limits
+
+
+def _path(fields: Fields, name: str, base: Path, default: str) -> Path:
+    return Path(os.path.normpath(base / fields.text(name, default)))
+
+
+def _secret(fields: Fields, name: str, base: Path) -> Secret:
+    """A credential from the environment or a file; blamed where neither gives one."""
+    node = fields.value(name)
+    if node is None:
+        return Secret("")
+    if not isinstance(node, yaml.MappingNode):
+        fields.blame(f"'{name}' is a credential: write {{env: NAME}} or {{file: path}}, not the value itself", name)
+        return Secret("")
+    inner = fields.fields(name, f"'{name}'")
+    text = ""
+    if inner.has("env"):
+        variable = inner.text("env")
+        text = os.environ.get(variable, "").strip()
+        if variable and not text:
+            fields.blame(f"the environment has no {variable}", name)
+    elif inner.has("file"):
+        file = base / inner.text("file")
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            fields.blame(f"{file} cannot be read", name)
+        else:
+            if not text:
+                fields.blame(f"{file} is empty", name)
+    else:
+        inner.blame("a credential is {env: NAME} or {file: path}")
+    inner.done()
+    return Secret(text)
+
+
+# -- Asterisk ----------------------------------------------------------------------------------------------------------
+
+
+def _asterisk(fields: Fields, base: Path, recordings: Path) -> AsteriskSettings:
+    asterisk = fields.fields("asterisk", "asterisk")
+    ari = asterisk.fields("ari", "ari")
+    rtp = asterisk.fields("rtp", "rtp", required=False)
+    settings = AsteriskSettings(
+        ari=Ari(
+            ari.text("url", "http://127.0.0.1:8088"),
+            ari.text("username", "ivr"),
+            _secret(ari, "password", base),
+            ari.name("application", "ivr"),
+        ),
+        sounds=asterisk.text("sounds", str(recordings)),
+        sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
+        rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
+        rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
+        trunks=_trunks(fields.fields("trunks", "the trunks"), base),
+    )
+    ari.done()
+    rtp.done()
+    asterisk.done()
+    return settings
+
+
+def _trunks(fields: Fields, base: Path) -> tuple[Trunk, ...]:
+    trunks = []
+    for name, _, node in fields.names():
+        one = Fields(fields.source, node, f"trunk '{name}'")
+        trunks.append(
+            Trunk(
+                name=name,
+                host=one.text("host"),
+                port=one.whole("port", 5060, least=1, most=65535),
+                match=tuple(text for text, _ in one.texts("match", required=False)),
+                username=one.text("username", "") or None,
+                password=_secret(one, "password", base) if one.has("password") else None,
+                codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
+                trust_headers=one.truth("trust_headers", False),
+            )
+        )
+        one.done()
+    return tuple(trunks)
+
+
+# -- providers ---------------------------------------------------------------------------------------------------------
+
+
+def _providers(fields: Fields, base: Path) -> Mapping[str, ProviderSettings]:
+    found = {}
+    for name, _, node in fields.fields("providers", "the providers").names():
+        one = Fields(fields.source, node, f"provider '{name}'")
+        kind = one.text("kind")
+        if kind in _PROVIDERS:
+            try:
+                found[name] = _PROVIDERS[kind](one, name, base)
+            except BadInput as exc:
+                one.blame(f"provider '{name}': {exc}")
+            one.done()
+        elif kind:
+            one.blame(f"there is no provider of kind '{kind}'{did_you_mean(kind, _PROVIDERS)}", "kind")
+    return found
+
+
+def _http(fields: Fields) -> HttpSettings:
+    return HttpSettings(
+        base_url=fields.text("base_url"),
+        connect_seconds=fields.seconds("connect_timeout", 3.0, most=60),
+        read_seconds=fields.seconds("read_timeout", 10.0, most=120),
+        pool_seconds=fields.seconds("pool_timeout", 2.0, most=60),
+        total_seconds=fields.seconds("total_timeout", 20.0, most=300),
+        ca_file=fields.text("ca_file", "") or None,
+    )
+
+
+def _paystar_saman(fields: Fields, name: str, base: Path) -> ProviderSettings:
+    defaults = PaystarSamanSettings(HttpSettings("https://localhost"), Secret("x"))
+    error_fields = fields.fields("error_exits", "'error_exits'", required=False)
+    errors = {code: error_fields.text(code) for code, _, _ in error_fields.names()}
+    settings = PaystarSamanSettings(
+        http=_http(fields),
+        sequence=_secret(fields, "sequence", base),
+        name=name,
+        trunk_id=_secret(fields, "trunk_id", base) if fields.has("trunk_id") else None,
+        create_factor_path=fields.text("create_factor_path", defaults.create_factor_path),
+        create_transaction_path=fields.text("create_transaction_path", defaults.create_transaction_path),
+        result_path=fields.text("result_path", defaults.result_path),
+        invoice_wire_type="text" if fields.one_of("invoice_wire_type", ("int", "text"), "int") == "text" else "int",
+        result_as_query=fields.truth("result_as_query", False),
+        error_exits={**defaults.error_exits, **errors},
+    )
+    return ProviderSettings(paystar_saman.OPERATIONS, lambda observe: PaystarSaman(settings, observe))
+
+
+def _sandbox_bank(fields: Fields, name: str, base: Path) -> ProviderSettings:
+    http = _http(fields)
+    return ProviderSettings(sandbox_bank.OPERATIONS, lambda observe: sandbox_bank.SandboxBank(http, observe))
+
+
+_PROVIDERS: Final[Mapping[str, Callable[[Fields, str, Path], ProviderSettings]]] = {
+    "paystar_saman": _paystar_saman,
+    "sandbox_bank": _sandbox_bank,
+}

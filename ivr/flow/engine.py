@@ -1,0 +1,187 @@
+"""The engine: an event goes in, a new session and commands come out. It never waits and never does anything itself.
+
+Laws:
+- The session handed in is not changed; an event that is not meant for now (a stale timer, a stopped playback) is
+  dropped here, and only here.
+- A step that leaves leads to the next one within the same turn, so the commands of a turn are all that happens until
+  the next event.
+- Whatever goes wrong inside a flow leads to its failure step, once; a second time hangs up. A caller never stays in a
+  call that nobody drives.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ivr.domain.errors import Illegal
+from ivr.domain.legs import HangupCause
+from ivr.domain.secret import Secret
+from ivr.flow.commands import Command
+from ivr.flow.events import (
+    Answered,
+    CallerHungUp,
+    Digit,
+    Event,
+    HeadersRead,
+    LegAnswered,
+    LegEnded,
+    PromptFinished,
+    ProviderReplied,
+    Resumed,
+    TimerFired,
+)
+from ivr.flow.model import Flow
+from ivr.flow.session import Session
+from ivr.flow.visit import LostSecret, Visit
+
+MOST_KEYS_AHEAD: Final = 64
+"""Keys kept while nobody takes them; further ones are dropped."""
+
+MOST_STEPS_A_TURN: Final = 50
+"""Steps that may follow each other without waiting for anything; more is a loop without the caller."""
+
+MOST_VISITS: Final = 500
+"""Steps in one call; more is a loop with a very patient caller, or a machine."""
+
+TOO_OFTEN: Final = "too_often"
+"""The exit of a step that a call has come to more often than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an event led to."""
+
+    session: Session
+    commands: tuple[Command, ...]
+    fault: str | None = None
+    """Set when the flow broke and its failure step was taken: for the log, not for the caller."""
+
+
+def advance(flow: Flow, session: Session, event: Event) -> Turn:
+    """Take one event. Returns a turn for every event in every state; never raises for a caller's doing."""
+    visit = Visit(session.copy())
+    if session.ended is not None:
+        return Turn(visit.session, ())
+    if isinstance(event, CallerHungUp):
+        visit.session.ended = "caller_hung_up"
+        return Turn(visit.session, ())
+    try:
+        _take(flow, visit, event)
+        _walk(flow, visit)
+    except Illegal as exc:
+        return replace(fail(flow, session), fault=str(exc))
+    return Turn(visit.session, tuple(visit.commands))
+
+
+def fail(flow: Flow, session: Session) -> Turn:
+    """Something broke in this call: say so and end it, by the flow's own failure step if that still works."""
+    visit = Visit(session.copy())
+    visit.stop_playing()
+    visit.stop_timer()
+    if not session.failed:
+        visit.session.failed = True
+        visit.goto = flow.on_failure
+        try:
+            _walk(flow, visit)
+            return Turn(visit.session, tuple(visit.commands))
+        except Illegal:
+            visit = Visit(session.copy())
+    visit.hang_up(HangupCause.UNAVAILABLE)
+    visit.session.ended = "failed"
+    return Turn(visit.session, tuple(visit.commands))
+
+
+def _take(flow: Flow, visit: Visit, event: Event) -> None:
+    """Give the event to the current step, unless it is stale."""
+    session = visit.session
+    kind = flow.steps[session.step].kind
+    match event:
+        case Answered():
+            if session.visit:
+                return  # a second answer changes nothing
+            visit.goto = flow.first
+            return
+        case Digit(key):
+            typed = session.typed.reveal()
+            if len(typed) < MOST_KEYS_AHEAD:
+                session.typed = Secret(typed + key)
+        case PromptFinished(token):
+            if token != session.playing:
+                return
+            session.playing = None
+        case TimerFired(token):
+            if token != session.timer:
+                return
+            session.timer = None
+        case ProviderReplied(token) | HeadersRead(token):
+            if token != session.asking:
+                return
+            session.asking = None
+        case LegAnswered(token):
+            if token != session.leg:
+                return
+        case LegEnded(token):
+            if token != session.leg:
+                return
+            session.leg = None
+        case Resumed(leg):
+            _resume(flow, visit, leg)
+            return
+        case _:  # pragma: no cover - CallerHungUp was taken by advance
+            return
+    if session.visit:
+        try:
+            kind.on(visit, event)
+        except LostSecret as lost:
+            visit.goto = lost.step
+
+
+def _resume(flow: Flow, visit: Visit, leg: int | None) -> None:
+    """Repeat the current step in a new process; go back to where a lost secret is asked for."""
+    session = visit.session
+    session.playing = session.timer = session.asking = None
+    if session.step not in flow.steps:
+        raise Illegal(f"the flow has no step '{session.step}' any more")
+    if not session.visit:
+        visit.goto = flow.first
+        return
+    lost = [step for name, step in session.secret_steps.items() if name not in session.secrets]
+    if lost and session.leg is None and not session.data.get("charging"):
+        visit.goto = lost[0]
+        return
+    flow.steps[session.step].kind.resume(visit, leg)
+
+
+def _walk(flow: Flow, visit: Visit) -> None:
+    """Follow exits until a step waits for something or the call is over."""
+    session = visit.session
+    for _ in range(MOST_STEPS_A_TURN):
+        if session.ended is not None or (visit.exit is None and visit.goto is None):
+            return
+        target = visit.goto or flow.steps[session.step].exits.get(visit.exit or "")
+        if target is None:
+            raise Illegal(f"step '{session.step}' has no exit '{visit.exit}'")
+        try:
+            _enter(flow, visit, target)
+        except LostSecret as lost:
+            visit.exit, visit.goto = None, lost.step
+    raise Illegal(f"more than {MOST_STEPS_A_TURN} steps without waiting for the caller")
+
+
+def _enter(flow: Flow, visit: Visit, name: str) -> None:
+    session = visit.session
+    visit.exit = visit.goto = None
+    visit.stop_playing()
+    visit.stop_timer()
+    session.asking = None
+    session.collected = Secret("")
+    session.step = name
+    session.visit += 1
+    session.visits[name] = session.visits.get(name, 0) + 1
+    session.data.clear()
+    if session.visit > MOST_VISITS:
+        raise Illegal(f"more than {MOST_VISITS} steps in one call")
+    step = flow.steps[name]
+    if step.at_most is not None and session.visits[name] > step.at_most:
+        visit.leave(TOO_OFTEN)
+        return
+    step.kind.enter(visit)

@@ -1,0 +1,96 @@
+"""One caller's walk through a flow, as plain data.
+
+Law: a snapshot holds no secret and no keyed digit. Keys are held in a Secret from the moment they arrive, whatever they
+turn out to be, and a session that is restored has none of them.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ivr.domain.secret import Secret
+
+SNAPSHOT_FORMAT: Final = 1
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one call. `advance` works on a copy: a session handed in is never changed."""
+
+    call_id: str
+    flow: str
+    version: str
+    language: str
+    step: str
+    visit: int = 0
+    """The number of the current visit of a step; counts every step entered."""
+    token: int = 0
+    """The last token given out."""
+    answers: dict[str, str | int] = field(default_factory=dict)
+    """What is known, by name: `invoice_id`, `transaction.amount`, `caller.number`. Amounts are whole rial."""
+    secrets: dict[str, Secret] = field(default_factory=dict)
+    secret_steps: dict[str, str] = field(default_factory=dict)
+    """Which step asked for which secret: where to go back to when it was lost with its process."""
+    visits: dict[str, int] = field(default_factory=dict)
+    """How often each step was entered."""
+    data: dict[str, str | int | bool] = field(default_factory=dict)
+    """What the current visit must remember; emptied at every step."""
+    payment: str | None = None
+    """The payment made last in this call."""
+    leg: int | None = None
+    """The token of the dialled leg that is up or being dialled."""
+    failed: bool = False
+    """The flow's failure step was taken already: a second failure hangs up."""
+    ended: str | None = None
+    """Why it is over, or None while it goes on."""
+    # What follows lives only in memory.
+    playing: int | None = None
+    timer: int | None = None
+    asking: int | None = None
+    typed: Secret = field(default_factory=lambda: Secret(""))
+    """Keys that no step has taken yet (type-ahead)."""
+    collected: Secret = field(default_factory=lambda: Secret(""))
+    """Keys of the number being keyed in this visit."""
+
+    def copy(self) -> "Session":
+        """A copy that can be changed without touching this one."""
+        return replace(
+            self,
+            answers=dict(self.answers),
+            secrets=dict(self.secrets),
+            secret_steps=dict(self.secret_steps),
+            visits=dict(self.visits),
+            data=dict(self.data),
+        )
+
+    def snapshot(self) -> str:
+        """JSON that `restore` reads."""
+        kept = {name: getattr(self, name) for name in _KEPT}
+        return json.dumps({"format": SNAPSHOT_FORMAT, **kept}, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def restore(cls, snapshot: str) -> "Session":
+        """The session as it was, without its secrets and keyed digits. Raises ValueError for anything else."""
+        raw: Any = json.loads(snapshot)
+        if not isinstance(raw, dict) or raw.pop("format", None) != SNAPSHOT_FORMAT or set(raw) != set(_KEPT):
+            raise ValueError("not a session snapshot of this version")
+        return cls(**raw)
+
+
+_KEPT: Final = (
+    "call_id",
+    "flow",
+    "version",
+    "language",
+    "step",
+    "visit",
+    "token",
+    "answers",
+    "secret_steps",
+    "visits",
+    "data",
+    "payment",
+    "leg",
+    "failed",
+    "ended",
+)

@@ -1,0 +1,105 @@
+"""What every step kind's reader is given, and what it gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+
+from ivr.domain.operations import Kind
+from ivr.domain.reading import Fields, Source, did_you_mean, read_text
+from ivr.domain.speech import Prompt
+from ivr.flow.model import StepKind, Uses, World
+from ivr.flow.saying import AmountOf, DigitsOf, Saying, Template
+
+NEXT: Final = "next"
+"""The exit that goes on."""
+
+SPEAKABLE: Final = frozenset({Kind.TEXT, Kind.DIGITS, Kind.AMOUNT})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A step being read: where faults go, what exists, and what the step turns out to use."""
+
+    source: Source
+    world: World
+    uses: Uses
+    flow: str
+
+    def say(self, fields: Fields, name: str, *, required: bool = True) -> Saying:
+        """A prompt's name, or a list of names, `{amount: value}` and `{digits: value}`."""
+        node = fields.value(name, required=required)
+        if node is None:
+            return Saying(())
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        parts = [part for item in items if (part := self._part(item, name)) is not None]
+        if not items:
+            self.source.blame(node, f"'{name}' says nothing")
+        return Saying(tuple(parts))
+
+    def prompt(self, fields: Fields, name: str, default: str) -> Prompt:
+        """One prompt by name."""
+        found = Prompt(fields.text(name, default))
+        node = fields.value(name, required=False) or fields.node
+        if node is not None:
+            self.uses.prompts.append((found.name, node))
+        return found
+
+    def template(self, fields: Fields, name: str, default: str | None = None) -> Template:
+        """A text with values in braces; never a secret."""
+        template = Template(fields.text(name, default))
+        self.check_template(template, fields.value(name, required=False) or fields.node)
+        return template
+
+    def check_template(self, template: Template, node: yaml.Node | None) -> None:
+        """Blame a broken template and note the names it refers to."""
+        if template.fault:
+            self.source.blame(node, template.fault)
+        if node is not None:
+            self.uses.refers += [(name, SPEAKABLE, node) for name in template.names]
+
+    def reference(self, fields: Fields, name: str, kinds: frozenset[Kind], *, required: bool = True) -> str | None:
+        """The name of a value that is known by the time the step is reached."""
+        node = fields.value(name, required=required)
+        if node is None:
+            return None
+        text = read_text(self.source, node, f"'{name}'")
+        if text is not None:
+            self.uses.refers.append((text, kinds, node))
+        return text
+
+    def provider(self, fields: Fields, name: str) -> str:
+        """A provider that exists."""
+        text = fields.text(name)
+        if text and text not in self.world.providers:
+            fields.blame(f"there is no provider '{text}'{did_you_mean(text, self.world.providers)}", name)
+        return text
+
+    def _part(self, item: yaml.Node, name: str) -> Prompt | AmountOf | DigitsOf | None:
+        if not isinstance(item, yaml.MappingNode):
+            text = read_text(self.source, item, f"'{name}'")
+            if text is None:
+                return None
+            self.uses.prompts.append((text, item))
+            return Prompt(text)
+        fields = Fields(self.source, item, "a spoken value")
+        part: AmountOf | DigitsOf | None = None
+        if fields.has("amount"):
+            part = AmountOf(self.reference(fields, "amount", frozenset({Kind.AMOUNT})) or "")
+        elif fields.has("digits"):
+            part = DigitsOf(self.reference(fields, "digits", frozenset({Kind.DIGITS, Kind.AMOUNT})) or "")
+        else:
+            fields.blame("a spoken value is {amount: name} or {digits: name}")
+        fields.done()
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A step kind that was read: the kind, the exits it needs a way on for, and the exits written inside it."""
+
+    kind: StepKind
+    exits: frozenset[str] = frozenset()
+    inline: Mapping[str, tuple[str, yaml.Node]] = field(default_factory=dict)
+    """Exit -> (step, place), for kinds whose fields name steps directly, such as a menu's keys."""

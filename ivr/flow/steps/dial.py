@@ -1,0 +1,111 @@
+"""dial: connect the caller to a trunk, and go on when that leg has ended.
+
+Law: with `payment` the leg is a try to pay: it is written down before it is dialled, and dialled once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import yaml
+
+from ivr.domain.legs import LegResult
+from ivr.domain.reading import Fields, did_you_mean
+from ivr.flow.events import Event, LegEnded, PromptFinished
+from ivr.flow.saying import Saying, Template
+from ivr.flow.steps.base import Made, Reading
+from ivr.flow.steps.payment import PaymentOf, read_payment
+from ivr.flow.visit import Visit
+
+MOST_HEADERS: Final = 10
+"""SIP headers that a leg may carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialStep:
+    """Whom to dial, and what to send along."""
+
+    saying: Saying
+    trunk: str
+    number: Template
+    caller_id: Template
+    headers: Mapping[str, Template]
+    answer_timeout: float
+    payment: PaymentOf | None
+
+    def enter(self, visit: Visit) -> None:
+        """Say what comes next, then dial."""
+        if self.payment is not None:
+            self.payment.begin(visit)
+        if self.saying.parts:
+            visit.play(self.saying.resolve(visit))
+        else:
+            self._dial(visit)
+
+    def on(self, visit: Visit, event: Event) -> None:
+        """The words are said, or the leg is over. Keys belong to whom the caller is talking to."""
+        match event:
+            case PromptFinished() if visit.session.leg is None:
+                self._dial(visit)
+            case LegEnded(_, result):
+                visit.forget_keys()
+                visit.leave(result.value)
+            case _:
+                visit.forget_keys()
+
+    def resume(self, visit: Visit, leg: int | None) -> None:
+        """Go on talking if the leg is still up; else it has ended, one way or another."""
+        if visit.session.leg is None:
+            if "dialled" in visit.data:
+                visit.leave(LegResult.ENDED.value)
+            elif self.saying.parts:
+                visit.play(self.saying.resolve(visit))
+            else:
+                self._dial(visit)
+        elif leg != visit.session.leg:
+            visit.session.leg = None
+            visit.leave(LegResult.ENDED.value)
+
+    def _dial(self, visit: Visit) -> None:
+        visit.forget_keys()
+        visit.data["dialled"] = True
+        visit.dial(
+            trunk=self.trunk,
+            number=self.number.fill(visit),
+            caller_id=self.caller_id.fill(visit),
+            headers={name: template.fill(visit) for name, template in self.headers.items()},
+            answer_timeout=self.answer_timeout,
+            payment=self.payment.order(visit) if self.payment else None,
+        )
+
+
+def read(body: yaml.Node, reading: Reading) -> Made:
+    """The fields of `dial`; see the admins' reference."""
+    fields = Fields(reading.source, body, "dial")
+    trunk = fields.text("trunk")
+    if trunk and trunk not in reading.world.trunks:
+        fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, reading.world.trunks)}", "trunk")
+    header_fields = fields.fields("headers", "the SIP headers", required=False)
+    headers = {}
+    for name, key, _ in header_fields.names():
+        if not _is_token(name):
+            reading.source.blame(key, f"'{name}' is not a SIP header's name")
+        headers[name] = reading.template(header_fields, name)
+    if len(headers) > MOST_HEADERS:
+        header_fields.blame(f"a leg may carry {MOST_HEADERS} SIP headers, not {len(headers)}")
+    payment = read_payment(fields.fields("payment", "the payment"), reading) if fields.has("payment") else None
+    made = DialStep(
+        saying=reading.say(fields, "prompt", required=False),
+        trunk=trunk,
+        number=reading.template(fields, "number"),
+        caller_id=reading.template(fields, "caller_id"),
+        headers=headers,
+        answer_timeout=fields.seconds("answer_timeout", 30, least=1, most=300),
+        payment=payment,
+    )
+    fields.done()
+    return Made(made, frozenset(result.value for result in LegResult))
+
+
+def _is_token(name: str) -> bool:
+    return bool(name) and name.isascii() and all(c.isalnum() or c in "-_." for c in name)

@@ -1,0 +1,125 @@
+"""headers: take values from the SIP headers of the caller's INVITE.
+
+Law: only a trunk that is trusted may speak through headers, and only what is digits of the stated length is taken. An
+amount that comes this way is a claim: a provider has to check it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import yaml
+
+from ivr.domain.digits import is_digits
+from ivr.domain.errors import BadInput
+from ivr.domain.money import rial
+from ivr.domain.operations import Kind
+from ivr.domain.reading import Fields
+from ivr.flow.events import Event, HeadersRead
+from ivr.flow.steps.ask import MOST_DIGITS
+from ivr.flow.steps.base import NEXT, Made, Reading
+from ivr.flow.visit import Visit
+
+MOST_ADDRESS: Final = 512
+"""Characters of an address header that are looked at."""
+
+_USER: Final = re.compile(r"<?sips?:([^@>;]*)@")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One value: from which header, and what it must be."""
+
+    header: str
+    least: int
+    most: int
+    amount: bool
+    part: int
+    """0: the whole header; n: the n-th of the `*`-separated parts of its SIP address's user."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadersStep:
+    """Reads headers once."""
+
+    wanted: Mapping[str, Wanted]
+
+    def enter(self, visit: Visit) -> None:
+        """Ask the channel for them."""
+        visit.read_headers(tuple(dict.fromkeys(want.header for want in self.wanted.values())))
+
+    def on(self, visit: Visit, event: Event) -> None:
+        """Take all of them or none."""
+        if not isinstance(event, HeadersRead):
+            return
+        if not event.trusted:
+            visit.leave("untrusted")
+            return
+        taken: dict[str, str | int] = {}
+        for name, want in self.wanted.items():
+            raw = (event.values.get(want.header) or "").strip()
+            if not raw:
+                visit.leave("missing")
+                return
+            value = _value(_part(raw, want.part), want)
+            if value is None:
+                visit.leave("invalid")
+                return
+            taken[name] = value
+        for name, value in taken.items():
+            visit.save(name, value)
+        visit.leave(NEXT)
+
+    def resume(self, visit: Visit, leg: int | None) -> None:
+        """Read again."""
+        self.enter(visit)
+
+
+def _part(raw: str, part: int) -> str:
+    """The whole text, or one `*`-separated part of the user in its SIP address; empty when there is no such part."""
+    if not part:
+        return raw
+    match = _USER.search(raw[:MOST_ADDRESS].replace("%2A", "*").replace("%2a", "*"))
+    parts = match[1].split("*") if match else []
+    return parts[part - 1] if part <= len(parts) else ""
+
+
+def _value(raw: str, want: Wanted) -> str | int | None:
+    """ASCII digits of the right length, or None. Persian digits, signs, spaces and anything else are refused."""
+    if not is_digits(raw) or not want.least <= len(raw) <= want.most:
+        return None
+    if not want.amount:
+        return raw
+    try:
+        return rial(raw)
+    except BadInput:
+        return None
+
+
+def read(body: yaml.Node, reading: Reading) -> Made:
+    """`headers: {invoice_id: {header: X-Invoice-Id, min: 4, max: 12}}`."""
+    fields = Fields(reading.source, body, "headers")
+    wanted = {}
+    for name, _, node in fields.names():
+        one = Fields(reading.source, node, f"the header of '{name}'")
+        kind = one.one_of("kind", ("digits", "amount"), "digits")
+        wanted[name] = Wanted(
+            header=_header(one),
+            least=one.whole("min", 1, least=1, most=MOST_DIGITS),
+            most=one.whole("max", 20, least=1, most=MOST_DIGITS),
+            amount=kind == "amount",
+            part=one.whole("part", 0, most=9),
+        )
+        one.done()
+        reading.uses.makes[name] = Kind.AMOUNT if kind == "amount" else Kind.DIGITS
+    if not wanted:
+        fields.blame("'headers' reads nothing")
+    return Made(HeadersStep(wanted), frozenset({NEXT, "missing", "invalid", "untrusted"}))
+
+
+def _header(fields: Fields) -> str:
+    name = fields.text("header")
+    if name and not all(c.isascii() and (c.isalnum() or c == "-") for c in name):
+        fields.blame(f"'{name}' is not a SIP header's name", "header")
+    return name

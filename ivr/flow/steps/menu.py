@@ -1,0 +1,115 @@
+"""menu: the caller presses one key out of a few.
+
+Law: a key pressed before the menu was asked chooses nothing unless the admin allows it (`type_ahead: true`): here money
+is agreed to.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import yaml
+
+from ivr.domain.digits import KEYS
+from ivr.domain.reading import Fields, read_text
+from ivr.domain.speech import Prompt
+from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
+from ivr.flow.saying import Saying
+from ivr.flow.steps.ask import INVALID, SILENCE
+from ivr.flow.steps.base import Made, Reading
+from ivr.flow.visit import Visit
+
+KEY_EXIT: Final = "key "
+"""A menu's exit by key 1 is called `key 1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MenuStep:
+    """How a choice is offered."""
+
+    saying: Saying
+    keys: frozenset[str]
+    first_digit_timeout: float
+    attempts: int
+    barge_in: bool
+    type_ahead: bool
+    silence_prompt: Prompt
+    invalid_prompt: Prompt
+
+    def enter(self, visit: Visit) -> None:
+        """Offer the choice."""
+        if not self.type_ahead:
+            visit.forget_keys()
+        visit.data["attempt"] = 1
+        self._offer(visit)
+
+    def on(self, visit: Visit, event: Event) -> None:
+        """A key, the end of the prompt, or silence."""
+        match event:
+            case Digit():
+                self._take_key(visit)
+            case PromptFinished():
+                visit.start_timer(self.first_digit_timeout)
+                self._take_key(visit)
+            case TimerFired():
+                self._wrong(visit, SILENCE, self.silence_prompt)
+            case _:
+                pass
+
+    def resume(self, visit: Visit, leg: int | None) -> None:
+        """Offer it again, with the attempts that are left."""
+        visit.data.setdefault("attempt", 1)
+        self._offer(visit)
+
+    def _offer(self, visit: Visit, *before: Prompt) -> None:
+        visit.stop_timer()
+        visit.play((*before, *self.saying.resolve(visit)))
+        self._take_key(visit)
+
+    def _take_key(self, visit: Visit) -> None:
+        if visit.session.playing is not None and not self.barge_in:
+            return
+        key = visit.next_key()
+        if key is None:
+            return
+        visit.stop_playing()
+        if key in self.keys:
+            visit.leave(KEY_EXIT + key)
+        else:
+            self._wrong(visit, INVALID, self.invalid_prompt)
+
+    def _wrong(self, visit: Visit, why: str, prompt: Prompt) -> None:
+        visit.forget_keys()
+        attempt = int(visit.data.get("attempt", 1))
+        if attempt >= self.attempts:
+            visit.leave(why)
+            return
+        visit.data["attempt"] = attempt + 1
+        self._offer(visit, prompt)
+
+
+def read(body: yaml.Node, reading: Reading) -> Made:
+    """The fields of `menu`: prompt, `keys: {"1": step}`, timeouts, attempts."""
+    fields = Fields(reading.source, body, "menu")
+    inline: dict[str, tuple[str, yaml.Node]] = {}
+    keys = fields.fields("keys", "the menu's keys")
+    for key, key_node, value in keys.names():
+        if len(key) != 1 or key not in KEYS:
+            reading.source.blame(key_node, f"'{key}' is not a key: 0-9, * or #")
+        elif key_node.tag != "tag:yaml.org,2002:str":
+            reading.source.blame(key_node, f'the key must be quoted: "{key}"')
+        elif (target := read_text(reading.source, value, f"the step of key {key}")) is not None:
+            inline[KEY_EXIT + key] = (target, value)
+    if isinstance(keys.node, yaml.MappingNode) and not keys.node.value:
+        keys.blame("a menu needs at least one key")
+    made = MenuStep(
+        saying=reading.say(fields, "prompt"),
+        keys=frozenset(exit_name.removeprefix(KEY_EXIT) for exit_name in inline),
+        first_digit_timeout=fields.seconds("first_digit_timeout", 7),
+        attempts=fields.whole("attempts", 3, least=1, most=10),
+        barge_in=fields.truth("barge_in", True),
+        type_ahead=fields.truth("type_ahead", False),
+        silence_prompt=reading.prompt(fields, "silence_prompt", "common/heard_nothing"),
+        invalid_prompt=reading.prompt(fields, "invalid_prompt", "common/wrong_key"),
+    )
+    fields.done()
+    return Made(made, frozenset({SILENCE, INVALID}), inline)

@@ -1,0 +1,55 @@
+"""say: the caller hears something, and the call goes on."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from ivr.domain.reading import Fields
+from ivr.flow.events import Digit, Event, PromptFinished
+from ivr.flow.saying import Saying
+from ivr.flow.steps.base import NEXT, Made, Reading
+from ivr.flow.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class SayStep:
+    """Says it to the end, unless barge-in lets a key cut it short; that key is then for the next step."""
+
+    saying: Saying
+    barge_in: bool
+
+    def enter(self, visit: Visit) -> None:
+        """Begin to speak; a caller who has keyed ahead need not hear what may be cut short."""
+        if self.barge_in and visit.session.typed:
+            visit.leave(NEXT)
+            return
+        visit.play(self.saying.resolve(visit))
+
+    def on(self, visit: Visit, event: Event) -> None:
+        """Heard to its end, or cut short."""
+        if isinstance(event, PromptFinished):
+            visit.leave(NEXT)
+        elif isinstance(event, Digit) and self.barge_in:
+            visit.stop_playing()
+            visit.leave(NEXT)
+
+    def resume(self, visit: Visit, leg: int | None) -> None:
+        """Say it again."""
+        self.enter(visit)
+
+
+def read(body: yaml.Node, reading: Reading) -> Made:
+    """`say: prompt`, `say: [prompt, {amount: value}]`, or `say: {prompt: …, barge_in: true}`."""
+    if isinstance(body, yaml.MappingNode) and not any(
+        isinstance(key, yaml.ScalarNode) and key.value in ("amount", "digits") for key, _ in body.value
+    ):
+        fields = Fields(reading.source, body, "say")
+        made = SayStep(reading.say(fields, "prompt"), fields.truth("barge_in", False))
+        fields.done()
+        return Made(made, frozenset({NEXT}))
+    wrapped = yaml.MappingNode("tag:yaml.org,2002:map", [(_name("say"), body)], body.start_mark, body.end_mark)
+    return Made(SayStep(reading.say(Fields(reading.source, wrapped, "say"), "say"), False), frozenset({NEXT}))
+
+
+def _name(text: str) -> yaml.ScalarNode:
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text)

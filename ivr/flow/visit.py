@@ -1,0 +1,169 @@
+"""One visit of one step, during one event: what the step kinds work with.
+
+Law: a Visit changes its own copy of the session and gathers commands. It does nothing else, so whatever a step decides
+can be thrown away.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ivr.domain.errors import Illegal
+from ivr.domain.legs import HangupCause
+from ivr.domain.secret import Secret
+from ivr.domain.speech import Say
+from ivr.flow.commands import (
+    AskProvider,
+    Command,
+    Dial,
+    HangUp,
+    PaymentOrder,
+    Play,
+    ReadHeaders,
+    StartTimer,
+    StopPlaying,
+    StopTimer,
+)
+from ivr.flow.session import Session
+
+
+class LostSecret(Exception):
+    """A secret is needed that was lost with its process; `step` asks for it again."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        super().__init__(step)
+
+
+class Visit:
+    """What a step sees of its call and what it can do."""
+
+    __slots__ = ("commands", "exit", "goto", "session")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.commands: list[Command] = []
+        self.exit: str | None = None
+        self.goto: str | None = None
+
+    @property
+    def data(self) -> dict[str, str | int | bool]:
+        """What this visit remembers between events."""
+        return self.session.data
+
+    @property
+    def left(self) -> bool:
+        """Whether the step is done."""
+        return self.exit is not None or self.goto is not None or self.session.ended is not None
+
+    # -- what is known ---------------------------------------------------------------------------------------------
+
+    def known(self, name: str) -> str | int | Secret | None:
+        """The value of a name, or None when the caller has not given it."""
+        if name in self.session.secrets:
+            return self.session.secrets[name]
+        if name in self.session.secret_steps:
+            raise LostSecret(self.session.secret_steps[name])
+        return self.session.answers.get(name)
+
+    def needed(self, name: str) -> str | int:
+        """The value of a name that must be there and must not be a secret."""
+        value = self.session.answers.get(name)
+        if value is None:
+            raise Illegal(f"step '{self.session.step}' needs '{name}', which is not known here")
+        return value
+
+    def save(self, name: str, value: str | int | Secret) -> None:
+        """Make a value known to later steps."""
+        if isinstance(value, Secret):
+            self.session.secrets[name] = value
+            self.session.secret_steps[name] = self.session.step
+        else:
+            self.session.answers[name] = value
+
+    # -- keys ------------------------------------------------------------------------------------------------------
+
+    def next_key(self) -> str | None:
+        """Take the oldest key that nobody has taken, or None."""
+        typed = self.session.typed.reveal()
+        if not typed:
+            return None
+        self.session.typed = Secret(typed[1:])
+        return typed[0]
+
+    def forget_keys(self) -> None:
+        """Throw away what was keyed ahead and what was keyed so far."""
+        self.session.typed = Secret("")
+        self.session.collected = Secret("")
+
+    # -- what can be done ------------------------------------------------------------------------------------------
+
+    def play(self, say: Sequence[Say]) -> None:
+        """Say this; whatever was being said stops."""
+        self.stop_playing()
+        self.session.playing = self._token()
+        self.commands.append(Play(self.session.playing, tuple(say)))
+
+    def stop_playing(self) -> None:
+        """Be quiet."""
+        if self.session.playing is not None:
+            self.commands.append(StopPlaying(self.session.playing))
+            self.session.playing = None
+
+    def start_timer(self, seconds: float) -> None:
+        """Wait so long; a timer that runs is replaced."""
+        self.session.timer = self._token()
+        self.commands.append(StartTimer(self.session.timer, seconds))
+
+    def stop_timer(self) -> None:
+        """Stop waiting."""
+        if self.session.timer is not None:
+            self.commands.append(StopTimer())
+            self.session.timer = None
+
+    def ask(
+        self,
+        provider: str,
+        operation: str,
+        arguments: Mapping[str, str | int | Secret],
+        *,
+        payment: PaymentOrder | None = None,
+        payment_id: str | None = None,
+    ) -> None:
+        """Ask a provider."""
+        self.session.asking = self._token()
+        if payment is not None:
+            self.session.payment = payment.id
+        self.commands.append(AskProvider(self.session.asking, provider, operation, arguments, payment, payment_id))
+
+    def read_headers(self, names: Sequence[str]) -> None:
+        """Read SIP headers of the caller's INVITE."""
+        self.session.asking = self._token()
+        self.commands.append(ReadHeaders(self.session.asking, tuple(names)))
+
+    def dial(
+        self,
+        *,
+        trunk: str,
+        number: str,
+        caller_id: str,
+        headers: Mapping[str, str],
+        answer_timeout: float,
+        payment: PaymentOrder | None,
+    ) -> None:
+        """Connect the caller to a trunk."""
+        self.session.leg = self._token()
+        if payment is not None:
+            self.session.payment = payment.id
+        self.commands.append(Dial(self.session.leg, trunk, number, caller_id, headers, answer_timeout, payment))
+
+    def hang_up(self, cause: HangupCause) -> None:
+        """End the call."""
+        self.session.ended = "hung_up"
+        self.commands.append(HangUp(cause))
+
+    def leave(self, by: str) -> None:
+        """The step is done; the flow says where this exit leads."""
+        self.exit = by
+
+    def _token(self) -> int:
+        self.session.token += 1
+        return self.session.token

@@ -1,0 +1,299 @@
+"""One task per call: events in, the session advances, its commands go out.
+
+Laws:
+- Events are taken in the order they came, from a queue that is this call's own and never full.
+- The session is saved before money moves, and after every step.
+- Whatever breaks here ends in the flow's failure step, or at least in a hangup; a caller is never left in silence.
+- A question about money runs to its end even when the caller has hung up.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from ivr.domain.errors import IvrError, OutcomeUnknown, ProviderUnreachable
+from ivr.domain.legs import HangupCause, LegResult
+from ivr.domain.operations import UNKNOWN, UNREACHABLE
+from ivr.domain.speech import Say
+from ivr.flow.commands import (
+    AskProvider,
+    Command,
+    Dial,
+    HangUp,
+    Play,
+    ReadHeaders,
+    StartTimer,
+    StopPlaying,
+    StopTimer,
+)
+from ivr.flow.engine import Turn, advance, fail
+from ivr.flow.events import (
+    Answered,
+    CallerHungUp,
+    Digit,
+    Event,
+    HeadersRead,
+    LegAnswered,
+    LegEnded,
+    PromptFinished,
+    ProviderReplied,
+    Resumed,
+    TimerFired,
+)
+from ivr.flow.model import Flow
+from ivr.flow.session import Session
+from ivr.flow.steps.invoice import BOOKS
+from ivr.payments.port import Provider, Reply
+from ivr.runtime.cashier import Cashier, Go
+from ivr.runtime.observer import Observer
+from ivr.runtime.ports import LegOrder, Voice
+from ivr.runtime.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What calls use; one for the whole process."""
+
+    providers: Mapping[str, Provider]
+    cashier: Cashier
+    snapshots: Snapshots
+    observer: Observer
+    speak: Callable[[Sequence[Say], str], Sequence[str]]
+    """What is to be said and the language -> media for the voice port."""
+    trusted_trunks: frozenset[str]
+    longest_call: float
+    """Seconds after which a call is ended whatever it does."""
+
+
+class Call:
+    """Drives one caller through one flow."""
+
+    def __init__(self, voice: Voice, flow: Flow, session: Session, services: Services) -> None:
+        self.session = session
+        self.undecided: str | None = None
+        """After the call: a payment of which somebody still has to find out what became of it."""
+        self._voice = voice
+        self._flow = flow
+        self._services = services
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._payments: dict[int, str] = {}
+        self._answered_legs: set[int] = set()
+        self._key_at: float | None = None
+        self._abandoned = False
+        self._log = structlog.get_logger("ivr.call").bind(call=voice.info.call_id, flow=flow.name)
+
+    def emit(self, event: Event) -> None:
+        """Put an event at the end of the queue."""
+        if isinstance(event, Digit):
+            self._key_at = time.perf_counter()
+        self._events.put_nowait(event)
+
+    async def run(self, first: Event) -> None:
+        """Drive the call to its end. `first` is Answered for a new call, Resumed for one taken over."""
+        observer = self._services.observer
+        observer.calls_now.inc()
+        self._log.info("call_resumed" if isinstance(first, Resumed) else "call_started", trunk=self._voice.info.trunk)
+        overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self.emit, CallerHungUp())
+        try:
+            if isinstance(first, Answered):
+                await self._voice.answer()
+            self.emit(first)
+            while self.session.ended is None:
+                await self._take(await self._events.get())
+        except asyncio.CancelledError:
+            # This process is going: the caller and the snapshot stay for the next one.
+            self._abandoned = True
+            raise
+        except Exception:
+            self._log.exception("call_broke")
+            self.session = fail(self._flow, self.session).session
+            self.session.ended = "failed"
+        finally:
+            overdue.cancel()
+            self._stop_timer()
+            if not self._abandoned:
+                await self._settle()
+            observer.calls_now.dec()
+            observer.calls.labels(self._flow.name, self.session.ended or "cancelled").inc()
+            self._log.info("call_ended", how=self.session.ended, step=self.session.step)
+
+    # -- one event ----------------------------------------------------------------------------------------------------
+
+    async def _take(self, event: Event) -> None:
+        await self._account(event)
+        turn = advance(self._flow, self.session, event)
+        try:
+            await self._carry_out(turn)
+        except IvrError as exc:
+            # The port or the books cannot do it: the flow's failure step says so to the caller.
+            self._log.error("command_failed", step=turn.session.step, error=str(exc))
+            await self._carry_out(self._failed(turn.session))
+
+    def _failed(self, session: Session) -> Turn:
+        self._services.observer.faults.labels(self._flow.name).inc()
+        return fail(self._flow, session)
+
+    async def _carry_out(self, turn: Turn) -> None:
+        before, self.session = self.session, turn.session
+        if turn.fault is not None:
+            self._services.observer.faults.labels(self._flow.name).inc()
+            self._log.error("flow_fault", error=turn.fault, step=before.step)
+        if turn.session.visit != before.visit or turn.session.leg != before.leg:
+            self._log.info("step", step=turn.session.step)
+            if turn.session.ended is None:
+                self._services.snapshots.put(turn.session)
+        for command in turn.commands:
+            await self._do(command)
+
+    async def _account(self, event: Event) -> None:
+        """What the books and the figures must know before the flow goes on."""
+        match event:
+            case PromptFinished(_, failed) if failed:
+                self._services.observer.prompts_failed.inc()
+                self._log.error("prompt_failed", step=self.session.step)
+            case LegAnswered(token):
+                self._answered_legs.add(token)
+                self._log.info("leg_answered")
+            case LegEnded(token, result):
+                dial_payment = self._payments.pop(token, None)
+                self._log.info("leg_ended", result=result.value)
+                if dial_payment is not None and result is not LegResult.ENDED and token not in self._answered_legs:
+                    await self._services.cashier.leg_failed(dial_payment, result)
+            case _:
+                pass
+
+    # -- one command --------------------------------------------------------------------------------------------------
+
+    async def _do(self, command: Command) -> None:
+        match command:
+            case Play(token, say):
+                await self._voice.play(token, self._services.speak(say, self.session.language))
+                if self._key_at is not None:
+                    self._services.observer.post_key_seconds.observe(time.perf_counter() - self._key_at)
+                    self._key_at = None
+            case StopPlaying(token):
+                await self._voice.stop(token)
+            case StartTimer(token, seconds):
+                self._stop_timer()
+                self._timer = asyncio.get_running_loop().call_later(seconds, self.emit, TimerFired(token))
+            case StopTimer():
+                self._stop_timer()
+            case AskProvider():
+                self._spawn(self._ask(command))
+            case ReadHeaders(token, names):
+                await self._read_headers(token, names)
+            case Dial():
+                await self._dial(command)
+            case HangUp(cause):
+                await self._voice.hang_up(cause)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _read_headers(self, token: int, names: Sequence[str]) -> None:
+        if self._voice.info.trunk not in self._services.trusted_trunks:
+            self._log.warning("headers_ignored", trunk=self._voice.info.trunk)
+            self.emit(HeadersRead(token, False, {}))
+            return
+        self.emit(HeadersRead(token, True, await self._voice.headers(names)))
+
+    async def _dial(self, command: Dial) -> None:
+        order = command.payment
+        if order is not None:
+            await self._services.snapshots.flush(self.session)
+            go = await self._services.cashier.before_sending(order, self.session.call_id)
+            if go is Go.SENT_BEFORE:
+                self.emit(LegEnded(command.token, LegResult.ENDED))
+                return
+            if go is Go.REFUSED:
+                self.emit(LegEnded(command.token, LegResult.BUSY))
+                return
+            self._payments[command.token] = order.id
+        leg = LegOrder(
+            leg_id=f"{self.session.call_id}.leg{command.token}",
+            trunk=command.trunk,
+            number=command.number,
+            caller_id=command.caller_id,
+            headers=command.headers,
+            answer_timeout=command.answer_timeout,
+        )
+        try:
+            await self._voice.dial(command.token, leg)
+        except IvrError as exc:
+            self._log.error("dial_failed", trunk=command.trunk, error=str(exc))
+            self.emit(LegEnded(command.token, LegResult.UNREACHABLE))
+
+    # -- providers ----------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, command: AskProvider) -> None:
+        try:
+            reply = await self._reply(command)
+        except Exception:
+            self._log.exception("provider_broke", provider=command.provider, operation=command.operation)
+            reply = Reply(UNKNOWN)
+        self._log.info("provider_replied", operation=command.operation, exit=reply.exit)
+        self.emit(ProviderReplied(command.token, reply.exit, reply.values))
+
+    async def _reply(self, command: AskProvider) -> Reply:
+        """The answer, written down before anybody hears it."""
+        cashier = self._services.cashier
+        if command.provider == BOOKS:
+            return await self._ask_books(command)
+        if command.payment is not None:
+            await self._services.snapshots.flush(self.session)
+            go = await cashier.before_sending(command.payment, self.session.call_id)
+            if go is not Go.SEND:
+                return Reply(UNKNOWN)
+        about = command.payment.id if command.payment else command.payment_id
+        try:
+            reply = await self._services.providers[command.provider].ask(command.operation, command.arguments)
+        except ProviderUnreachable:
+            if command.payment is not None:
+                await cashier.unsent(command.payment.id, UNREACHABLE)
+            return Reply(UNREACHABLE)
+        except OutcomeUnknown:
+            if command.payment is not None:
+                await cashier.unanswered(command.payment.id, UNKNOWN)
+            return Reply(UNKNOWN)
+        if about is not None:
+            await cashier.answered(about, reply)
+        return reply
+
+    async def _ask_books(self, command: AskProvider) -> Reply:
+        amount = command.arguments.get("amount")
+        return Reply(
+            await self._services.cashier.check_invoice(
+                str(command.arguments["provider"]),
+                str(command.arguments["invoice_id"]),
+                amount if isinstance(amount, int) else None,
+            )
+        )
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """The caller is gone: let questions about money end, and leave nothing undecided without an owner."""
+        session = self.session
+        try:
+            if session.ended != "hung_up":
+                await self._voice.hang_up(HangupCause.NORMAL)
+            if self._tasks:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+            if session.payment is not None and await self._services.cashier.undecided(session.payment):
+                self.undecided = session.payment
+        except IvrError as exc:
+            self._log.error("not_settled", error=str(exc))
+        self._services.snapshots.forget(session.call_id)

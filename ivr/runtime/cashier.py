@@ -1,0 +1,128 @@
+"""Every line that a call writes into the journal, and the questions it asks the books.
+
+Law: write before send; write the outcome before the caller hears it. A payment that was sent once is never sent again by
+anyone.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+import structlog
+
+from ivr.domain.errors import AlreadyInPayment, Illegal
+from ivr.domain.legs import LegResult
+from ivr.domain.operations import Outcome
+from ivr.flow.commands import PaymentOrder
+from ivr.payments.port import Invoices, Journal, Reply
+from ivr.payments.state import EntryKind, Payment, State
+
+_log = structlog.get_logger("ivr.cashier")
+
+
+class Go(Enum):
+    """What may be done with a payment order."""
+
+    SEND = auto()
+    """It is written down as sent: send it now."""
+    SENT_BEFORE = auto()
+    """An earlier process of this call sent it already: only ask what became of it."""
+    REFUSED = auto()
+    """Another payment of the same invoice is under way or approved."""
+
+
+class Cashier:
+    """The calls' hand in the books."""
+
+    def __init__(self, journal: Journal, invoices: Invoices, clock: Callable[[], float]) -> None:
+        self._journal = journal
+        self._invoices = invoices
+        self._clock = clock
+
+    async def before_sending(self, order: PaymentOrder, call_id: str) -> Go:
+        """Write the payment down as created and sent."""
+        amount = order.amount_rial
+        if amount is None:
+            invoice = await self._invoices.invoice(order.provider, order.invoice_id)
+            amount = invoice.amount_rial if invoice else None
+        now = self._clock()
+        payment = Payment(
+            id=order.id,
+            call_id=call_id,
+            provider=order.provider,
+            invoice_id=order.invoice_id,
+            transaction_id=order.transaction_id,
+            amount_rial=amount,
+            state=State.CREATED,
+            created_at=now,
+            changed_at=now,
+        )
+        if not await self._journal.create(payment):
+            earlier = await self._journal.get(order.id)
+            if earlier is not None and earlier.state is not State.CREATED:
+                return Go.SENT_BEFORE
+        try:
+            await self._journal.append(order.id, EntryKind.SENT)
+        except AlreadyInPayment:
+            _log.warning("already_in_payment", payment=order.id)
+            return Go.REFUSED
+        return Go.SEND
+
+    async def leg_failed(self, payment_id: str, result: LegResult) -> None:
+        """The leg was never answered, so nothing was paid over it."""
+        await self._note(payment_id, EntryKind.UNSENT, {"reason": result.value})
+
+    async def answered(self, payment_id: str, reply: Reply) -> None:
+        """A provider's answer about this payment."""
+        details = {
+            name: value
+            for name, value in (("reason", reply.exit), ("code", reply.code), ("reference", reply.reference))
+            if value is not None
+        }
+        match reply.outcome:
+            case Outcome.APPROVED:
+                await self._note(payment_id, EntryKind.APPROVED, details)
+            case Outcome.DECLINED:
+                await self._note(payment_id, EntryKind.DECLINED, details)
+            case Outcome.UNKNOWN:
+                await self.unanswered(payment_id, reply.exit)
+            case None:
+                pass
+
+    async def unanswered(self, payment_id: str, reason: str) -> None:
+        """Nobody can say what became of it, for now."""
+        payment = await self._journal.get(payment_id)
+        if payment is not None and payment.state is State.SENT:
+            await self._note(payment_id, EntryKind.UNANSWERED, {"reason": reason})
+
+    async def unsent(self, payment_id: str, reason: str) -> None:
+        """It turned out that nothing had left."""
+        await self._note(payment_id, EntryKind.UNSENT, {"reason": reason})
+
+    async def undecided(self, payment_id: str) -> bool:
+        """Whether somebody still has to find out what became of it."""
+        payment = await self._journal.get(payment_id)
+        return payment is not None and payment.state in (State.SENT, State.UNKNOWN)
+
+    async def check_invoice(self, provider: str, invoice_id: str, amount_rial: int | None) -> str:
+        """May this invoice be paid now? Returns an exit of the `invoice` step."""
+        invoice = await self._invoices.invoice(provider, invoice_id)
+        if invoice is not None and amount_rial is not None and invoice.amount_rial != amount_rial:
+            _log.error("amount_mismatch", provider=provider, invoice=invoice_id)
+            return "amount_mismatch"
+        states = {payment.state for payment in await self._journal.for_invoice(provider, invoice_id)}
+        if State.APPROVED in states:
+            return "already_paid"
+        if State.SENT in states:
+            return "being_paid"
+        if State.UNKNOWN in states:
+            return "unresolved"
+        return "next"
+
+    async def _note(self, payment_id: str, kind: EntryKind, details: dict[str, str]) -> None:
+        try:
+            payment = await self._journal.append(payment_id, kind, details)
+        except Illegal as exc:
+            # Somebody was quicker (the reconciler, or the provider's answer came twice): the book stands as it is.
+            _log.info("entry_not_needed", payment=payment_id, entry=kind.value, error=str(exc))
+        else:
+            _log.info("payment", payment=payment_id, state=payment.state.value)

@@ -1,0 +1,244 @@
+"""Finds out what became of payments that nobody looks after any more.
+
+Law: a payment that is SENT without a living call is first written down as UNANSWERED, then inquired about, never sent
+again. What a provider says for certain is written; everything else is asked again later, and after the last planned
+try it stays UNKNOWN and is left to people.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+import structlog
+
+from ivr.domain.errors import BadInput, Illegal, OutcomeUnknown, Unusable
+from ivr.domain.operations import Outcome
+from ivr.payments.details import plain
+from ivr.payments.port import Journal, Provider, Reply
+from ivr.payments.state import EntryKind, Payment, State
+
+MINUTE: Final = 60.0
+HOUR: Final = 60 * MINUTE
+DELAYS: Final = (5.0, 15.0, 30.0, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
+"""Seconds before each inquiry; after the last one the payment waits for people."""
+JITTER: Final = 0.2
+"""Each delay is made longer or shorter by up to this part of it, so that an outage's payments do not come in a wave."""
+AT_ONCE: Final = 4
+"""Inquiries under way at the same time."""
+LOOK_EVERY: Final = 30.0
+"""Seconds between two looks into the journal for payments that lost their call."""
+INQUIRY_TIMEOUT: Final = 60.0
+"""Seconds for one inquiry. Providers have shorter ones of their own; this frees the place of a broken client."""
+PROCESS_DIED: Final = "process died"
+"""The reason written for a payment that was SENT when its call vanished with our process."""
+
+_DECIDES: Final = {Outcome.APPROVED: EntryKind.APPROVED, Outcome.DECLINED: EntryKind.DECLINED}
+_OPEN: Final = (State.SENT, State.UNKNOWN)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done since the start, for metrics."""
+
+    inquiries: int = 0
+    approved: int = 0
+    declined: int = 0
+    left_to_people: int = 0
+    paid_twice: int = 0
+    """Invoices of which a second payment turned out to be approved: a refund is due."""
+
+
+class Reconciler:
+    """Run one per journal. `is_live` says whether a call still looks after a payment; it must be true before the
+    payment is written as SENT. `clock` gives seconds since 1970, UTC; `dice` a number from 0 up to 1.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        providers: Mapping[str, Provider],
+        is_live: Callable[[str], bool],
+        *,
+        clock: Callable[[], float],
+        dice: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        delays: Sequence[float] = DELAYS,
+        at_once: int = AT_ONCE,
+        look_every: float = LOOK_EVERY,
+        inquiry_timeout: float = INQUIRY_TIMEOUT,
+    ) -> None:
+        self.tally = Tally()
+        self._journal = journal
+        self._providers = providers
+        self._is_live = is_live
+        self._clock = clock
+        self._dice = dice
+        self._sleep = sleep
+        self._delays = tuple(delays)
+        self._elapsed = tuple(accumulate(delays))
+        self._places = asyncio.Semaphore(at_once)
+        self._look_every = look_every
+        self._inquiry_timeout = inquiry_timeout
+        self._stopped = asyncio.Event()
+        self._followed: dict[str, asyncio.Task[None]] = {}
+        self._nudges: dict[str, asyncio.Event] = {}
+        self._reasons: dict[str, str] = {}
+        self._for_people: set[str] = set()
+
+    @property
+    def for_people(self) -> frozenset[str]:
+        """Ids of the payments that stay UNKNOWN after the last planned inquiry."""
+        return frozenset(self._for_people)
+
+    async def run(self) -> None:
+        """Look after open payments until `stop` is called or the task is cancelled."""
+        try:
+            while not self._stopped.is_set():
+                await self._look()
+                await self._pause(self._look_every, self._stopped)
+        finally:
+            tasks = list(self._followed.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Let `run` come to its end. What is open stays open in the journal."""
+        self._stopped.set()
+
+    def nudge(self, payment_id: str, reason: str = PROCESS_DIED) -> None:
+        """Inquire about this payment soon: its call has just ended (`reason` says how), or a person asks."""
+        if self._stopped.is_set():
+            return
+        self._reasons[payment_id] = reason
+        self._for_people.discard(payment_id)
+        self._follow(payment_id)
+        self._nudges[payment_id].set()
+
+    async def once(self) -> None:
+        """Inquire one time about every open payment without a living call, now. `run` need not be running."""
+        payments = await self._journal.open_payments()
+        await asyncio.gather(*(self._in_place(p.id) for p in payments if not self._is_live(p.id)))
+
+    async def _look(self) -> None:
+        try:
+            payments = await self._journal.open_payments()
+        except Unusable as exc:
+            log.error("journal_unusable", error=str(exc))
+            return
+        self._for_people &= {payment.id for payment in payments}
+        for payment in payments:
+            if payment.id not in self._for_people and not self._is_live(payment.id):
+                self._follow(payment.id, self._tries_so_far(payment))
+
+    def _tries_so_far(self, payment: Payment) -> int:
+        """Where in the plan a payment stands that an earlier process looked after; one try is always left."""
+        if payment.state is State.SENT:
+            return 0
+        return min(bisect_right(self._elapsed, self._clock() - payment.changed_at), len(self._delays) - 1)
+
+    def _follow(self, payment_id: str, tries: int = 0) -> None:
+        if payment_id not in self._followed:
+            self._nudges[payment_id] = asyncio.Event()
+            self._followed[payment_id] = asyncio.create_task(self._see_through(payment_id, tries))
+
+    async def _see_through(self, payment_id: str, tries: int) -> None:
+        nudged = self._nudges[payment_id]
+        delay = self._delays[0]  # the first try of a new process comes soon, however old the payment is
+        try:
+            while tries < len(self._delays):
+                await self._pause(delay * (1 + JITTER * (2 * self._dice() - 1)), nudged)
+                nudged.clear()
+                if self._is_live(payment_id):
+                    continue
+                if await self._in_place(payment_id):
+                    return
+                tries += 1
+                delay = self._delays[min(tries, len(self._delays) - 1)]
+            self._for_people.add(payment_id)
+            self.tally.left_to_people += 1
+            log.error("payment_left_to_people", payment_id=payment_id, tries=tries)
+        finally:
+            del self._followed[payment_id], self._nudges[payment_id]
+            self._reasons.pop(payment_id, None)
+
+    async def _in_place(self, payment_id: str) -> bool:
+        """One try, when there is room for it. True when nothing is left to find out."""
+        async with self._places:
+            try:
+                return await self._try(payment_id)
+            except Unusable as exc:
+                log.error("journal_unusable", payment_id=payment_id, error=str(exc))
+            except (Illegal, BadInput) as exc:
+                log.error("entry_refused", payment_id=payment_id, error=str(exc))
+            return False
+
+    async def _try(self, payment_id: str) -> bool:
+        payment = await self._journal.get(payment_id)
+        if payment is None or payment.state not in _OPEN:
+            return True
+        if payment.state is State.SENT:
+            reason = self._reasons.get(payment_id, PROCESS_DIED)
+            payment = await self._append(payment, EntryKind.UNANSWERED, {"reason": reason})
+            if payment.state is not State.UNKNOWN:
+                return True
+        reply = await self._inquire(payment)
+        if reply is None or reply.outcome not in _DECIDES:
+            return False
+        details = {"reason": reply.exit, "code": reply.code, "reference": reply.reference, "by": "inquiry"}
+        kind = _DECIDES[reply.outcome]
+        payment = await self._append(payment, kind, details)
+        log.info("payment_resolved", payment_id=payment.id, provider=payment.provider, state=payment.state.value)
+        await self._count(payment)
+        return True
+
+    async def _inquire(self, payment: Payment) -> Reply | None:
+        """The provider's answer, or None when it could not be had."""
+        provider = self._providers.get(payment.provider)
+        if provider is None:
+            log.error("provider_not_configured", payment_id=payment.id, provider=payment.provider)
+            return None
+        self.tally.inquiries += 1
+        try:
+            async with asyncio.timeout(self._inquiry_timeout):
+                return await provider.inquire(payment)
+        except (Unusable, OutcomeUnknown, TimeoutError) as exc:
+            log.warning("inquiry_failed", payment_id=payment.id, provider=payment.provider, error=type(exc).__name__)
+        except Exception as exc:  # noqa: BLE001 - one broken client must not end the search for the others' money
+            log.error("inquiry_broke", payment_id=payment.id, provider=payment.provider, error=type(exc).__name__)
+        return None
+
+    async def _append(self, payment: Payment, kind: EntryKind, details: Mapping[str, str | None]) -> Payment:
+        """Write it, unless somebody else said in the meantime what became of the payment."""
+        try:
+            return await self._journal.append(payment.id, kind, plain(details))
+        except Illegal:
+            newest = await self._journal.get(payment.id)
+            if newest is None or newest.state is payment.state:
+                raise
+            return newest
+
+    async def _count(self, payment: Payment) -> None:
+        if payment.state is State.DECLINED:
+            self.tally.declined += 1
+            return
+        self.tally.approved += 1
+        of_invoice = await self._journal.for_invoice(payment.provider, payment.invoice_id)
+        approved = [other.id for other in of_invoice if other.state is State.APPROVED]
+        if len(approved) > 1:
+            self.tally.paid_twice += 1
+            log.error("invoice_paid_twice", provider=payment.provider, payment_ids=approved)
+
+    async def _pause(self, seconds: float, unless: asyncio.Event) -> None:
+        """Sleep, or come back early when the event is set."""
+        waits = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(unless.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()

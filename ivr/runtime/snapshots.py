@@ -1,0 +1,80 @@
+"""Keeps every living call's newest snapshot in the store, many calls in one write.
+
+Law: the last thing said of a call wins, and a call never waits for its snapshot unless it asks to (`flush`, before
+money moves).
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from ivr.domain.errors import IvrError
+from ivr.flow.session import Session
+from ivr.runtime.ports import SessionStore
+
+RETRY_AFTER: Final = 1.0
+"""Seconds before a failed write is tried again; calls go on meanwhile."""
+
+_log = structlog.get_logger("ivr.snapshots")
+
+
+class Snapshots:
+    """Writes behind the calls' backs, and at once when asked to."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._dirty: dict[str, Session | None] = {}
+        self._wake = asyncio.Event()
+        self._written = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._write_behind(), name="snapshots")
+
+    async def stop(self) -> None:
+        """Write what is left, and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._write()
+
+    def put(self, session: Session) -> None:
+        """This is the call now. The session must not be changed afterwards; `advance` never does."""
+        self._dirty[session.call_id] = session
+        self._wake.set()
+
+    def forget(self, call_id: str) -> None:
+        """The call is over."""
+        self._dirty[call_id] = None
+        self._wake.set()
+
+    async def flush(self, session: Session) -> None:
+        """Return when this state of the call is kept. Raises Unusable when it cannot be."""
+        self._dirty.pop(session.call_id, None)
+        await self._store.save(session.call_id, session.snapshot())
+
+    async def _write_behind(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._write()
+            except IvrError as exc:
+                _log.error("snapshots_not_written", error=str(exc))
+                await asyncio.sleep(RETRY_AFTER)
+                self._wake.set()
+
+    async def _write(self) -> None:
+        batch, self._dirty = self._dirty, {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                for call_id, session in batch.items():
+                    if session is None:
+                        group.create_task(self._store.forget(call_id))
+                    else:
+                        group.create_task(self._store.save(call_id, session.snapshot()))
+        except BaseExceptionGroup as failures:
+            self._dirty = {**batch, **self._dirty}
+            raise failures.exceptions[0] from None
