@@ -26,8 +26,19 @@ from ivr.sandbox import bank as sandbox_bank
 
 DEFAULT_FILE: Final = Path("config/ivr.yaml")
 
+_NO_CREDENTIAL: Final = "none"
+"""Stands where a credential is missing; nothing connects with it."""
+
 MOST_CALLS: Final = 500
 LONGEST_CALL: Final = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """Where relative paths begin, and whether credentials must be there."""
+
+    directory: Path
+    credentials: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +75,11 @@ class Settings:
     limits: Limits
 
 
-def load_settings(path: Path) -> Settings:
-    """Read a configuration file. Raises Faults with everything that is wrong."""
+def load_settings(path: Path, *, credentials: bool = True) -> Settings:
+    """Read a configuration file. Raises Faults with everything that is wrong.
+
+    `credentials=False` is for commands that connect to nothing: a credential that is not there is then no fault.
+    """
     source = Source(str(path))
     try:
         text = path.read_text(encoding="utf-8")
@@ -76,13 +90,14 @@ def load_settings(path: Path) -> Settings:
         source.blame(None, "not UTF-8 text")
         raise Faults(source.faults) from None
     root = source.compose(text)
-    settings = _read(Fields(source, root, "the configuration"), path.resolve().parent) if root is not None else None
+    base = _Base(path.resolve().parent, credentials)
+    settings = _read(Fields(source, root, "the configuration"), base) if root is not None else None
     if source.faults or settings is None:
         raise Faults(source.faults)
     return settings
 
 
-def _read(fields: Fields, base: Path) -> Settings:
+def _read(fields: Fields, base: _Base) -> Settings:
     web = fields.fields("web", "web", required=False)
     recordings = _path(fields, "recordings", base, "../var/prompts")
     settings = Settings(
@@ -111,44 +126,43 @@ def _limits(fields: Fields) -> Limits:
     return limits
 
 
-def _path(fields: Fields, name: str, base: Path, default: str) -> Path:
-    return Path(os.path.normpath(base / fields.text(name, default)))
+def _path(fields: Fields, name: str, base: _Base, default: str) -> Path:
+    return Path(os.path.normpath(base.directory / fields.text(name, default)))
 
 
-def _secret(fields: Fields, name: str, base: Path) -> Secret:
+def _secret(fields: Fields, name: str, base: _Base) -> Secret:
     """A credential from the environment or a file; blamed where neither gives one."""
     node = fields.value(name)
     if node is None:
-        return Secret("")
+        return Secret(_NO_CREDENTIAL)
     if not isinstance(node, yaml.MappingNode):
         fields.blame(f"'{name}' is a credential: write {{env: NAME}} or {{file: path}}, not the value itself", name)
-        return Secret("")
+        return Secret(_NO_CREDENTIAL)
     inner = fields.fields(name, f"'{name}'")
     text = ""
     if inner.has("env"):
         variable = inner.text("env")
         text = os.environ.get(variable, "").strip()
-        if variable and not text:
+        if variable and not text and base.credentials:
             fields.blame(f"the environment has no {variable}", name)
     elif inner.has("file"):
-        file = base / inner.text("file")
+        file = base.directory / inner.text("file")
         try:
             text = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            fields.blame(f"{file} cannot be read", name)
-        else:
-            if not text:
-                fields.blame(f"{file} is empty", name)
+            text = ""
+        if not text and base.credentials:
+            fields.blame(f"{file} cannot be read or is empty", name)
     else:
         inner.blame("a credential is {env: NAME} or {file: path}")
     inner.done()
-    return Secret(text)
+    return Secret(text or _NO_CREDENTIAL)
 
 
 # -- Asterisk ----------------------------------------------------------------------------------------------------------
 
 
-def _asterisk(fields: Fields, base: Path, recordings: Path) -> AsteriskSettings:
+def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings:
     asterisk = fields.fields("asterisk", "asterisk")
     ari = asterisk.fields("ari", "ari")
     rtp = asterisk.fields("rtp", "rtp", required=False)
@@ -159,7 +173,7 @@ def _asterisk(fields: Fields, base: Path, recordings: Path) -> AsteriskSettings:
             _secret(ari, "password", base),
             ari.name("application", "ivr"),
         ),
-        sounds=asterisk.text("sounds", str(recordings)),
+        sounds=str(_path(asterisk, "sounds", base, str(recordings))),
         sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
@@ -171,7 +185,7 @@ def _asterisk(fields: Fields, base: Path, recordings: Path) -> AsteriskSettings:
     return settings
 
 
-def _trunks(fields: Fields, base: Path) -> tuple[Trunk, ...]:
+def _trunks(fields: Fields, base: _Base) -> tuple[Trunk, ...]:
     trunks = []
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"trunk '{name}'")
@@ -194,7 +208,7 @@ def _trunks(fields: Fields, base: Path) -> tuple[Trunk, ...]:
 # -- providers ---------------------------------------------------------------------------------------------------------
 
 
-def _providers(fields: Fields, base: Path) -> Mapping[str, ProviderSettings]:
+def _providers(fields: Fields, base: _Base) -> Mapping[str, ProviderSettings]:
     found = {}
     for name, _, node in fields.fields("providers", "the providers").names():
         one = Fields(fields.source, node, f"provider '{name}'")
@@ -221,7 +235,7 @@ def _http(fields: Fields) -> HttpSettings:
     )
 
 
-def _paystar_saman(fields: Fields, name: str, base: Path) -> ProviderSettings:
+def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:
     defaults = PaystarSamanSettings(HttpSettings("https://localhost"), Secret("x"))
     error_fields = fields.fields("error_exits", "'error_exits'", required=False)
     errors = {code: error_fields.text(code) for code, _, _ in error_fields.names()}
@@ -240,12 +254,12 @@ def _paystar_saman(fields: Fields, name: str, base: Path) -> ProviderSettings:
     return ProviderSettings(paystar_saman.OPERATIONS, lambda observe: PaystarSaman(settings, observe))
 
 
-def _sandbox_bank(fields: Fields, name: str, base: Path) -> ProviderSettings:
+def _sandbox_bank(fields: Fields, name: str, base: _Base) -> ProviderSettings:
     http = _http(fields)
     return ProviderSettings(sandbox_bank.OPERATIONS, lambda observe: sandbox_bank.SandboxBank(http, observe))
 
 
-_PROVIDERS: Final[Mapping[str, Callable[[Fields, str, Path], ProviderSettings]]] = {
+_PROVIDERS: Final[Mapping[str, Callable[[Fields, str, _Base], ProviderSettings]]] = {
     "paystar_saman": _paystar_saman,
     "sandbox_bank": _sandbox_bank,
 }

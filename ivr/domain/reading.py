@@ -22,8 +22,9 @@ MOST_BYTES: Final = 1_000_000
 MOST_DEPTH: Final = 40
 """Deeper nesting than any file of ours has; PyYAML itself would exhaust the stack at a few hundred."""
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNWRITABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -56,9 +57,9 @@ class Source:
     faults: list[Fault] = field(default_factory=list)
 
     def blame(self, node: yaml.Node | None, message: str) -> None:
-        """Note a fault at a node's place (or at the file's start)."""
+        """Note a fault at a node's place (or at the file's start). A message stays one line, whatever it quotes."""
         mark = node.start_mark if node is not None else None
-        self.faults.append(Fault(self.file, *_place(mark), message))
+        self.faults.append(Fault(self.file, *_place(mark), _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", message)))
 
     def compose(self, text: str) -> yaml.Node | None:
         """The document's root node, or None with a fault noted."""
@@ -68,14 +69,22 @@ class Source:
         if (too_deep := _too_deep(text)) is not None:
             self.faults.append(Fault(self.file, *too_deep, f"nested more than {MOST_DEPTH} levels deep"))
             return None
+        loader: yaml.SafeLoader | None = None
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
         except yaml.MarkedYAMLError as exc:
             place = _place(exc.problem_mark or exc.context_mark)
             self.faults.append(Fault(self.file, *place, f"not YAML: {exc.problem or exc.context}"))
             return None
-        except yaml.YAMLError as exc:
-            self.blame(None, f"not YAML: {str(exc).splitlines()[0]}")
+        except yaml.reader.ReaderError as exc:
+            before = text[: exc.position]
+            place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+            self.faults.append(Fault(self.file, *place, f"not YAML: the character #x{exc.character:04x}"))
+            return None
+        except (ValueError, OverflowError):  # PyYAML itself stumbled
+            place = _place(loader.get_mark() if loader is not None else None)
+            self.faults.append(Fault(self.file, *place, "not YAML: a number or an escaped character is out of range"))
             return None
         if node is None:
             self.blame(None, "the file is empty")
@@ -98,7 +107,7 @@ def _too_deep(text: str) -> tuple[int, int] | None:
                     return _place(event.start_mark)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, ValueError, OverflowError):
         return None  # the parser proper reports it with its place
     return None
 
@@ -106,10 +115,13 @@ def _too_deep(text: str) -> tuple[int, int] | None:
 class Fields:
     """The fields of one YAML mapping. Ask for each by name, then call `done()`: what was not asked for is a fault."""
 
-    def __init__(self, source: Source, node: yaml.Node | None, what: str) -> None:
+    def __init__(self, source: Source, node: yaml.Node | None, what: str, within: "Fields | None" = None) -> None:
+        """`within` is the mapping whose absent field this one is: its faults stand there."""
         self.source = source
         self.node = node
         self.what = what
+        self._place: yaml.Node | None = node or (within._place if within is not None else None)
+        self._excused = False
         self._values: dict[str, yaml.Node] = {}
         self._keys: dict[str, yaml.Node] = {}
         self._asked: dict[str, None] = {}
@@ -129,7 +141,7 @@ class Fields:
 
     def blame(self, message: str, name: str | None = None) -> None:
         """A fault at the value of `name`, or at the mapping itself."""
-        self.source.blame(self._values.get(name or "", self.node), message)
+        self.source.blame(self._values.get(name or "", self._place), message)
 
     def has(self, name: str) -> bool:
         """Whether the field is given."""
@@ -139,7 +151,7 @@ class Fields:
     def value(self, name: str, *, required: bool = True) -> yaml.Node | None:
         """The field's node; its absence is a fault when it is required."""
         if not self.has(name):
-            if required and (self.node is None or isinstance(self.node, yaml.MappingNode)):
+            if required and not self._excused and (self.node is None or isinstance(self.node, yaml.MappingNode)):
                 self.blame(f"{self.what} needs '{name}'")
             return None
         return self._values[name]
@@ -152,11 +164,21 @@ class Fields:
 
     def fields(self, name: str, what: str, *, required: bool = True) -> "Fields":
         """A mapping inside this one; empty when absent."""
-        return Fields(self.source, self.value(name, required=required), what)
+        node = self.value(name, required=required)
+        inner = Fields(self.source, node, what, within=self)
+        inner._excused = required and node is None  # its absence is the fault, not what it lacks
+        return inner
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A text; required unless a default is given."""
-        return self._scalar(name, default, lambda node: read_text(self.source, node, f"'{name}'"), "")
+        """A text; required, and then not empty, unless a default is given."""
+
+        def read(node: yaml.Node) -> str | None:
+            text = read_text(self.source, node, f"'{name}'")
+            if text == "" and default is None:
+                self.source.blame(node, f"'{name}' is empty")
+            return text
+
+        return self._scalar(name, default, read, "")
 
     def name(self, name: str, default: str | None = None) -> str:
         """A name: small letters, digits and underscores."""
@@ -170,7 +192,7 @@ class Fields:
 
         def read(node: yaml.Node) -> int | None:
             raw = node.value if isinstance(node, yaml.ScalarNode) else ""
-            if not re.fullmatch(r"-?(0|[1-9]\d{0,17})", raw) or node.tag != "tag:yaml.org,2002:int":
+            if not re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", raw) or node.tag != "tag:yaml.org,2002:int":
                 self.source.blame(node, f"'{name}' must be a whole number")
                 return None
             if not least <= int(raw) <= most:
@@ -184,8 +206,9 @@ class Fields:
         """true or false."""
 
         def read(node: yaml.Node) -> bool | None:
-            if node.tag == "tag:yaml.org,2002:bool" and isinstance(node, yaml.ScalarNode):
-                return bool(yaml.SafeLoader.bool_values[node.value.lower()])
+            word = node.value.lower() if isinstance(node, yaml.ScalarNode) else ""
+            if node.tag == "tag:yaml.org,2002:bool" and word in yaml.SafeLoader.bool_values:
+                return yaml.SafeLoader.bool_values[word]
             self.source.blame(node, f"'{name}' must be true or false")
             return None
 
@@ -222,11 +245,8 @@ class Fields:
         if node is None:
             return []
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        found = []
-        for item in items:
-            if (text := read_text(self.source, item, f"'{name}'")) is not None:
-                found.append((text, item))
-        return found
+        found = ((read_text(self.source, item, f"'{name}'"), item) for item in items)
+        return [(text, item) for text, item in found if text is not None]
 
     def done(self) -> None:
         """Blame every field that nobody asked for."""

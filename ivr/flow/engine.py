@@ -42,6 +42,9 @@ MOST_STEPS_A_TURN: Final = 50
 MOST_VISITS: Final = 500
 """Steps in one call; more is a loop with a very patient caller, or a machine."""
 
+MOST_FAREWELL_VISITS: Final = 20
+"""Steps more for a call that has used up MOST_VISITS: its failure step has something to say."""
+
 TOO_OFTEN: Final = "too_often"
 """The exit of a step that a call has come to more often than it may."""
 
@@ -93,7 +96,6 @@ def fail(flow: Flow, session: Session) -> Turn:
 def _take(flow: Flow, visit: Visit, event: Event) -> None:
     """Give the event to the current step, unless it is stale."""
     session = visit.session
-    kind = flow.steps[session.step].kind
     match event:
         case Answered():
             if session.visit:
@@ -101,13 +103,16 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
             visit.goto = flow.first
             return
         case Digit(key):
+            overlooked, session.overlooked = session.overlooked, None
+            if key == overlooked:
+                return
             typed = session.typed.reveal()
             if len(typed) < MOST_KEYS_AHEAD:
                 session.typed = Secret(typed + key)
         case PromptFinished(token):
             if token != session.playing:
                 return
-            session.playing = None
+            session.playing = session.overlooked = None
         case TimerFired(token):
             if token != session.timer:
                 return
@@ -123,32 +128,23 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
             if token != session.leg:
                 return
             session.leg = None
-        case Resumed(leg):
-            _resume(flow, visit, leg)
-            return
+        case Resumed():
+            if session.step not in flow.steps:
+                raise Illegal(f"the flow has no step '{session.step}' any more")
+            session.playing = session.timer = session.asking = None
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
-    if session.visit:
-        try:
-            kind.on(visit, event)
-        except LostSecret as lost:
-            visit.goto = lost.step
-
-
-def _resume(flow: Flow, visit: Visit, leg: int | None) -> None:
-    """Repeat the current step in a new process; go back to where a lost secret is asked for."""
-    session = visit.session
-    session.playing = session.timer = session.asking = None
-    if session.step not in flow.steps:
-        raise Illegal(f"the flow has no step '{session.step}' any more")
     if not session.visit:
-        visit.goto = flow.first
+        visit.goto = flow.first if isinstance(event, Resumed) else None
         return
-    lost = [step for name, step in session.secret_steps.items() if name not in session.secrets]
-    if lost and session.leg is None and not session.data.get("charging"):
-        visit.goto = lost[0]
-        return
-    flow.steps[session.step].kind.resume(visit, leg)
+    kind = flow.steps[session.step].kind
+    try:
+        if isinstance(event, Resumed):
+            kind.resume(visit, event.leg)
+        else:
+            kind.on(visit, event)
+    except LostSecret as lost:
+        visit.goto = lost.step
 
 
 def _walk(flow: Flow, visit: Visit) -> None:
@@ -158,8 +154,8 @@ def _walk(flow: Flow, visit: Visit) -> None:
         if session.ended is not None or (visit.exit is None and visit.goto is None):
             return
         target = visit.goto or flow.steps[session.step].exits.get(visit.exit or "")
-        if target is None:
-            raise Illegal(f"step '{session.step}' has no exit '{visit.exit}'")
+        if target is None or target not in flow.steps:
+            raise Illegal(f"step '{session.step}' has no way on for '{visit.exit or target}'")
         try:
             _enter(flow, visit, target)
         except LostSecret as lost:
@@ -172,13 +168,13 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     visit.exit = visit.goto = None
     visit.stop_playing()
     visit.stop_timer()
-    session.asking = None
+    session.asking = session.leg = None
     session.collected = Secret("")
     session.step = name
     session.visit += 1
     session.visits[name] = session.visits.get(name, 0) + 1
     session.data.clear()
-    if session.visit > MOST_VISITS:
+    if session.visit > MOST_VISITS + (MOST_FAREWELL_VISITS if session.failed else 0):
         raise Illegal(f"more than {MOST_VISITS} steps in one call")
     step = flow.steps[name]
     if step.at_most is not None and session.visits[name] > step.at_most:

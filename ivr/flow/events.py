@@ -54,10 +54,14 @@ class LegAnswered:
 
 @dataclass(frozen=True, slots=True)
 class LegEnded:
-    """The dialled leg is over."""
+    """The dialled leg is over.
+
+    `early_media`: the far side could be heard before it answered, so that it may have taken keys even if it never did.
+    """
 
     token: int
     result: LegResult
+    early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)

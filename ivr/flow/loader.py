@@ -50,7 +50,12 @@ class _Draft:
 
 
 def load_dialplan(directory: Path, world: World) -> Dialplan:
-    """Read `numbers.yaml` and `flows/*.yaml` of a directory. Raises Faults with everything that is wrong."""
+    """Read `numbers.yaml` and `flows/*.yaml` of a directory. Raises Faults with everything that is wrong.
+
+    `directory` may also be the file of a single flow, which is then read without any number.
+    """
+    if directory.is_file():
+        return _load_single(directory, world)
     faults: list[Fault] = []
     drafts: dict[str, _Draft] = {}
     for path in sorted((directory / "flows").glob("*.yaml")):
@@ -69,6 +74,15 @@ def load_dialplan(directory: Path, world: World) -> Dialplan:
     if faults:
         raise Faults(faults)
     return Dialplan(flows, numbers)
+
+
+def _load_single(path: Path, world: World) -> Dialplan:
+    source, text = read_file(path, path.parent)
+    draft = _read_flow(source, text, path.stem, world) if text is not None else None
+    missing = _missing_prompts(draft, set(world.prompts), world) if draft is not None else []
+    if draft is None or source.faults or missing:
+        raise Faults([*source.faults, *missing])
+    return Dialplan({draft.flow.name: draft.flow}, [])
 
 
 def read_file(path: Path, base: Path) -> tuple[Source, str | None]:
@@ -99,6 +113,7 @@ def _read_flow(source: Source, text: str, stem: str, world: World) -> _Draft | N
     fields.text("about", "")
     settings = frozenset(text for text, _ in fields.texts("settings", required=False))
     draft = _Draft(source, Flow(name, "", "", "", {}, settings))
+    draft.uses.makes.update({**BUILT_IN, **dict.fromkeys(settings, Kind.DIGITS)})
     steps: dict[str, Step] = {}
     for step_name, key, node in fields.fields("steps", "the steps").names():
         draft.step_places[step_name] = key
@@ -127,12 +142,14 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
         fields.blame(f"a step does one thing: '{name}' says {' and '.join(kinds)}")
     exits: dict[str, tuple[str, yaml.Node]] = dict(made.inline) if made else {}
     exit_fields = fields.fields("exits", f"the exits of '{name}'", required=False)
-    for exit_name, _, value in exit_fields.names():
-        if (target := read_text(source, value, f"the exit '{exit_name}'")) is not None:
-            exits[exit_name] = (target, value)
-    next_node = fields.value("next", required=False)
-    if next_node is not None and (target := read_text(source, next_node, "'next'")) is not None:
-        exits[_main_exit(made)] = (target, next_node)
+    ways = [(exit_name, f"the exit '{exit_name}'", place) for exit_name, _, place in exit_fields.names()]
+    if (next_node := fields.value("next", required=False)) is not None:
+        ways.append((_main_exit(made), "'next'", next_node))
+    for exit_name, what, place in ways:
+        if exit_name in exits:
+            source.blame(place, f"step '{name}' has two ways on for '{exit_name}'")
+        elif (target := read_text(source, place, what)) is not None:
+            exits[exit_name] = (target, place)
     at_most = fields.whole("at_most", 0, least=1, most=100) if fields.has("at_most") else None
     fields.done()
     if not kinds and isinstance(node, yaml.MappingNode):
@@ -201,7 +218,7 @@ def _check_reachable(draft: _Draft) -> None:
 
 
 def _check_values(draft: _Draft) -> None:
-    known: dict[str, Kind] = {**BUILT_IN, **dict.fromkeys(draft.flow.settings, Kind.DIGITS), **draft.uses.makes}
+    known = draft.uses.makes
     for name, kinds, node in draft.uses.refers:
         kind = known.get(name)
         if kind is None:
@@ -244,7 +261,7 @@ def _read_numbers(
         fields = Fields(source, item, "a number")
         number = _read_number(fields, flows, broken, world)
         fields.done()
-        if any((n.number, n.trunk) == (number.number, number.trunk) for n in found):
+        if number.number and any((n.number, n.trunk) == (number.number, number.trunk) for n in found):
             fields.blame(f"{number.number} stands twice")
         found.append(number)
     return found
@@ -265,10 +282,9 @@ def _read_number(fields: Fields, flows: Mapping[str, Flow], broken: set[str], wo
     settings = {}
     for name, _, value in setting_fields.names():
         text = read_text(fields.source, value, f"'{name}'")
-        if text is not None:
-            if not is_digits(text):
-                fields.source.blame(value, f"'{name}' must be digits")
-            settings[name] = text
+        if text is not None and not is_digits(text):
+            fields.source.blame(value, f"'{name}' must be digits")
+        settings[name] = text or ""
     if flow in flows:
         for name in sorted(flows[flow].settings - set(settings)):
             fields.blame(f"flow '{flow}' needs the setting '{name}'")

@@ -12,6 +12,10 @@ from ivr.domain.secret import Secret
 
 SNAPSHOT_FORMAT: Final = 1
 
+TOKEN_LEAP: Final = 1_000_000
+"""Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
+answers."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -49,6 +53,8 @@ class Session:
     asking: int | None = None
     typed: Secret = field(default_factory=lambda: Secret(""))
     """Keys that no step has taken yet (type-ahead)."""
+    overlooked: str | None = None
+    """The finish key of a number that was whole without it: pressed out of habit now, it is for nobody."""
     collected: Secret = field(default_factory=lambda: Secret(""))
     """Keys of the number being keyed in this visit."""
 
@@ -74,7 +80,9 @@ class Session:
         raw: Any = json.loads(snapshot)
         if not isinstance(raw, dict) or raw.pop("format", None) != SNAPSHOT_FORMAT or set(raw) != set(_KEPT):
             raise ValueError("not a session snapshot of this version")
-        return cls(**raw)
+        session = cls(**raw)
+        session.token += TOKEN_LEAP
+        return session
 
 
 _KEPT: Final = (

@@ -79,6 +79,12 @@ class Visit:
         else:
             self.session.answers[name] = value
 
+    def need_secrets(self) -> None:
+        """Go back to the first secret that was lost with its process. Raises LostSecret."""
+        for name, step in self.session.secret_steps.items():
+            if name not in self.session.secrets:
+                raise LostSecret(step)
+
     # -- keys ------------------------------------------------------------------------------------------------------
 
     def next_key(self) -> str | None:
@@ -88,6 +94,14 @@ class Visit:
             return None
         self.session.typed = Secret(typed[1:])
         return typed[0]
+
+    def overlook(self, key: str | None) -> None:
+        """This finish key is not needed any more: neither keyed ahead already, nor coming next."""
+        typed = self.session.typed.reveal()
+        if not typed:
+            self.session.overlooked = key
+        elif typed[0] == key:
+            self.session.typed = Secret(typed[1:])
 
     def forget_keys(self) -> None:
         """Throw away what was keyed ahead and what was keyed so far."""
@@ -104,9 +118,14 @@ class Visit:
 
     def stop_playing(self) -> None:
         """Be quiet."""
-        if self.session.playing is not None:
-            self.commands.append(StopPlaying(self.session.playing))
-            self.session.playing = None
+        token, self.session.playing = self.session.playing, None
+        if token is None:
+            return
+        begun = [command for command in self.commands if isinstance(command, Play) and command.token == token]
+        if begun:
+            self.commands.remove(begun[0])  # nobody need hear its first syllable
+        else:
+            self.commands.append(StopPlaying(token))
 
     def start_timer(self, seconds: float) -> None:
         """Wait so long; a timer that runs is replaced."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from ivr.domain.errors import IvrError, OutcomeUnknown, ProviderUnreachable
+from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, ProviderUnreachable
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.operations import UNKNOWN, UNREACHABLE
 from ivr.domain.speech import Say
@@ -83,7 +83,6 @@ class Call:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._payments: dict[int, str] = {}
-        self._answered_legs: set[int] = set()
         self._key_at: float | None = None
         self._abandoned = False
         self._log = structlog.get_logger("ivr.call").bind(call=voice.info.call_id, flow=flow.name)
@@ -157,14 +156,13 @@ class Call:
             case PromptFinished(_, failed) if failed:
                 self._services.observer.prompts_failed.inc()
                 self._log.error("prompt_failed", step=self.session.step)
-            case LegAnswered(token):
-                self._answered_legs.add(token)
+            case LegAnswered():
                 self._log.info("leg_answered")
-            case LegEnded(token, result):
-                dial_payment = self._payments.pop(token, None)
+            case LegEnded(token, result, early_media):
+                payment = self._payments.pop(token, None)
                 self._log.info("leg_ended", result=result.value)
-                if dial_payment is not None and result is not LegResult.ENDED and token not in self._answered_legs:
-                    await self._services.cashier.leg_failed(dial_payment, result)
+                if payment is not None and result is not LegResult.ENDED and not early_media:
+                    await self._services.cashier.leg_failed(payment, result)
             case _:
                 pass
 
@@ -260,6 +258,12 @@ class Call:
         about = command.payment.id if command.payment else command.payment_id
         try:
             reply = await self._services.providers[command.provider].ask(command.operation, command.arguments)
+        except BadInput as exc:
+            # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
+            self._log.error("provider_not_asked", operation=command.operation, error=str(exc))
+            if command.payment is not None:
+                await cashier.unsent(command.payment.id, "not asked")
+            return Reply(UNKNOWN)
         except ProviderUnreachable:
             if command.payment is not None:
                 await cashier.unsent(command.payment.id, UNREACHABLE)

@@ -4,6 +4,7 @@ Law: write before send; write the outcome before the caller hears it. A payment 
 anyone.
 """
 
+import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -13,6 +14,7 @@ from ivr.domain.errors import AlreadyInPayment, Illegal
 from ivr.domain.legs import LegResult
 from ivr.domain.operations import Outcome
 from ivr.flow.commands import PaymentOrder
+from ivr.payments.details import plain
 from ivr.payments.port import Invoices, Journal, Reply
 from ivr.payments.state import EntryKind, Payment, State
 
@@ -56,16 +58,22 @@ class Cashier:
             created_at=now,
             changed_at=now,
         )
-        if not await self._journal.create(payment):
-            earlier = await self._journal.get(order.id)
-            if earlier is not None and earlier.state is not State.CREATED:
+        # Handed over together, both lines share one wait for the disk; the book keeps their order.
+        created, sent = await asyncio.gather(
+            self._journal.create(payment), self._journal.append(order.id, EntryKind.SENT), return_exceptions=True
+        )
+        if isinstance(created, BaseException):
+            raise created
+        match sent:
+            case AlreadyInPayment():
+                _log.warning("already_in_payment", payment=order.id)
+                return Go.REFUSED
+            case Illegal() if not created:
                 return Go.SENT_BEFORE
-        try:
-            await self._journal.append(order.id, EntryKind.SENT)
-        except AlreadyInPayment:
-            _log.warning("already_in_payment", payment=order.id)
-            return Go.REFUSED
-        return Go.SEND
+            case BaseException():
+                raise sent
+            case _:
+                return Go.SEND
 
     async def leg_failed(self, payment_id: str, result: LegResult) -> None:
         """The leg was never answered, so nothing was paid over it."""
@@ -120,7 +128,7 @@ class Cashier:
 
     async def _note(self, payment_id: str, kind: EntryKind, details: dict[str, str]) -> None:
         try:
-            payment = await self._journal.append(payment_id, kind, details)
+            payment = await self._journal.append(payment_id, kind, plain(details))
         except Illegal as exc:
             # Somebody was quicker (the reconciler, or the provider's answer came twice): the book stands as it is.
             _log.info("entry_not_needed", payment=payment_id, entry=kind.value, error=str(exc))

@@ -5,6 +5,8 @@ alone calls a connection that was lost after sending "ConnectTimeout", and aioht
 itself. Both are undone in `truthfully`, which sits inside aiohttp, before either of the two sees the error.
 """
 
+import ssl
+from functools import cache
 from typing import Final
 
 import aiohttp
@@ -46,9 +48,7 @@ def transport(most_connections: int, verify_tls: bool = True, ca_file: str | Non
 
     The connections are made at the first request and belong to the event loop that makes it.
     """
-    context = httpx.create_ssl_context(verify=verify_tls, trust_env=False)
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
+    context = _tls(verify_tls, ca_file)
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -61,3 +61,11 @@ def transport(most_connections: int, verify_tls: bool = True, ca_file: str | Non
         )
 
     return AiohttpTransport(verify=context, trust_env=False, client=session)
+
+
+@cache  # reading the authorities takes longer than a hundred requests
+def _tls(verify: bool, ca_file: str | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(verify=verify, trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context

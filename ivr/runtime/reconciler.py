@@ -9,6 +9,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import accumulate
 from typing import Final
 
@@ -37,6 +38,16 @@ PROCESS_DIED: Final = "process died"
 
 _DECIDES: Final = {Outcome.APPROVED: EntryKind.APPROVED, Outcome.DECLINED: EntryKind.DECLINED}
 _OPEN: Final = (State.SENT, State.UNKNOWN)
+
+
+class _Try(Enum):
+    SETTLED = "settled"
+    """Nothing is left to find out."""
+    OPEN = "open"
+    """The provider could not say."""
+    NOT_MADE = "not made"
+    """Our own journal failed; that must not use up the plan."""
+
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +105,11 @@ class Reconciler:
     def for_people(self) -> frozenset[str]:
         """Ids of the payments that stay UNKNOWN after the last planned inquiry."""
         return frozenset(self._for_people)
+
+    @property
+    def followed(self) -> frozenset[str]:
+        """Ids of the payments that inquiries are under way or planned for."""
+        return frozenset(self._followed)
 
     async def run(self) -> None:
         """Look after open payments until `stop` is called or the task is cancelled."""
@@ -156,10 +172,12 @@ class Reconciler:
                 nudged.clear()
                 if self._is_live(payment_id):
                     continue
-                if await self._in_place(payment_id):
-                    return
-                tries += 1
-                delay = self._delays[min(tries, len(self._delays) - 1)]
+                match await self._in_place(payment_id):
+                    case _Try.SETTLED:
+                        return
+                    case _Try.OPEN:
+                        tries += 1
+                        delay = self._delays[min(tries, len(self._delays) - 1)]
             self._for_people.add(payment_id)
             self.tally.left_to_people += 1
             log.error("payment_left_to_people", payment_id=payment_id, tries=tries)
@@ -167,35 +185,36 @@ class Reconciler:
             del self._followed[payment_id], self._nudges[payment_id]
             self._reasons.pop(payment_id, None)
 
-    async def _in_place(self, payment_id: str) -> bool:
-        """One try, when there is room for it. True when nothing is left to find out."""
+    async def _in_place(self, payment_id: str) -> _Try:
+        """One try, when there is room for it."""
         async with self._places:
             try:
                 return await self._try(payment_id)
             except Unusable as exc:
                 log.error("journal_unusable", payment_id=payment_id, error=str(exc))
+                return _Try.NOT_MADE
             except (Illegal, BadInput) as exc:
                 log.error("entry_refused", payment_id=payment_id, error=str(exc))
-            return False
+                return _Try.OPEN
 
-    async def _try(self, payment_id: str) -> bool:
+    async def _try(self, payment_id: str) -> _Try:
         payment = await self._journal.get(payment_id)
         if payment is None or payment.state not in _OPEN:
-            return True
+            return _Try.SETTLED
         if payment.state is State.SENT:
             reason = self._reasons.get(payment_id, PROCESS_DIED)
             payment = await self._append(payment, EntryKind.UNANSWERED, {"reason": reason})
             if payment.state is not State.UNKNOWN:
-                return True
+                return _Try.SETTLED
         reply = await self._inquire(payment)
         if reply is None or reply.outcome not in _DECIDES:
-            return False
+            return _Try.OPEN
         details = {"reason": reply.exit, "code": reply.code, "reference": reply.reference, "by": "inquiry"}
         kind = _DECIDES[reply.outcome]
         payment = await self._append(payment, kind, details)
         log.info("payment_resolved", payment_id=payment.id, provider=payment.provider, state=payment.state.value)
         await self._count(payment)
-        return True
+        return _Try.SETTLED
 
     async def _inquire(self, payment: Payment) -> Reply | None:
         """The provider's answer, or None when it could not be had."""
@@ -236,6 +255,8 @@ class Reconciler:
 
     async def _pause(self, seconds: float, unless: asyncio.Event) -> None:
         """Sleep, or come back early when the event is set."""
+        if unless.is_set():
+            return
         waits = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(unless.wait())}
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -74,7 +74,9 @@ class AskStep:
                 pass
 
     def resume(self, visit: Visit, leg: int | None) -> None:
-        """Ask again, with the attempts that are left."""
+        """Ask again, with the attempts that are left; a secret together with those that were lost before it."""
+        if self.secret:
+            visit.need_secrets()
         visit.data.setdefault("attempt", 1)
         self._ask(visit)
 
@@ -91,8 +93,6 @@ class AskStep:
         if visit.session.playing is not None and not self.barge_in:
             return  # they wait in the type-ahead until the question has been heard
         while not visit.left and (key := visit.next_key()) is not None:
-            if visit.data.pop("swallow", False) and key == self.finish_key:
-                continue
             visit.stop_playing()
             self._take_key(visit, key)
 
@@ -109,6 +109,7 @@ class AskStep:
             else:
                 visit.data["overflow"] = True
             if self.finish_at_most and len(visit.session.collected) == self.most:
+                visit.overlook(self.finish_key)
                 self._complete(visit, timed_out=False)
             else:
                 self._wait(visit)
@@ -152,7 +153,7 @@ def _validated(form: str, keyed: str) -> str | None:
 
 
 def _luhn(digits: str) -> bool:
-    doubled = (int(d) * (2 - i % 2) for i, d in enumerate(digits, start=len(digits) % 2 + 1))
+    doubled = (int(d) * (2 - i % 2) for i, d in enumerate(digits, start=len(digits) % 2))
     return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
 
 
@@ -174,7 +175,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         fields.blame(f"'{cancel_key}' cannot both finish and cancel", "cancel_key")
     secret = fields.truth("secret", form == "card")
     save = fields.name("save")
-    reading.uses.makes[save] = Kind.SECRET if secret else Kind.DIGITS
+    reading.make(save, Kind.SECRET if secret else Kind.DIGITS, fields.value("save", required=False))
     made = AskStep(
         saying=reading.say(fields, "prompt"),
         save=save,

@@ -69,6 +69,12 @@ class Reading:
             self.uses.refers.append((text, kinds, node))
         return text
 
+    def make(self, name: str, kind: Kind, node: yaml.Node | None) -> None:
+        """Later steps know a value of this kind by this name; one name is one kind in the whole flow."""
+        earlier = self.uses.makes.setdefault(name, kind)
+        if earlier is not kind and node is not None:
+            self.source.blame(node, f"'{name}' is {kind.value} here and {earlier.value} elsewhere in this flow")
+
     def provider(self, fields: Fields, name: str) -> str:
         """A provider that exists."""
         text = fields.text(name)

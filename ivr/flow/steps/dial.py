@@ -58,10 +58,8 @@ class DialStep:
         if visit.session.leg is None:
             if "dialled" in visit.data:
                 visit.leave(LegResult.ENDED.value)
-            elif self.saying.parts:
-                visit.play(self.saying.resolve(visit))
             else:
-                self._dial(visit)
+                self.enter(visit)
         elif leg != visit.session.leg:
             visit.session.leg = None
             visit.leave(LegResult.ENDED.value)

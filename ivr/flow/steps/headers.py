@@ -24,7 +24,8 @@ from ivr.flow.visit import Visit
 MOST_ADDRESS: Final = 512
 """Characters of an address header that are looked at."""
 
-_USER: Final = re.compile(r"<?sips?:([^@>;]*)@")
+_USER: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*<|[^"<]*<)?sips?:([^@>;]*)@')
+"""The user of a SIP address. A displayed name before it is the caller's own and may look like an address: skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _part(raw: str, part: int) -> str:
     """The whole text, or one `*`-separated part of the user in its SIP address; empty when there is no such part."""
     if not part:
         return raw
-    match = _USER.search(raw[:MOST_ADDRESS].replace("%2A", "*").replace("%2a", "*"))
+    match = _USER.match(raw[:MOST_ADDRESS].replace("%2A", "*").replace("%2a", "*"))
     parts = match[1].split("*") if match else []
     return parts[part - 1] if part <= len(parts) else ""
 
@@ -101,7 +102,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     """`headers: {invoice_id: {header: X-Invoice-Id, min: 4, max: 12}}`."""
     fields = Fields(reading.source, body, "headers")
     wanted = {}
-    for name, _, node in fields.names():
+    for name, key, node in fields.names():
         one = Fields(reading.source, node, f"the header of '{name}'")
         kind = one.one_of("kind", ("digits", "amount"), "digits")
         wanted[name] = Wanted(
@@ -111,8 +112,10 @@ def read(body: yaml.Node, reading: Reading) -> Made:
             amount=kind == "amount",
             part=one.whole("part", 0, most=9),
         )
+        if wanted[name].least > wanted[name].most:
+            one.blame(f"'min' is {wanted[name].least} and 'max' is {wanted[name].most}: no number fits", "min")
         one.done()
-        reading.uses.makes[name] = Kind.AMOUNT if kind == "amount" else Kind.DIGITS
+        reading.make(name, Kind.AMOUNT if kind == "amount" else Kind.DIGITS, key)
     if not wanted:
         fields.blame("'headers' reads nothing")
     return Made(HeadersStep(wanted), frozenset({NEXT, "missing", "invalid", "untrusted"}))

@@ -10,7 +10,6 @@ import yaml
 
 from ivr.domain.operations import Kind, Role
 from ivr.domain.reading import Fields
-from ivr.domain.speech import Prompt
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.steps.provider import ProviderStep
 
@@ -34,7 +33,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         arguments=arguments,
         constants={"provider": reading.provider(fields, "provider")},
         save=None,
-        hold_prompt=Prompt("common/please_wait"),
+        hold_prompt=reading.prompt(fields, "hold_prompt", "common/please_wait"),
         hold_after=2.0,
     )
     fields.done()

@@ -53,7 +53,6 @@ class ProviderStep:
         if self.payment is not None:
             self.payment.begin(visit)
             order = self.payment.order(visit)
-            visit.data["charging"] = True
         about = visit.session.payment if self.role is Role.INQUIRY else None
         visit.ask(self.provider, self.operation, arguments, payment=order, payment_id=about)
         visit.start_timer(self.hold_after)
@@ -90,8 +89,13 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     arguments = _arguments(fields.fields("with", "what the provider gets", required=False), operation, reading)
     if operation is not None and save is not None:
         for name, kind in operation.results.items():
-            reading.uses.makes[f"{save}.{name}"] = kind
-    charges = operation is not None and operation.role is Role.CHARGE
+            reading.make(f"{save}.{name}", kind, fields.value("save"))
+    payment = None
+    if operation is not None and operation.role is Role.CHARGE:
+        payment_fields = fields.fields("payment", "the payment")
+        payment = read_payment(payment_fields, reading)
+        if payment.provider and payment.provider != asked.partition(".")[0]:
+            payment_fields.blame(f"'{asked}' takes the money: the payment's provider is who is asked", "provider")
     made = ProviderStep(
         provider=asked.partition(".")[0],
         operation=asked.partition(".")[2],
@@ -101,7 +105,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         save=save,
         hold_prompt=reading.prompt(fields, "hold_prompt", "common/please_wait"),
         hold_after=fields.seconds("hold_after", 1.5, most=30),
-        payment=read_payment(fields.fields("payment", "the payment"), reading) if charges else None,
+        payment=payment,
     )
     fields.done()
     return Made(made, operation.all_exits if operation else frozenset())

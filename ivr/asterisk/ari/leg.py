@@ -1,0 +1,185 @@
+"""A leg that we dial for a caller, from its INVITE to its end.
+
+Law: LegEnded is emitted exactly once, and before the caller's CallerHungUp. ENDED means that we saw
+the far side pick up, whether or not both could talk yet; every other result means that no sound and no key of the
+caller's has reached it, for both are joined only after the answer. A leg never outlives its caller.
+"""
+
+from enum import Enum
+
+import structlog
+
+from ivr.asterisk.ari.causes import unanswered
+from ivr.asterisk.ari.chores import Chores, tidy
+from ivr.asterisk.ari.client import AriClient
+from ivr.asterisk.ari.errors import CONFLICT, AriDisconnected, AriError, Gone
+from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisEnd, StasisStart
+from ivr.asterisk.ari.ids import bridge_id
+from ivr.asterisk.ari.requests import dial, drop_bridge, hang_up, join, make_bridge, ring, stop_ringing
+from ivr.asterisk.ari.survey import Survey
+from ivr.domain.legs import HangupCause, LegResult
+from ivr.flow.events import LegAnswered, LegEnded
+from ivr.runtime.ports import Emit, LegOrder
+
+log = structlog.get_logger()
+
+
+class LegState(Enum):
+    """Where a leg stands."""
+
+    DIALLING = "dialling"
+    JOINING = "joining"
+    """Answered; the bridge is being made."""
+    JOINED = "joined"
+    ENDING = "ending"
+    """Its channel is gone; what it left behind is being cleared away."""
+    OVER = "over"
+
+
+class DialledLeg:
+    """One leg of one call."""
+
+    def __init__(
+        self, client: AriClient, chores: Chores, call_id: str, token: int, channel_id: str, emit: Emit
+    ) -> None:
+        self.token = token
+        self.channel_id = channel_id
+        self.state = LegState.DIALLING
+        self.had_media = False
+        """The far side sent early media. The caller did not hear it."""
+        self._client = client
+        self._chores = chores
+        self._call_id = call_id
+        self._bridge_id = bridge_id(call_id, token)
+        self._emit = emit
+        self._heard = False
+        self._result = LegResult.UNREACHABLE
+        self._answered = False
+        self._announced = False
+        self._connect = client.connects
+
+    @property
+    def over(self) -> bool:
+        """LegEnded has been emitted."""
+        return self.state is LegState.OVER
+
+    @property
+    def takes_digits(self) -> bool:
+        """The caller's keys are for the far side: the caller may be keying a card at the bank."""
+        return self._answered and self.state is not LegState.OVER
+
+    async def dial(self, order: LegOrder) -> None:
+        """Let the caller hear ringing and dial. Whatever goes wrong becomes a LegEnded."""
+        try:
+            await self._client.send(ring(self._call_id))
+            if self.over:
+                return
+            await self._client.send(dial(self._client.application, self._call_id, self.token, order))
+        except AriDisconnected:
+            return  # whether it was made shows after the next connect
+        except AriError as exc:  # Gone: of the caller; nothing was dialled
+            log.warning("leg_refused", call_id=self._call_id, leg_id=self.channel_id, status=exc.status)
+            if not self.over:
+                await self._finish(LegResult.UNREACHABLE)
+            return
+        if self.over:  # the caller went while Asterisk was making it
+            await tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
+
+    def on_event(self, event: CallEvent) -> None:
+        """What Asterisk says of the leg's channel."""
+        if isinstance(event, Dial):
+            self._heard = self._heard or event.dialstatus in ("RINGING", "PROGRESS", "PROCEEDING")
+            self.had_media = self.had_media or event.dialstatus == "PROGRESS"
+        elif isinstance(event, StasisStart):
+            self._picked_up()
+        elif isinstance(event, ChannelDestroyed):
+            self._ended(unanswered(event.cause, event.tech_cause, heard=self._heard))
+        elif isinstance(event, StasisEnd):
+            self._ended(LegResult.UNREACHABLE)
+
+    def abandon(self) -> None:
+        """The caller is gone: say how the leg ended, now, and clear it away."""
+        if self.over:
+            return
+        self._over(self._result if self.state is LegState.ENDING else LegResult.NO_ANSWER)
+        self._chores.add(self._clear_away(), self._call_id)
+
+    async def look(self, survey: Survey) -> None:
+        """Catch up with what happened while nobody listened. A leg dialled since the reconnect missed nothing."""
+        if self._connect == self._client.connects:
+            return
+        channel = survey.channels.get(self.channel_id)
+        if channel is None:
+            # It ended while nobody listened, and may have been answered before: only an inquiry can tell.
+            self._ended(LegResult.ENDED)
+        elif survey.joined(self._bridge_id, (self._call_id, self.channel_id)):
+            self._answered = True
+            self._joined()
+        elif survey.in_application(channel):
+            self.state = LegState.JOINING
+            self._answered = True
+            await self._join()
+
+    def adopt(self, survey: Survey) -> None:
+        """It was dialled by an earlier process; one that was joined already is not announced again."""
+        self._connect = -1
+        if survey.joined(self._bridge_id, (self._call_id, self.channel_id)):
+            self._announced = True
+
+    def _picked_up(self) -> None:
+        if self.state is LegState.DIALLING:
+            self.state = LegState.JOINING
+            self._answered = True
+            self._chores.add(self._join(), self._call_id)
+
+    async def _join(self) -> None:
+        try:
+            try:
+                await self._client.send(make_bridge(self._bridge_id))
+            except Gone as exc:
+                if exc.status != CONFLICT:  # one of this name is what we want
+                    raise
+            # The ringing is a tone generator of its own: in a bridge it would go on under the far side's voice.
+            await tidy(self._client, stop_ringing(self._call_id))
+            await self._client.send(join(self._bridge_id, (self._call_id, self.channel_id)))
+        except AriDisconnected:
+            return  # done again after the next connect
+        except AriError as exc:
+            # Either side has just gone, and its end is on its way; else both would sit in silence: end the leg.
+            log.warning("leg_not_joined", call_id=self._call_id, leg_id=self.channel_id, status=exc.status)
+            await self._clear_away()
+            return
+        if self.over:
+            await self._clear_away()
+        else:
+            self._joined()
+
+    def _joined(self) -> None:
+        if self.state in (LegState.DIALLING, LegState.JOINING):
+            self.state = LegState.JOINED
+            if not self._announced:
+                self._announced = True
+                self._emit(LegAnswered(self.token))
+
+    def _ended(self, result: LegResult) -> None:
+        if self.state in (LegState.DIALLING, LegState.JOINING, LegState.JOINED):
+            self.state = LegState.ENDING
+            self._result = result
+            self._chores.add(self._finish(result), self._call_id)
+
+    async def _finish(self, result: LegResult) -> None:
+        """Clear away first: what the flow does next must not find the caller in a bridge or under a ringing tone."""
+        self.state = LegState.ENDING
+        self._result = result
+        await tidy(self._client, drop_bridge(self._bridge_id) if self._answered else stop_ringing(self._call_id))
+        if not self.over:
+            self._over(result)
+
+    def _over(self, result: LegResult) -> None:
+        self.state = LegState.OVER
+        self._emit(LegEnded(self.token, LegResult.ENDED if self._answered else result, early_media=self.had_media))
+
+    async def _clear_away(self) -> None:
+        await tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
+        if self._answered:
+            await tidy(self._client, drop_bridge(self._bridge_id))

@@ -1,0 +1,184 @@
+"""Where calls come in: one Stasis application, its living callers, and what to do after a gap or a crash.
+
+Law: every channel in our application is either a living call's or is sent away: a leg without its caller is hung up,
+a caller whom nobody takes goes back to the dialplan, which speaks to them. Nobody is left in silence.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from ivr.asterisk.ari.chores import Chores, tidy
+from ivr.asterisk.ari.client import AriClient
+from ivr.asterisk.ari.errors import AriDisconnected, place
+from ivr.asterisk.ari.events import CallEvent, Channel, StasisStart
+from ivr.asterisk.ari.ids import bridge_of, leg_id, leg_of
+from ivr.asterisk.ari.requests import back_to_dialplan, drop_bridge, hang_up
+from ivr.asterisk.ari.router import Router
+from ivr.asterisk.ari.survey import Survey, living_channels
+from ivr.asterisk.ari.timing import Timing
+from ivr.asterisk.ari.voice import AriVoice
+from ivr.asterisk.settings import Ari
+from ivr.domain.errors import BadInput
+from ivr.domain.legs import HangupCause
+from ivr.domain.phone import caller_number
+from ivr.runtime.ports import CallInfo, Emit
+
+OnCall = Callable[[AriVoice], Emit]
+"""A new caller, not answered yet. Returns where the call's events go; called between two events, so quickly."""
+
+OnResume = Callable[[AriVoice, int | None], Emit]
+"""A caller whom an earlier process left, and the token of a leg that is still there (it may still be ringing).
+
+LegAnswered follows if the two were not joined yet, and LegEnded at its end.
+"""
+
+log = structlog.get_logger()
+
+
+class AriSwitch:
+    """One Asterisk's calls. Order of use: `start`, `take_over`, …, `close`."""
+
+    def __init__(self, settings: Ari, on_call: OnCall, timing: Timing = Timing()) -> None:  # noqa: B008 -- frozen
+        self._timing = timing
+        self.client = AriClient(
+            settings, on_event=self._on_event, on_connected=self._on_connected, on_gap=self._on_gap, timing=timing
+        )
+        self._on_call = on_call
+        self._router = Router()
+        self._voices: dict[str, AriVoice] = {}
+        self._chores = Chores()
+        self._took_over = False
+        self._looks: list[set[str]] = []
+        """One for each look at Asterisk that is under way: the calls that ended meanwhile."""
+
+    @property
+    def calls(self) -> Mapping[str, AriVoice]:
+        """The living callers by call id."""
+        return self._voices
+
+    async def start(self) -> None:
+        """Connect; new calls come in from here on. Raises Unusable, saying what and where."""
+        await self.client.start()
+
+    async def take_over(self, on_resume: OnResume) -> None:
+        """Take the callers whom an earlier process left; legs and bridges that belong to nobody are cleared away."""
+        while True:
+            try:
+                survey = await self._look()
+                break
+            except AriDisconnected:
+                await self.client.wait_connected(self._timing.start)
+        self._took_over = True
+
+        def resume(voice: AriVoice) -> Emit:
+            legs = survey.legs(voice.info.call_id)
+            if not legs:
+                return on_resume(voice, None)
+            voice.adopt_leg(legs[-1], leg_id(voice.info.call_id, legs[-1]), survey)
+            return on_resume(voice, legs[-1])
+
+        left = [channel for call_id, channel in survey.callers().items() if call_id not in self._voices]
+        for channel in left:
+            self._admit(channel, resume)
+        await self._catch_up_with(survey, [self._voices[c.id] for c in left if c.id in self._voices])
+
+    async def wait_closed(self) -> None:
+        """Return after `close()`; raise Unusable when another process took the application over."""
+        await self.client.wait_closed()
+
+    async def close(self) -> None:
+        """Let go of Asterisk. Calls stay up, for the next process to take over."""
+        await self._chores.close()
+        await self.client.close()
+
+    def _on_event(self, event: CallEvent) -> None:
+        if self._router.dispatch(event) or not isinstance(event, StasisStart):
+            return
+        if leg_of(event.channel.id) is None:
+            self._admit(event.channel, self._on_call)
+        else:
+            log.info("leg_without_caller", leg_id=event.channel.id)
+            self._chores.add(tidy(self.client, hang_up(event.channel.id, HangupCause.NORMAL)), event.channel.id)
+
+    def _admit(self, channel: Channel, on_call: OnCall) -> None:
+        try:
+            voice = AriVoice(self.client, self._chores, call_info(channel), self._left)
+            voice.attach(on_call(voice))
+        except Exception as exc:  # noqa: BLE001 -- whatever is wrong with us, the caller must hear the dialplan's fallback
+            log.error("call_not_taken", call_id=channel.id, where=place(exc))
+            self._chores.add(tidy(self.client, back_to_dialplan(channel.id)), channel.id)
+            return
+        self._voices[channel.id] = voice
+        self._router.attach(channel.id, voice.on_event)
+
+    def _left(self, call_id: str) -> None:
+        self._voices.pop(call_id, None)
+        self._router.detach(call_id)
+        for ended in self._looks:
+            ended.add(call_id)
+
+    def _on_gap(self) -> None:
+        log.warning("events_may_be_missing", calls=len(self._voices))
+
+    def _on_connected(self) -> None:
+        if self._took_over or self._voices:
+            self._chores.add(self._catch_up(), "-")
+
+    async def _catch_up(self) -> None:
+        """After a gap: what every living call missed, callers who came unseen, and what belongs to nobody."""
+        known = list(self._voices.values())
+        try:
+            survey = await self._look()
+            if self._took_over:
+                for call_id, channel in survey.callers().items():
+                    if call_id not in self._voices:
+                        self._admit(channel, self._on_call)
+            await self._catch_up_with(survey, known)
+        except AriDisconnected:
+            return  # the next connect begins anew
+
+    async def _look(self) -> Survey:
+        ended: set[str] = set()
+        self._looks.append(ended)
+        try:
+            survey = await living_channels(self.client)
+        finally:
+            self._looks = [look for look in self._looks if look is not ended]
+        for call_id in ended:  # the listing may be older than what we have heard since
+            survey.channels.pop(call_id, None)
+        return survey
+
+    async def _catch_up_with(self, survey: Survey, voices: Iterable[AriVoice]) -> None:
+        for voice in voices:
+            await voice.look(survey)
+        for name in survey.channels:
+            leg = leg_of(name)
+            if leg is not None and not self._in_use(leg):
+                await tidy(self.client, hang_up(name, HangupCause.NORMAL))
+        for name in survey.bridges:
+            bridge = bridge_of(name)
+            if bridge is not None and not self._in_use(bridge):
+                await tidy(self.client, drop_bridge(name))
+
+    def _in_use(self, part: tuple[str, int]) -> bool:
+        call_id, token = part
+        voice = self._voices.get(call_id)
+        return voice is not None and voice.owns(token)
+
+
+def call_info(channel: Channel) -> CallInfo:
+    """Who called what by which trunk. The dialplan says `Stasis(<application>,<trunk>,${CALLERID(pres)})`.
+
+    Without the last, a number that came with a wish for privacy cannot be told from any other.
+    """
+    _, trunk, presentation, *_ = (*channel.dialplan.app_data.split(","), "", "")
+    if not trunk:
+        raise BadInput("the dialplan must name the trunk: Stasis(<application>,<trunk>,${CALLERID(pres)})")
+    shown = not presentation or presentation.startswith("allowed")
+    return CallInfo(
+        call_id=channel.id,
+        trunk=trunk,
+        dialled_number=channel.dialplan.exten,
+        caller_number=caller_number(channel.caller.number) if shown else None,
+    )

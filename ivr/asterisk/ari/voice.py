@@ -1,0 +1,245 @@
+"""One living caller over ARI.
+
+Law: CallerHungUp is emitted exactly once and last. A command that may have been lost with the connection is settled
+by `look` after the next connect: answering and hanging up are asked again, an owed playback is looked up. Keyed
+digits are passed on as they come, and not at all while the caller talks to a leg.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from ivr.asterisk.ari.checks import check_header_name, check_order
+from ivr.asterisk.ari.chores import Chores
+from ivr.asterisk.ari.client import AriClient
+from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
+from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfReceived, Dial, PlaybackFinished, StasisEnd
+from ivr.asterisk.ari.ids import leg_of, playback_id, playback_token
+from ivr.asterisk.ari.leg import DialledLeg
+from ivr.asterisk.ari.requests import Request, answer, hang_up, look_at_playback, play, read_variable, stop_playback
+from ivr.asterisk.ari.survey import Survey
+from ivr.domain.errors import BadInput
+from ivr.domain.legs import HangupCause, LegResult
+from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished
+from ivr.runtime.ports import CallInfo, Emit, LegOrder
+
+HEADER_PATIENCE: Final = 10.0
+"""Seconds that reading a header waits for a lost connection to come back."""
+
+log = structlog.get_logger()
+
+
+class AriVoice:
+    """Fulfils `ivr.runtime.ports.Voice`. Made by `AriSwitch`."""
+
+    def __init__(self, client: AriClient, chores: Chores, info: CallInfo, on_gone: Callable[[str], None]) -> None:
+        self.info = info
+        self._client = client
+        self._chores = chores
+        self._on_gone = on_gone
+        self._emit: Emit = _unheard
+        self._gone = False
+        self._unanswered = False
+        self._hanging_up: HangupCause | None = None
+        self._owed: dict[int, _Owed] = {}
+        self._leg: DialledLeg | None = None
+
+    def attach(self, emit: Emit) -> None:
+        """Where this call's flow events go."""
+        self._emit = emit
+
+    # ---- what the runtime asks for
+
+    async def answer(self) -> None:
+        """Pick up."""
+        self._unanswered = True
+        if await self._command(answer(self.info.call_id)):
+            self._unanswered = False
+
+    async def play(self, token: int, media: Sequence[str]) -> None:
+        """Play these files in a row, as Asterisk names them: without their suffix."""
+        if self._gone:
+            return
+        if not media:
+            self._emit(PromptFinished(token))
+            return
+        owed = self._owed[token] = _Owed(playback_id(self.info.call_id, token), media)
+        await self._start(token, owed)
+
+    async def stop(self, token: int) -> None:
+        """Stop that playback now; one that is over already needs no request."""
+        owed = self._owed.pop(token, None)
+        if owed is not None and not self._gone:
+            await self._command(stop_playback(owed.playback_id), about_caller=False)
+
+    async def dial(self, token: int, leg: LegOrder) -> None:
+        """Dial and, once answered, connect both. Raises BadInput, having sent nothing.
+
+        LegEnded follows even when the caller is gone already: somebody's payment hangs on it.
+        """
+        check_order(leg)
+        if leg_of(leg.leg_id) != (self.info.call_id, token):
+            raise BadInput(f"the leg's id must be <call id>.leg<token>, not {leg.leg_id!r}")
+        if self._leg is not None and not self._leg.over:
+            raise BadInput(f"call {self.info.call_id} has a leg already")
+        if self._gone:
+            self._emit(LegEnded(token, LegResult.NO_ANSWER))
+            return
+        self._leg = self._new_leg(token, leg.leg_id)
+        await self._leg.dial(leg)
+
+    async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
+        """The SIP headers of the caller's INVITE. Raises BadInput for a name that cannot be one."""
+        for name in names:
+            check_header_name(name)
+        values = await asyncio.gather(*(self._header(name) for name in names))
+        return dict(zip(names, values, strict=True))
+
+    async def hang_up(self, cause: HangupCause) -> None:
+        """End the call; its leg goes with it."""
+        self._hanging_up = cause
+        await self._command(hang_up(self.info.call_id, cause))
+
+    def leg_had_media(self, token: int) -> bool:
+        """Did that leg's far side speak before it answered? (The caller could not hear it, nor key anything.)"""
+        return self._leg is not None and self._leg.token == token and self._leg.had_media
+
+    # ---- what Asterisk says
+
+    def on_event(self, event: CallEvent) -> None:
+        """One event of this call's."""
+        if isinstance(event, ChannelDtmfReceived):
+            if event.channel.id == self.info.call_id and not (self._leg and self._leg.takes_digits):
+                self._say(Digit(event.digit))
+        elif isinstance(event, PlaybackFinished):
+            token = playback_token(event.playback.id)
+            if token is not None and self._owed.pop(token, None) is not None:
+                self._say(PromptFinished(token, failed=event.playback.state == "failed"))
+        elif isinstance(event, Dial) or event.channel.id != self.info.call_id:
+            channel = event.peer if isinstance(event, Dial) else event.channel
+            if self._leg is not None and self._leg.channel_id == channel.id:
+                self._leg.on_event(event)
+        elif isinstance(event, (StasisEnd, ChannelDestroyed)):
+            self.gone()
+
+    def gone(self) -> None:
+        """The caller hung up, or was hung up."""
+        if self._gone:
+            return
+        self._owed.clear()
+        if self._leg is not None:
+            self._leg.abandon()
+        self._gone = True
+        self._on_gone(self.info.call_id)
+        self._emit(CallerHungUp())
+
+    def owns(self, token: int) -> bool:
+        """Is a leg or a bridge of this token in use?"""
+        return self._leg is not None and self._leg.token == token and not self._leg.over
+
+    def adopt_leg(self, token: int, channel_id: str, survey: Survey) -> None:
+        """A leg that an earlier process dialled is still there; `look` does the rest."""
+        self._leg = self._new_leg(token, channel_id)
+        self._leg.adopt(survey)
+
+    async def look(self, survey: Survey) -> None:
+        """Catch up with what happened while nobody listened. Raises AriDisconnected."""
+        if self.info.call_id not in survey.channels:
+            self.gone()
+            return
+        if self._hanging_up is not None:
+            await self.hang_up(self._hanging_up)
+            return
+        if self._unanswered:
+            await self.answer()
+        for token, owed in list(self._owed.items()):
+            if owed.connect != self._client.connects:
+                await self._look_at(token, owed)
+        if self._leg is not None and not self._leg.over:
+            await self._leg.look(survey)
+
+    # ---- helpers
+
+    async def _start(self, token: int, owed: "_Owed") -> None:
+        owed.connect = self._client.connects
+        try:
+            await self._client.send(play(self.info.call_id, owed.playback_id, owed.media))
+            owed.accepted = True
+        except AriDisconnected:
+            return
+        except Gone as exc:
+            self._refused(exc)
+        except AriError as exc:
+            log.warning("playback_refused", call_id=self.info.call_id, status=exc.status)
+            if self._owed.pop(token, None) is not None:
+                self._say(PromptFinished(token, failed=True))
+
+    async def _look_at(self, token: int, owed: "_Owed") -> None:
+        try:
+            await self._client.send(look_at_playback(owed.playback_id))
+        except Gone:
+            if self._owed.get(token) is not owed:
+                return
+            if owed.accepted:
+                del self._owed[token]
+                self._say(PromptFinished(token))
+            else:
+                await self._start(token, owed)
+
+    async def _command(self, request: Request, *, about_caller: bool = True) -> bool:
+        """True when it needs no second try."""
+        if self._gone:
+            return True
+        try:
+            await self._client.send(request)
+        except AriDisconnected:
+            return False
+        except Gone as exc:
+            if about_caller:
+                self._refused(exc)
+        except AriError as exc:
+            log.warning("ari_request_refused", method=request.method, path=request.path, status=exc.status)
+        return True
+
+    def _refused(self, exc: Gone) -> None:
+        if exc.status == NOT_FOUND:  # its StasisEnd may have been lost in a gap
+            self.gone()
+
+    async def _header(self, name: str) -> str | None:
+        request = read_variable(self.info.call_id, f"PJSIP_HEADER(read,{name})")
+        while not self._gone:
+            try:
+                reply = await self._client.send(request)
+            except AriDisconnected:
+                await self._client.wait_connected(HEADER_PATIENCE)
+            except AriError:  # 500: no such header; 404: no such caller any more
+                return None
+            else:
+                return str(reply["value"])
+        return None
+
+    def _new_leg(self, token: int, channel_id: str) -> DialledLeg:
+        return DialledLeg(self._client, self._chores, self.info.call_id, token, channel_id, self._say)
+
+    def _say(self, event: Event) -> None:
+        if not self._gone:
+            self._emit(event)
+
+
+class _Owed:
+    """A playback whose end has not been told yet."""
+
+    __slots__ = ("accepted", "connect", "media", "playback_id")
+
+    def __init__(self, name: str, media: Sequence[str]) -> None:
+        self.playback_id = name
+        self.media = media
+        self.accepted = False
+        self.connect = -1
+        """The connection that it was asked over."""
+
+
+def _unheard(event: Event) -> None:
+    raise RuntimeError(f"{type(event).__name__} came before anybody was attached")

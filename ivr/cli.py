@@ -1,0 +1,220 @@
+"""The command line. Each command reads the settings, calls one function, and turns its errors into one line.
+
+Exit status: 0 done, 1 something is wrong (said on stderr), 2 the command was misused.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from ivr import app as application
+from ivr.asterisk.render import render as render_asterisk
+from ivr.config import DEFAULT_FILE, load_settings
+from ivr.domain.errors import BadInput, IvrError
+from ivr.domain.money import rial
+from ivr.payments.state import State
+from ivr.prompts.units import Currency
+from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
+from ivr.runtime.logs import configure_logs
+from ivr.store.opening import JOURNAL_FILE
+from ivr.store.reading import Reading
+
+cli = typer.Typer(
+    help="Pay by phone and by USSD for Iranian merchants, on Asterisk.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+payments = typer.Typer(help="The book of payments.", no_args_is_help=True)
+prompts = typer.Typer(help="What callers hear.", no_args_is_help=True)
+invoices = typer.Typer(help="Invoices for callers to pay.", no_args_is_help=True)
+
+_RUN = "Run"
+_WRITE = "Call flows and prompts"
+_MONEY = "Money"
+_TRY = "Try it out"
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", envvar="IVR_CONFIG", help="The deployment's configuration.", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@cli.command(rich_help_panel=_RUN, epilog="Example: ivr serve --config config/ivr.yaml")
+def serve(config: ConfigOption = DEFAULT_FILE, log_level: str = "info") -> None:
+    """Take calls until told to stop."""
+    configure_logs(level=log_level)
+    with _one_line_errors():
+        settings = load_settings(config)
+        uvloop.run(application.serve(settings))
+
+
+@cli.command(rich_help_panel=_RUN, epilog="Example: ivr render /etc/asterisk")
+def render(directory: Path, config: ConfigOption = DEFAULT_FILE) -> None:
+    """Write the Asterisk configuration for this deployment."""
+    with _one_line_errors():
+        settings = load_settings(config)
+        dialplan, _ = application.load_world(settings)
+        render_asterisk(settings.asterisk, sorted({n.number for n in dialplan.numbers}), directory)
+        _say(f"written to {directory}")
+
+
+@cli.command(rich_help_panel=_RUN, epilog="Example: ivr doctor")
+def doctor(config: ConfigOption = DEFAULT_FILE) -> None:
+    """Say what is missing on this machine, and the command that mends it."""
+    from ivr.doctor import diagnose
+
+    findings = diagnose(config)
+    for finding in findings:
+        _say(str(finding))
+    if any(finding.cure for finding in findings):
+        raise typer.Exit(1)
+
+
+@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr check dialplan")
+def check(path: Annotated[Path | None, typer.Argument()] = None, config: ConfigOption = DEFAULT_FILE) -> None:
+    """Check the configuration and the dialplan; every fault with file, line and column."""
+    with _one_line_errors():
+        dialplan, _ = application.load_world(load_settings(config, credentials=False), path)
+        _say(f"{len(dialplan.flows)} flows and {len(dialplan.numbers)} numbers: nothing wrong")
+
+
+@payments.command("list", epilog="Example: ivr payments list --state unknown --json")
+def list_payments(
+    config: ConfigOption = DEFAULT_FILE,
+    state: Annotated[State | None, typer.Option(help="Only those that stand so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest payments."""
+    with _one_line_errors(), _reading(config) as book:
+        rows = book.list_payments(state=state, limit=limit)
+        if as_json:
+            _json(rows)
+            return
+        table = Table("payment", "state", "rial", "invoice", "transaction", "reason", "at")
+        for row in rows:
+            cells = (row[name] for name in ("id", "state", "amount_rial", "invoice_id", "transaction_id", "reason"))
+            table.add_row(*("" if cell is None else str(cell) for cell in cells), str(row["changed_at"]))
+        Console().print(table)
+
+
+@payments.command("show", epilog="Example: ivr payments show 1795330000.12.7 --json")
+def show_payment(payment_id: str, config: ConfigOption = DEFAULT_FILE, as_json: JsonOption = False) -> None:
+    """One payment with every line that the journal has of it."""
+    with _one_line_errors(), _reading(config) as book:
+        payment = book.payment(payment_id)
+        if payment is None:
+            raise BadInput(f"there is no payment {payment_id}")
+        if as_json:
+            _json(payment)
+            return
+        for name, value in payment.items():
+            if name != "entries":
+                _say(f"{name:16} {'' if value is None else value}")
+        for entry in payment["entries"]:
+            _say(f"  {entry['at']}  {entry['kind']:10} {json.dumps(entry['details'], ensure_ascii=False)}")
+
+
+@invoices.command("create", epilog="Example: ivr invoices create 160000 --order 12345")
+def create_invoice(
+    amount: Annotated[str, typer.Argument(help="In rial.")],
+    order: Annotated[str, typer.Option(help="Your own number for it.")],
+    provider: Annotated[str, typer.Option()] = "paystar",
+    phone: Annotated[str, typer.Option(help="The customer's number.")] = "",
+    config: ConfigOption = DEFAULT_FILE,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a provider make an invoice; prints the number that the caller keys."""
+    configure_logs(level="warning")
+    with _one_line_errors():
+        settings = load_settings(config)
+        invoice = asyncio.run(application.create_invoice(settings, provider, rial(amount), order, phone))
+        if as_json:
+            _json({"tracking_code": invoice.tracking_code, "amount_rial": invoice.amount_rial, "order_id": order})
+        else:
+            _say(invoice.tracking_code)
+
+
+@prompts.command("build", epilog="Example: ivr prompts build")
+def build_prompts(config: ConfigOption = DEFAULT_FILE) -> None:
+    """Make every recording that is missing or out of date."""
+    with _one_line_errors(), _directories(config) as (texts, recordings):
+        raise typer.Exit(prompts_build(texts, recordings))
+
+
+@prompts.command("check", epilog="Example: ivr prompts check")
+def check_prompts(config: ConfigOption = DEFAULT_FILE) -> None:
+    """Find recordings that are missing, out of date, silent or too long."""
+    with _one_line_errors(), _directories(config) as (texts, recordings):
+        raise typer.Exit(prompts_check(texts, recordings))
+
+
+@prompts.command("say", epilog="Example: ivr prompts say 160000 --language fa --save amount.wav")
+def say_amount(
+    amount: Annotated[str, typer.Argument(help="In rial.")],
+    language: Annotated[str, typer.Option()] = "fa",
+    currency: Annotated[Currency, typer.Option()] = Currency.RIAL,
+    save: Annotated[Path | None, typer.Option(help="Where to write the WAV file.")] = None,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
+    """Say an amount as a caller would hear it."""
+    with _one_line_errors(), _directories(config) as (texts, recordings):
+        raise typer.Exit(prompts_say(texts, recordings, amount, language, currency, save))
+
+
+@contextmanager
+def _directories(config: Path) -> Iterator[tuple[Path, Path]]:
+    """The prompts' texts and the built recordings."""
+    settings = load_settings(config, credentials=False)
+    yield settings.prompts, settings.recordings
+
+
+@contextmanager
+def _reading(config: Path) -> Iterator[Reading]:
+    with Reading(load_settings(config, credentials=False).storage / JOURNAL_FILE) as book:
+        yield book
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Our own errors become their sentence on stderr and exit status 1."""
+    try:
+        yield
+    except IvrError as exc:
+        _fail(str(exc))
+    except KeyboardInterrupt:
+        _fail("stopped")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _json(value: object) -> None:
+    _say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    raise typer.Exit(1)
+
+
+cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
+cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
+cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)
+
+
+def main() -> None:
+    """The entry point of `ivr` and `python -m ivr`."""
+    cli()

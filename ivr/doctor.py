@@ -1,0 +1,84 @@
+"""What is missing on this machine, and the command that mends it.
+
+Law: it only looks. Every finding that is not well says one command or one file to change.
+"""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ivr.app import load_world
+from ivr.config import load_settings
+from ivr.domain.errors import IvrError
+from ivr.lab.installation import installed
+from ivr.recordings.check import check
+
+_PROGRAMS: Final = {"espeak-ng": "espeak-ng", "sox": "sox"}
+"""Program -> Debian package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `cure` is None when it is well."""
+
+    what: str
+    said: str
+    cure: str | None = None
+
+    def __str__(self) -> str:
+        mark = "ok     " if self.cure is None else "missing"
+        return f"{mark} {self.what}: {self.said}" + (f"\n        -> {self.cure}" if self.cure else "")
+
+
+def diagnose(config: Path) -> list[Finding]:
+    """Everything that a working deployment needs."""
+    return [_python(), *_programs(), _asterisk(), *_deployment(config)]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    cure = None if sys.version_info >= (3, 11) else "install Python 3.11 or newer, then: make setup"
+    return Finding("python", version, cure)
+
+
+def _programs() -> list[Finding]:
+    found = []
+    for program, package in _PROGRAMS.items():
+        path = shutil.which(program)
+        found.append(
+            Finding(program, path or "not found", None if path else f"apt-get install {package}   (makes the prompts)")
+        )
+    return found
+
+
+def _asterisk() -> Finding:
+    found = installed()
+    if found is None:
+        return Finding("asterisk", "none of 22.10.1 or newer", "ivr/lab/install_asterisk.sh   (or: make demo)")
+    return Finding("asterisk", f"{found.version}, {found.launcher}")
+
+
+def _deployment(config: Path) -> list[Finding]:
+    try:
+        settings = load_settings(config, credentials=False)
+        load_world(settings)
+    except IvrError as exc:
+        return [Finding("configuration", str(exc).splitlines()[0], f"mend {config}, then: ivr check")]
+    findings = [Finding("configuration", f"{config} and {settings.dialplan} have no faults")]
+    try:
+        load_settings(config)
+        findings.append(Finding("credentials", "all there"))
+    except IvrError as exc:
+        findings.append(Finding("credentials", str(exc).splitlines()[0], "set what is named above"))
+    faults = check(settings.prompts, settings.recordings)
+    if faults:
+        findings.append(Finding("recordings", f"{len(faults)} faults", "ivr prompts build"))
+    else:
+        findings.append(Finding("recordings", str(settings.recordings)))
+    writable = os.access(settings.storage if settings.storage.exists() else settings.storage.parent, os.W_OK)
+    cure = None if writable else f"mkdir -p {settings.storage} and let this user write there"
+    findings.append(Finding("storage", str(settings.storage), cure))
+    return findings

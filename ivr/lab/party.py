@@ -1,0 +1,217 @@
+"""One party of a chain: its own Asterisk and, but for the phone, its own `ivr serve` with its own books.
+
+Law: a party is set up the way an operator would do it, with a configuration file, a dialplan directory, and the
+commands `ivr serve` and `ivr payments`; nothing of the application is reached past these.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import yaml
+
+from ivr.config import Settings, load_settings
+from ivr.domain.errors import Unusable
+from ivr.lab.addresses import free_port, sip_port
+from ivr.lab.asterisk import Installation, Instance
+from ivr.lab.sip_trace import SipMessage, invites
+
+SERVE_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.05
+
+RTP_PORTS: Final = (20000, 24000)
+"""Every party has an address of its own, so all use the same ports."""
+
+
+class Party:
+    """A name, an address, an Asterisk, and the application on it."""
+
+    def __init__(self, name: str, address: str, home: Path, asterisk: Installation) -> None:
+        self.name = name
+        self.address = address
+        self.home = home
+        self.sip_port = sip_port(address)
+        self.ari_port = free_port(address, 8088)
+        self.web_port = free_port(address, 8080)
+        self.config = home / "config" / "ivr.yaml"
+        self.log = home / "serve.log"
+        self.password = secrets.token_urlsafe(24)
+        self.environment: dict[str, str] = {"IVR_ARI_PASSWORD": self.password}
+        self.instance = Instance(asterisk, name, home / "asterisk")
+        self._serve: asyncio.subprocess.Process | None = None
+
+    @property
+    def web_url(self) -> str:
+        """Where its health and metrics are."""
+        return f"http://{self.address}:{self.web_port}"
+
+    @property
+    def storage(self) -> Path:
+        """Where its books are."""
+        return self.home / "var"
+
+    @property
+    def capture(self) -> Path:
+        """Every SIP message that its Asterisk received or sent."""
+        return self.instance.home / "sip.pcap"
+
+    def trunk_to(self, other: "Party", **more: object) -> dict[str, object]:
+        """A trunk to and from another party, as configuration."""
+        return {"host": other.address, "port": other.sip_port, "match": [other.address], **more}
+
+    def configure(
+        self,
+        *,
+        trunks: Mapping[str, Mapping[str, object]],
+        recordings: Path,
+        prompts: Path,
+        providers: Mapping[str, Mapping[str, object]] | None = None,
+        dialplan: Path | None = None,
+        numbers: Sequence[Mapping[str, object]] = (),
+        more: Mapping[str, object] | None = None,
+        modules: Sequence[str] = (),
+    ) -> Settings:
+        """Write its configuration and numbers, and render its Asterisk's."""
+        self.config.parent.mkdir(parents=True, exist_ok=True)
+        directory = self.home / "dialplan"
+        (directory / "flows").mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            flow = f"{number['flow']}.yaml"
+            if dialplan is not None:
+                (directory / "flows" / flow).write_bytes((dialplan / "flows" / flow).read_bytes())
+        _write(directory / "numbers.yaml", {"numbers": [dict(number) for number in numbers]})
+        content = {
+            "asterisk": {
+                "ari": {
+                    "url": f"http://{self.address}:{self.ari_port}",
+                    "username": "ivr",
+                    "password": {"env": "IVR_ARI_PASSWORD"},
+                },
+                "sounds": str(recordings),
+                "sip_bind": f"{self.address}:{self.sip_port}",
+                "rtp": {"first": RTP_PORTS[0], "last": RTP_PORTS[1]},
+            },
+            "trunks": {name: dict(trunk) for name, trunk in trunks.items()},
+            "providers": {name: dict(provider) for name, provider in (providers or {}).items()},
+            "storage": "../var",
+            "dialplan": "../dialplan",
+            "prompts": str(prompts),
+            "recordings": str(recordings),
+            "web": {"host": self.address, "port": self.web_port},
+            **(more or {}),
+        }
+        _write(self.config, content)
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            settings = load_settings(self.config)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        self.instance.configure(settings.asterisk, [str(number["number"]) for number in numbers], extra_modules=modules)
+        return settings
+
+    async def start_asterisk(self) -> None:
+        """Start its Asterisk and capture its SIP."""
+        await self.instance.start()
+        await self.instance.rx(f"pjsip set logger pcap {self.capture}")
+
+    async def start_app(self) -> None:
+        """Start `ivr serve` and return when it takes calls. Raises Unusable with its last words."""
+        with self.log.open("ab") as log:
+            self._serve = await asyncio.create_subprocess_exec(
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "--",
+                *self._command("serve"),
+                env=self._environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            async with asyncio.timeout(SERVE_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+                while not await self._serving(client):
+                    if self._serve.returncode is not None:
+                        raise Unusable(f"{self.name}: ivr serve ended: {self._last_words()}")
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise Unusable(f"{self.name}: ivr serve was not ready within {SERVE_SECONDS:g} s: see {self.log}") from None
+
+    async def kill_app(self) -> None:
+        """`kill -9`, as an operator's bad day would."""
+        if self._serve is not None and self._serve.returncode is None:
+            self._serve.kill()
+            await self._serve.wait()
+
+    async def stop_app(self) -> None:
+        """Tell it to stop, and make sure of it."""
+        process, self._serve = self._serve, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+
+    async def stop(self) -> None:
+        """Stop everything of it."""
+        await self.stop_app()
+        await self.instance.stop()
+
+    async def command(self, *arguments: str) -> str:
+        """What `ivr` prints for this party. Raises Unusable with its complaint when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command(*arguments),
+            env=self._environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, complaint = await process.communicate()
+        if process.returncode != 0:
+            raise Unusable(complaint.decode().strip() or f"ivr ended with status {process.returncode}")
+        return out.decode()
+
+    async def payments(self) -> list[dict[str, Any]]:
+        """Its journal, as `ivr payments list --json` prints it."""
+        rows: list[dict[str, Any]] = json.loads(await self.command("payments", "list", "--json", "--limit", "10000"))
+        return rows
+
+    def invites(self) -> list[SipMessage]:
+        """The INVITEs of new calls that its Asterisk sent or received."""
+        return invites(self.capture) if self.capture.exists() else []
+
+    def _command(self, name: str, *arguments: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "ivr", name, *arguments, "--config", str(self.config))
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+    async def _serving(self, client: httpx.AsyncClient) -> bool:
+        try:
+            answer = await client.get(f"{self.web_url}/healthz")
+        except httpx.HTTPError:
+            return False
+        return bool(answer.json()["parts"]["asterisk"] == "ok")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "without a word"
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")

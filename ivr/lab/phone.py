@@ -1,0 +1,221 @@
+"""A real calling phone: an Asterisk of its own that dials, keys digits, and hands over every sound it hears.
+
+Law: what the phone says of a call comes from its own SIP and RTP alone. It knows nothing of the application under test.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ivr.asterisk.ari.client import AriClient
+from ivr.asterisk.ari.errors import AriError
+from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, StasisStart
+from ivr.asterisk.settings import Ari
+from ivr.domain.errors import Unusable
+from ivr.lab.ear import Ear
+
+QUIET: Final = 0.4
+"""Seconds without a packet, and what was being said is over. Longer than the gap between two prompts in a row."""
+KEY_MS: Final = 80
+BETWEEN_KEYS_MS: Final = 60
+
+
+class CallFailed(Unusable):
+    """The call was not answered; `cause` is Q.850's number, `sip` the SIP status (0 when not known)."""
+
+    def __init__(self, cause: int, sip: int) -> None:
+        super().__init__(f"the call was not answered: cause {cause}, SIP {sip}")
+        self.cause = cause
+        self.sip = sip
+
+
+class Phone:
+    """One phone with as many lines as it needs."""
+
+    def __init__(self, ari: Ari, address: str, recordings: Path) -> None:
+        """`address`: where it may listen for RTP; `recordings`: a directory for what it heard."""
+        self._address = address
+        self._recordings = recordings
+        self._calls: dict[str, PhoneCall] = {}
+        self._ids = itertools.count(1)
+        self._client = AriClient(ari, on_event=self._on_event, on_connected=lambda: None, on_gap=lambda: None)
+
+    async def start(self) -> None:
+        """Connect to the phone's Asterisk."""
+        await self._client.start()
+
+    async def stop(self) -> None:
+        """Hang up what is left."""
+        for call in list(self._calls.values()):
+            await call.hang_up()
+        await self._client.close()
+
+    async def call(
+        self,
+        number: str,
+        *,
+        trunk: str = "merchant",
+        caller_number: str | None = "09123456789",
+        caller_name: str = "",
+        headers: Mapping[str, str] | None = None,
+        answer_timeout: float = 30.0,
+    ) -> "PhoneCall":
+        """Dial by a trunk and return once answered. Raises CallFailed. `caller_number` None: withheld."""
+        call = PhoneCall(self._client, f"phone{next(self._ids)}", Ear(self._address), self._recordings)
+        self._calls[call.id] = call
+        await call.prepare()
+        variables = {f"PJSIP_HEADER(add,{name})": value for name, value in (headers or {}).items()}
+        await self._client.request(
+            "POST",
+            f"/channels/{call.id}",
+            body={
+                "endpoint": f"PJSIP/{number}@{trunk}",
+                "app": self._client.application,
+                "appArgs": call.id,
+                "callerId": f'"{caller_name}" <{caller_number}>' if caller_number else "",
+                "timeout": int(answer_timeout),
+                "formats": "alaw",
+                "variables": variables,
+            },
+        )
+        await call.answered()
+        return call
+
+    def _on_event(self, event: CallEvent) -> None:
+        channel = getattr(event, "channel", None)
+        call = self._calls.get(channel.id) if channel is not None else None
+        if call is not None:
+            call.on_event(event)
+            if isinstance(event, ChannelDestroyed):
+                del self._calls[call.id]
+
+
+class PhoneCall:
+    """One call of the phone, from its answer to its end."""
+
+    def __init__(self, client: AriClient, name: str, ear: Ear, recordings: Path) -> None:
+        self.id = name
+        self.keyed: list[tuple[float, str]] = []
+        """When (seconds since the answer) which keys were sent."""
+        self.cause = 0
+        self.sip = 0
+        self._client = client
+        self._ear = ear
+        self._recordings = recordings
+        self._up = asyncio.Event()
+        self._over = asyncio.Event()
+        self._since = 0.0
+
+    async def prepare(self) -> None:
+        """The ear, and the bridge that leads to it: ready before the first sound can come."""
+        await self._ear.open()
+        await self._client.request(
+            "POST",
+            "/channels/externalMedia",
+            body={
+                "channelId": f"ear-{self.id}",
+                "app": self._client.application,
+                "external_host": f"{self._ear.address}:{self._ear.port}",
+                "format": "alaw",
+            },
+        )
+        await self._client.request("POST", f"/bridges/bridge-{self.id}", body={"type": "mixing"})
+        await self._client.request("POST", f"/bridges/bridge-{self.id}/addChannel", body={"channel": f"ear-{self.id}"})
+
+    async def answered(self) -> None:
+        """Return once the far side picked up. Raises CallFailed."""
+        waits = [asyncio.ensure_future(self._up.wait()), asyncio.ensure_future(self._over.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._up.is_set():
+            await self._take_down()
+            raise CallFailed(self.cause, self.sip)
+        self._ear.begin()
+        try:
+            await self._client.request("POST", f"/bridges/bridge-{self.id}/addChannel", body={"channel": self.id})
+        except AriError:
+            if not self._over.is_set():
+                raise
+
+    async def prompt_end(self, timeout: float = 40.0) -> None:
+        """Return when the far side has said something since the last keys and is silent now, or the call is over."""
+        async with asyncio.timeout(timeout):
+            await self._or_over(self._ear.sound_after(self._since))
+            await self._or_over(self._ear.silence(QUIET))
+        self._since = self._ear.now
+
+    async def prompt_begin(self, timeout: float = 40.0) -> None:
+        """Return when the far side has said something since the last keys, or the call is over."""
+        async with asyncio.timeout(timeout):
+            await self._or_over(self._ear.sound_after(self._since))
+
+    async def key(self, keys: str) -> None:
+        """Press these keys (RFC 4733), one after the other. Returns when the last is released."""
+        seconds = len(keys) * (KEY_MS + BETWEEN_KEYS_MS) / 1000
+        self.keyed.append((self._ear.now, keys))
+        try:
+            await self._client.request(
+                "POST", f"/channels/{self.id}/dtmf", body={"dtmf": keys, "duration": KEY_MS, "between": BETWEEN_KEYS_MS}
+            )
+        except AriError:
+            if not self._over.is_set():
+                raise
+        await asyncio.sleep(seconds)
+        self._since = self._ear.now
+
+    async def hang_up(self) -> None:
+        """Put the receiver down."""
+        if not self._over.is_set():
+            try:
+                await self._client.request("DELETE", f"/channels/{self.id}")
+            except AriError:
+                return  # the far side was quicker
+
+    async def ended(self, timeout: float = 90.0) -> Path:
+        """Return the recording (WAV, 8 kHz, from answer to end) once the call is over. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            await self._over.wait()
+        self._recordings.mkdir(parents=True, exist_ok=True)
+        path = self._recordings / f"{self.id}.wav"
+        if not path.exists():
+            self._ear.write(path)
+            await self._take_down()
+        return path
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self._over.is_set()
+
+    def on_event(self, event: CallEvent) -> None:
+        """From the phone's Asterisk."""
+        match event:
+            case StasisStart():
+                self._up.set()
+            case ChannelDestroyed(_, cause, tech_cause):
+                self.cause, self.sip = cause, tech_cause
+                self._over.set()
+            case _:
+                pass
+
+    async def _or_over(self, what: Coroutine[Any, Any, None]) -> None:
+        wanted = asyncio.ensure_future(what)
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait({wanted, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wanted.cancel()
+            over.cancel()
+
+    async def _take_down(self) -> None:
+        self._ear.close()
+        for path in (f"/bridges/bridge-{self.id}", f"/channels/ear-{self.id}"):
+            try:
+                await self._client.request("DELETE", path)
+            except AriError:
+                continue

@@ -1,0 +1,159 @@
+"""The whole chain on one machine: the merchant, the payment service's switch, the bank, the sandbox, and a phone.
+
+Law: four Asterisks on four loopback addresses, real SIP and RTP between them; whatever was started is stopped, always.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ivr.asterisk.settings import Ari
+from ivr.domain.secret import Secret
+from ivr.lab.addresses import Block
+from ivr.lab.asterisk import Installation
+from ivr.lab.party import Party
+from ivr.lab.phone import Phone
+from ivr.sandbox.server import SandboxServer
+from ivr.sandbox.settings import DEMO_GATEWAY, SandboxSettings
+
+HOUSE: Final = Path(__file__).resolve().parents[2]
+"""The checkout."""
+BANK_DIALPLAN: Final = Path(__file__).resolve().parents[1] / "sandbox" / "bank_dialplan"
+
+PAY_NUMBER: Final = "42473000"
+"""Runs pay_invoice at the merchant: the short way."""
+CHAIN_NUMBER: Final = "42473001"
+"""Runs merchant_invoice at the merchant: the chain of three parties."""
+SWITCH_NUMBER: Final = "42474000"
+MERCHANT_PHONE: Final = "2191071390"
+
+
+class Town:
+    """`async with Town(...)`: everything runs inside."""
+
+    def __init__(
+        self,
+        asterisk: Installation,
+        recordings: Path,
+        *,
+        prompts: Path = HOUSE / "prompts",
+        dialplan: Path = HOUSE / "dialplan",
+        sandbox: SandboxSettings | None = None,
+        home: Path | None = None,
+        apps: bool = True,
+        paystar_timeout: str = "3s",
+    ) -> None:
+        """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
+
+        `apps=False` starts the Asterisks only.
+        """
+        self._asterisk = asterisk
+        self._recordings = recordings
+        self._prompts = prompts
+        self._dialplan = dialplan
+        self._home = home
+        self._apps = apps
+        self._paystar_timeout = paystar_timeout
+        self._sandbox_settings = sandbox or SandboxSettings()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        self.home = self._home or Path(tempfile.mkdtemp(prefix="ivr-lab-"))
+        if self._home is None:
+            self._stack.callback(shutil.rmtree, self.home, ignore_errors=True)
+        block = self._stack.enter_context(Block())
+        self.sandbox = await self._stack.enter_async_context(SandboxServer(self._sandbox_settings))
+        names = ("merchant", "switch", "bank", "phone")
+        parties = {name: Party(name, block.address(), self.home / name, self._asterisk) for name in names}
+        self.merchant, self.switch, self.bank = parties["merchant"], parties["switch"], parties["bank"]
+        self.handset = parties["phone"]
+        self._configure()
+        for party in parties.values():
+            self._stack.push_async_callback(party.stop)
+        await asyncio.gather(*(party.start_asterisk() for party in parties.values()))
+        if self._apps:
+            await asyncio.gather(*(party.start_app() for party in (self.merchant, self.switch, self.bank)))
+        ari = Ari(f"http://{self.handset.address}:{self.handset.ari_port}", "ivr", Secret(self.handset.password))
+        self.phone = Phone(ari, self.handset.address, self.home / "heard")
+        await self.phone.start()
+        self._stack.push_async_callback(self.phone.stop)
+
+    def _configure(self) -> None:
+        merchant, switch, bank, handset = self.merchant, self.switch, self.bank, self.handset
+        sequence = DEMO_GATEWAY.sequence.reveal()
+        paystar: dict[str, object] = {
+            "kind": "paystar_saman",
+            "base_url": self.sandbox.paystar_url,
+            "sequence": {"env": "PAYSTAR_SEQUENCE"},
+            "read_timeout": self._paystar_timeout,
+            "connect_timeout": "2s",
+        }
+        for party in (merchant, switch):
+            party.environment["PAYSTAR_SEQUENCE"] = sequence
+        merchant.configure(
+            trunks={
+                "public": merchant.trunk_to(handset),
+                "bank": merchant.trunk_to(bank),
+                "paystar": merchant.trunk_to(switch),
+            },
+            providers={"paystar": paystar},
+            dialplan=self._dialplan,
+            numbers=[
+                {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
+                {"number": CHAIN_NUMBER, "flow": "merchant_invoice", "settings": {"switch_number": SWITCH_NUMBER}},
+            ],
+            recordings=self._recordings,
+            prompts=self._prompts,
+        )
+        switch.configure(
+            trunks={
+                "merchant": switch.trunk_to(merchant, trust_headers=True),
+                "public": switch.trunk_to(handset),
+                "bank": switch.trunk_to(bank),
+            },
+            providers={"paystar": paystar},
+            dialplan=self._dialplan,
+            numbers=[
+                {"number": SWITCH_NUMBER, "flow": "switch_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}}
+            ],
+            recordings=self._recordings,
+            prompts=self._prompts,
+        )
+        bank.configure(
+            trunks={
+                "merchant": bank.trunk_to(merchant, trust_headers=True),
+                "switch": bank.trunk_to(switch, trust_headers=True),
+            },
+            providers={"bank": {"kind": "sandbox_bank", "base_url": self.sandbox.bank_url}},
+            dialplan=BANK_DIALPLAN,
+            numbers=[{"number": MERCHANT_PHONE, "flow": "bank_ivr"}],
+            recordings=self._recordings,
+            prompts=self._prompts,
+        )
+        handset.configure(
+            trunks={
+                "merchant": handset.trunk_to(merchant),
+                "switch": handset.trunk_to(switch),
+                "bank": handset.trunk_to(bank),
+            },
+            recordings=self._recordings,
+            prompts=self._prompts,
+            modules=("res_rtp_multicast", "chan_rtp"),  # lead to the phone's ear
+        )

@@ -1,0 +1,67 @@
+"""The frame around every request to the sandbox: read it, write it down, do the work, let a fault spoil the answer."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ivr.sandbox.books import Books
+from ivr.sandbox.diary import Diary
+from ivr.sandbox.faults import Fault, Faults, answer
+
+MOST_BODY: Final = 16 * 1024
+"""No request to the sandbox is longer, in bytes."""
+
+Body = dict[str, object]
+Work = Callable[[web.Request, Body], tuple[web.Response, str]]
+"""Does the work at once: the answer, and in a word how it went."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Desk:
+    """What both counters, PayStar's and the bank's, share."""
+
+    def __init__(self, books: Books, now: Callable[[], float]) -> None:
+        self.books = books
+        self.faults = Faults()
+        self.diary = Diary()
+        self._now = now
+
+    def serve(self, operation: str, work: Work) -> Handler:
+        """A handler for this operation."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            body = read(await request.read())
+            fault: Fault | None = self.faults.take(operation)
+            line = self.diary.write(self._now(), operation, body or {}, fault.kind.value if fault else None)
+
+            async def do() -> web.Response:
+                if body is None:
+                    line.result = "invalid"
+                    return say({"status": 0, "data": [], "errors": ["body must be a JSON object"]}, 400)
+                response, line.result = work(request, body)
+                return response
+
+            return await answer(request, fault, do)
+
+        return handle
+
+
+def read(raw: bytes) -> Body | None:
+    """The body as a JSON object, {} when there is none; None when it is anything else."""
+    if not raw:
+        return {}
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def say(body: Mapping[str, object], status: int = 200) -> web.Response:
+    """A JSON answer."""
+    return web.Response(
+        status=status, body=json.dumps(body, ensure_ascii=False).encode(), content_type="application/json"
+    )

@@ -1,0 +1,146 @@
+"""One SQLite file and the one thread that works on it.
+
+Law: a job's result reaches its caller after the transaction that holds it is safe, never before. All jobs that wait
+share one transaction and so one fsync. A job that raises is undone alone; when disk or file fail, nothing of the
+whole group is kept, everyone in it gets Unusable, and the next group tries again.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+from ivr.domain.errors import Unusable
+from ivr.store.sqlite import explain, is_outside
+
+T = TypeVar("T")
+
+MOST_IN_GROUP: Final = 256
+"""So many jobs share a commit at most: none waits for ever behind the others."""
+MOST_WAITING: Final = 10_000
+"""More than this are refused: the disk has stopped, and memory is finite."""
+
+Job = Callable[[sqlite3.Connection], T]
+"""Runs in the thread, inside a transaction. Reads and writes; never begins, commits or waits."""
+
+_Asked = tuple[Job[Any], asyncio.Future[Any]]
+_Answer = tuple[Any, BaseException | None]
+
+
+class Database:
+    """Owns the connection from now on. Made, used and closed on one event loop."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._inode = path.stat().st_ino
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._waiting = 0
+        self._ended: asyncio.Future[None] | None = None
+        threading.Thread(target=self._work, name=f"store {path.name}", daemon=True).start()
+
+    def run(self, job: Job[T]) -> asyncio.Future[T]:
+        """Have the job done; await the result. Jobs are done in the order they were handed over.
+
+        Raises what the job raises, or Unusable. A caller who stops waiting does not stop the job.
+        """
+        if self._ended is not None:
+            raise Unusable(f"{self.path} is closed")
+        if self._waiting >= MOST_WAITING:
+            raise Unusable(f"{self.path}: {self._waiting} writes wait for the disk; look at the disk")
+        self._waiting += 1
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put((job, future))
+        return future
+
+    async def close(self) -> None:
+        """Do what waits, then let go of the file."""
+        if self._ended is None:
+            self._ended = self._loop.create_future()
+            self._queue.put(None)
+        await asyncio.shield(self._ended)
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            group: list[_Asked] = []
+            if (first := self._queue.get()) is None:
+                break
+            group.append(first)
+            for _ in range(min(self._queue.qsize(), MOST_IN_GROUP - 1)):
+                if (asked := self._queue.get()) is None:
+                    open_ = False
+                    break
+                group.append(asked)
+            self._tell(self._deliver, group, self._carry_out(group))
+        self._connection.close()
+        self._tell(self._end)
+
+    def _carry_out(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            answers = [self._answer(job) for job, _ in group]
+            self._connection.execute("COMMIT")
+            self._still_there()
+        except Exception as exc:  # noqa: BLE001 - the thread must live on: callers wait for it
+            return [(None, self._undo(exc)) for _ in group]
+        return answers
+
+    def _answer(self, job: Job[Any]) -> _Answer:
+        execute = self._connection.execute
+        execute("SAVEPOINT job")
+        try:
+            value = job(self._connection)
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error) and is_outside(exc):
+                raise
+            execute("ROLLBACK TO job")
+            execute("RELEASE job")
+            return None, exc
+        execute("RELEASE job")
+        return value, None
+
+    def _undo(self, exc: Exception) -> Unusable:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error as worse:
+                return explain(self.path, worse)
+        if isinstance(exc, Unusable):
+            return Unusable(*exc.args)
+        if isinstance(exc, sqlite3.Error):
+            return explain(self.path, exc)
+        return Unusable(f"{self.path}: {type(exc).__name__}; this is a fault in the program, please report it")
+
+    def _still_there(self) -> None:
+        """SQLite would go on writing into a deleted file, and all of it would be gone at the next start."""
+        try:
+            if os.stat(self.path).st_ino == self._inode:  # noqa: PTH116 - a third of Path.stat's time
+                return
+        except FileNotFoundError:
+            pass
+        raise Unusable(f"{self.path} was moved or deleted while in use; put it back and restart")
+
+    def _tell(self, what: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+    def _deliver(self, group: Sequence[_Asked], answers: Sequence[_Answer]) -> None:
+        self._waiting -= len(group)
+        for (_, future), (value, error) in zip(group, answers, strict=True):
+            if future.done():  # its caller stopped waiting
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+    def _end(self) -> None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)

@@ -1,0 +1,144 @@
+"""The journal of payments in SQLite.
+
+Law: every line is checked by the state table inside the transaction that writes it, and is on disk before its
+writer goes on. What this file says of a payment is what its lines make of it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from ivr.domain.errors import AlreadyInPayment, BadInput, Illegal
+from ivr.domain.money import MOST_RIAL
+from ivr.payments.details import check_details, is_storable
+from ivr.payments.state import Entry, EntryKind, Payment, State, apply
+from ivr.store.database import Database
+
+MOST_TEXT: Final = 128
+"""Characters of an id, a provider's name, an invoice id."""
+
+COLUMNS: Final = (
+    "id, call_id, provider, invoice_id, transaction_id, amount_rial, "
+    "state, reason, code, reference, created_at, changed_at"
+)
+_BY_ID: Final = f"SELECT {COLUMNS} FROM payments WHERE id = ?"  # noqa: S608 - our own column names
+_OPEN: Final = f"SELECT {COLUMNS} FROM payments WHERE state IN ('sent', 'unknown') ORDER BY number"  # noqa: S608
+_OF_INVOICE: Final = f"SELECT {COLUMNS} FROM payments WHERE provider = ? AND invoice_id = ? ORDER BY number"  # noqa: S608
+_RIVAL: Final = (
+    "SELECT id, state FROM payments "
+    "WHERE provider = ? AND invoice_id = ? AND id <> ? AND state IN ('sent', 'approved') LIMIT 1"
+)
+_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD_ENTRY: Final = "INSERT INTO entries (payment_id, kind, at, details) VALUES (?, ?, ?, ?)"
+_STAND: Final = "UPDATE payments SET state = ?, reason = ?, code = ?, reference = ?, changed_at = ? WHERE id = ?"
+
+
+class SqliteJournal:
+    """`ivr.payments.port.Journal`. Raises Unusable when the disk or the file fail; nothing is written then.
+
+    `clock` gives seconds since 1970, UTC.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(self, payment: Payment) -> bool:
+        """See the port. `created_at` is kept when it is set. Raises BadInput for texts or amounts out of bounds."""
+        if payment.state is not State.CREATED:
+            raise Illegal(f"payment {payment.id} is {payment.state.value}: only a created one can be new")
+        _check(payment)
+        at = payment.created_at or self._clock()
+        new = replace(payment, reason=None, code=None, reference=None, created_at=at, changed_at=at)
+
+        def job(connection: sqlite3.Connection) -> bool:
+            if _find(connection, new.id) is not None:
+                return False
+            connection.execute(_ADD_PAYMENT, _row(new))
+            connection.execute(_ADD_ENTRY, (new.id, EntryKind.CREATED.value, at, "{}"))
+            return True
+
+        return await self._database.run(job)
+
+    async def append(self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None) -> Payment:
+        """See the port. Raises BadInput when a detail is too long or looks like a card number."""
+        details = details or {}
+        if details:
+            check_details(details)
+        entry = Entry(payment_id, kind, self._clock(), dict(details))
+        written = json.dumps(entry.details, ensure_ascii=False) if details else "{}"
+
+        def job(connection: sqlite3.Connection) -> Payment:
+            before = _find(connection, payment_id)
+            if before is None:
+                raise Illegal(f"there is no payment {payment_id}")
+            after = apply(before, entry)
+            if kind is EntryKind.SENT:
+                _refuse_rivals(connection, after)
+            connection.execute(_ADD_ENTRY, (payment_id, kind.value, entry.at, written))
+            connection.execute(
+                _STAND,
+                (after.state.value, after.reason, after.code, after.reference, after.changed_at, payment_id),
+            )
+            return after
+
+        return await self._database.run(job)
+
+    async def get(self, payment_id: str) -> Payment | None:
+        """See the port."""
+        return await self._database.run(lambda connection: _find(connection, payment_id))
+
+    async def open_payments(self) -> Sequence[Payment]:
+        """See the port."""
+        return await self._database.run(lambda connection: [payment_of(row) for row in connection.execute(_OPEN)])
+
+    async def for_invoice(self, provider: str, invoice_id: str) -> Sequence[Payment]:
+        """See the port."""
+        return await self._database.run(
+            lambda connection: [payment_of(row) for row in connection.execute(_OF_INVOICE, (provider, invoice_id))]
+        )
+
+
+def payment_of(row: Sequence[object]) -> Payment:
+    """The payment of a row of `COLUMNS`."""
+    return Payment(*row[:6], State(row[6]), *row[7:])  # type: ignore[arg-type, call-arg]  # the table is STRICT
+
+
+def _find(connection: sqlite3.Connection, payment_id: str) -> Payment | None:
+    row = connection.execute(_BY_ID, (payment_id,)).fetchone()
+    return None if row is None else payment_of(row)
+
+
+def _refuse_rivals(connection: sqlite3.Connection, payment: Payment) -> None:
+    """An UNKNOWN rival does not stand in the way: whoever pays again has inquired about it first."""
+    rival = connection.execute(_RIVAL, (payment.provider, payment.invoice_id, payment.id)).fetchone()
+    if rival is not None:
+        raise AlreadyInPayment(f"payment {payment.id} cannot be sent: {rival[0]} of the same invoice is {rival[1]}")
+
+
+def _row(payment: Payment) -> tuple[object, ...]:
+    return (
+        payment.id,
+        payment.call_id,
+        payment.provider,
+        payment.invoice_id,
+        payment.transaction_id,
+        payment.amount_rial,
+        payment.state.value,
+        payment.reason,
+        payment.code,
+        payment.reference,
+        payment.created_at,
+        payment.changed_at,
+    )
+
+
+def _check(payment: Payment) -> None:
+    for name in ("id", "call_id", "provider", "invoice_id", "transaction_id"):
+        text = getattr(payment, name) or ""
+        if len(text) > MOST_TEXT or not is_storable(text):
+            raise BadInput(f"a payment's {name} has {MOST_TEXT} whole characters at most")
+    if payment.amount_rial is not None and not 1 <= payment.amount_rial <= MOST_RIAL:
+        raise BadInput(f"a payment's amount must be between 1 and {MOST_RIAL} rial")

@@ -1,0 +1,51 @@
+"""Snapshots of sessions in SQLite, in a file of their own that waits for no disk.
+
+Law: a saved snapshot survives the death of the process. A power cut may lose the newest ones: the calls are gone
+then too.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from ivr.domain.errors import BadInput
+from ivr.store.database import Database
+
+MOST_SNAPSHOT: Final = 256 * 1024
+"""Characters of one snapshot."""
+
+_SAVE: Final = (
+    "INSERT INTO sessions (call_id, snapshot) VALUES (?, ?) "
+    "ON CONFLICT (call_id) DO UPDATE SET snapshot = excluded.snapshot"
+)
+
+
+class SqliteSessions:
+    """`ivr.runtime.ports.SessionStore`. Raises Unusable when the disk or the file fail."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, call_id: str, snapshot: str) -> None:
+        """See the port. Raises BadInput for a snapshot of more than `MOST_SNAPSHOT` characters."""
+        if len(snapshot) > MOST_SNAPSHOT:
+            raise BadInput(f"the session's snapshot has {len(snapshot)} characters, {MOST_SNAPSHOT} at most")
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(_SAVE, (call_id, snapshot))
+
+        await self._database.run(job)
+
+    async def forget(self, call_id: str) -> None:
+        """See the port."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM sessions WHERE call_id = ?", (call_id,))
+
+        await self._database.run(job)
+
+    async def load_all(self) -> Mapping[str, str]:
+        """See the port."""
+        return await self._database.run(
+            lambda connection: dict(connection.execute("SELECT call_id, snapshot FROM sessions").fetchall())
+        )

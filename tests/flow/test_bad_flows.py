@@ -1,0 +1,53 @@
+"""Every broken dialplan in tests/bad_flows/ is refused whole, with exactly the messages that its file expects.
+
+A file ends in comments `#! line:column: message`, one for each fault, in order. `numbers/` holds broken numbers.yaml;
+they stand beside one good flow.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from ivr.domain.reading import Faults
+from ivr.flow.loader import load_dialplan
+from tests.flow.world import world
+
+BAD: Final = Path(__file__).parents[1] / "bad_flows"
+GOOD_FLOW: Final = """flow: good
+settings: [merchant_phone]
+first: a
+on_failure: a
+steps:
+  a: {hang_up: normal}
+"""
+
+
+def expected(path: Path) -> list[str]:
+    """The messages that the file itself expects."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("#! ") for line in lines if line.startswith("#! ")]
+
+
+def messages(path: Path, directory: Path) -> list[str]:
+    """What loading says, without the file's name."""
+    with pytest.raises(Faults) as caught:
+        load_dialplan(directory, world())
+    assert {fault.file for fault in caught.value.faults} == {str(path)}
+    return [str(fault).removeprefix(f"{path}:") for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("*.yaml")), ids=lambda path: path.stem)
+def test_flow(path: Path) -> None:
+    """The admin reads every fault at once, each with its line and column."""
+    assert messages(path, path) == expected(path) != []
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("numbers/*.yaml")), ids=lambda path: path.stem)
+def test_numbers(path: Path, tmp_path: Path) -> None:
+    """The same for the numbers that callers dial."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "good.yaml").write_text(GOOD_FLOW, encoding="utf-8")
+    numbers = tmp_path / "numbers.yaml"
+    numbers.write_bytes(path.read_bytes())
+    assert messages(numbers, tmp_path) == expected(path) != []

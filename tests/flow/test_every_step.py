@@ -1,0 +1,112 @@
+"""At every single step of every shipped flow: the caller hangs up, or the process dies and the next one goes on."""
+
+from dataclasses import replace
+
+import pytest
+
+from ivr.domain.legs import LegResult
+from ivr.domain.secret import Secret
+from ivr.domain.speech import Prompt
+from ivr.flow.commands import AskProvider, Dial, Play
+from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded
+from tests.flow.caller import Caller, Noticed
+from tests.flow.world import KNOWN, SECRETS, SHIPPED, session_of, shipped
+
+STEPS = [(flow, step) for flow in SHIPPED for step in shipped(flow).steps]
+
+
+def caller_at(name: str, step: str) -> Caller:
+    """A caller who has just come to this step and knows everything, secrets included."""
+    flow = replace(shipped(name), first=step)
+    session = session_of(flow, dict(KNOWN))
+    if name == "bank_ivr":
+        session.secrets = {secret: Secret(text) for secret, text in SECRETS.items()}
+        session.secret_steps = {"card": "ask_card", "pin": "ask_pin"}
+    caller = Caller(flow, session)
+    caller.send(Answered())
+    return caller
+
+
+def without_token(noticed: Noticed | None) -> Noticed | None:
+    """What was noticed, to be compared with what another process makes of the same step."""
+    return replace(noticed, token=0) if isinstance(noticed, Play | AskProvider | Dial) else None
+
+
+@pytest.mark.parametrize(("flow", "step"), STEPS)
+def test_the_caller_hangs_up(flow: str, step: str) -> None:
+    """Nothing more is said, asked or dialled for a caller who is gone."""
+    caller = caller_at(flow, step)
+    turn = caller.send(CallerHungUp())
+    assert turn.commands == () and turn.session.ended is not None
+
+
+@pytest.mark.parametrize(("flow", "step"), STEPS)
+def test_another_process_goes_on(flow: str, step: str) -> None:
+    """The caller hears or is asked the same again; a secret that was lost is asked for, money is never sent twice."""
+    caller = caller_at(flow, step)
+    first = without_token(caller.take())
+    ended = caller.session.ended
+    caller.restart()
+    again = without_token(caller.take())
+    if (flow, step) == ("bank_ivr", "ask_pin"):
+        assert isinstance(again, Play) and again.say == (Prompt("bank/enter_card"),)
+    elif (flow, step) == ("bank_ivr", "settle"):
+        assert isinstance(again, Play) and again.say == (Prompt("common/technical_problem"),)
+    else:
+        assert again == (first if ended is None else None)
+    assert caller.session.ended == ended and not caller.faults
+
+
+@pytest.mark.parametrize("flow", ["pay_invoice", "switch_invoice"])
+@pytest.mark.parametrize("answered_first", [True, False])
+def test_another_process_finds_the_leg_still_up(flow: str, answered_first: bool) -> None:
+    """The caller goes on talking to the bank; afterwards the result is asked for as ever."""
+    caller = caller_at(flow, "bank")
+    caller.hear()
+    leg = caller.session.leg
+    assert leg is not None
+    if answered_first:
+        caller.send(LegAnswered(leg))
+    caller.restart()
+    assert caller.take() is None and caller.session.leg == leg
+    caller.send(LegEnded(leg, LegResult.ENDED))
+    assert caller.session.step == "result"
+
+
+@pytest.mark.parametrize(("flow", "step"), [("pay_invoice", "bank"), ("merchant_invoice", "switch")])
+def test_another_process_finds_the_leg_gone(flow: str, step: str) -> None:
+    """Nobody knows what happened at the bank: the result is asked for, and nobody is dialled again."""
+    caller = caller_at(flow, step)
+    caller.hear()
+    caller.restart(leg_is_up=False)
+    asked = caller.take()
+    assert isinstance(asked, AskProvider) and asked.operation == "result"
+    assert asked.payment_id == caller.payments[0].id and len(caller.payments) == 1
+
+
+def test_a_secret_is_asked_for_again_only_when_it_is_needed() -> None:
+    """After a wrong PIN and a crash: the PIN is asked for, then the card that was lost, then the PIN for that card."""
+    caller = caller_at("bank_ivr", "wrong_pin")
+    caller.restart()
+    caller.hear()
+    caller.keys("48151#")
+    assert caller.session.step == "ask_card"
+    caller.keys("6037701689095443#48151#")
+    assert caller.session.step == "settle" and not caller.payments[1:]
+
+
+def test_a_crash_before_the_call_was_answered() -> None:
+    """The new process begins at the beginning."""
+    flow = shipped("pay_invoice")
+    caller = Caller(flow, session_of(flow, dict(KNOWN)))
+    caller.restart()
+    assert caller.session.step == "welcome" and caller.playing is not None
+
+
+def test_keys_of_the_dead_process_are_not_half_used() -> None:
+    """Half a number keyed before the crash is keyed anew."""
+    caller = caller_at("pay_invoice", "ask_invoice")
+    caller.keys("6584")
+    caller.restart()
+    caller.keys("3148#")
+    assert caller.session.answers["invoice_id"] == "3148"

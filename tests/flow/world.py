@@ -1,0 +1,95 @@
+"""The shipped flows, and what they may refer to: the shipped prompts and the operations of the real providers."""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from ivr.domain.operations import Kind
+from ivr.flow.events import Answered
+from ivr.flow.loader import load_dialplan
+from ivr.flow.model import Dialplan, Flow, World
+from ivr.flow.session import Session
+from ivr.flow.steps.invoice import BOOKS
+from ivr.prompts.catalogue import Catalogue
+from ivr.providers import paystar_saman
+from ivr.sandbox import bank
+from tests.flow.caller import Caller
+
+ROOT: Final = Path(__file__).parents[2]
+DIALPLAN: Final = ROOT / "dialplan"
+BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
+
+SHIPPED: Final = ("pay_invoice", "merchant_invoice", "switch_invoice", "bank_ivr")
+
+KNOWN: Final[dict[str, str | int]] = {
+    "caller_number": "09121234567",
+    "dialled_number": "42473000",
+    "merchant_phone": "2191071390",
+    "switch_number": "42474000",
+    "invoice_id": "65843148",
+    "transaction.transaction_id": "70012345",
+    "transaction.merchant_id": "10000005",
+    "transaction.amount": 160000,
+    "merchant_id": "10000005",
+    "transaction_id": "70012345",
+    "amount": 160000,
+}
+"""Everything that a call of a shipped flow may know by some step, secrets excepted."""
+
+SECRETS: Final = {"card": "6037701689095443", "pin": "48151623"}
+
+
+@cache
+def world() -> World:
+    """All shipped prompts, the trunks of the shipped configuration, PayStar and the sandbox's bank."""
+    catalogue = Catalogue.load(ROOT / "prompts")
+    return World(
+        prompts={language: catalogue.names(language) for language in catalogue.languages},
+        trunks=frozenset({"public", "bank", "paystar", "merchant"}),
+        providers={"paystar": paystar_saman.OPERATIONS, "bank": bank.OPERATIONS},
+    )
+
+
+@cache
+def shipped_dialplan() -> Dialplan:
+    """`dialplan/`, as it is shipped."""
+    return load_dialplan(DIALPLAN, world())
+
+
+@cache
+def shipped(name: str) -> Flow:
+    """A shipped flow by name."""
+    return {**shipped_dialplan().flows, **load_dialplan(BANK_DIALPLAN, world()).flows}[name]
+
+
+def small_flow(directory: Path, steps: str, on_failure: str = "sorry") -> Flow:
+    """A flow called `small` of these steps, indented by two; its first step is `a`, `sorry` says that it broke."""
+    text = f"""flow: small
+first: a
+on_failure: {on_failure}
+steps:
+{steps}
+  sorry: {{say: common/technical_problem, next: end}}
+  end: {{hang_up: normal}}
+"""
+    path = directory / "small.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_dialplan(path, world()).flows["small"]
+
+
+def session_of(flow: Flow, answers: dict[str, str | int], call_id: str = "call") -> Session:
+    """A call of this flow before it was answered."""
+    return Session(call_id, flow.name, flow.version, "fa", flow.first, answers=answers)
+
+
+def answered(flow: Flow, answers: dict[str, str | int] | None = None) -> Caller:
+    """A caller whose call was just answered; knows everything unless told otherwise."""
+    caller = Caller(flow, session_of(flow, dict(KNOWN) if answers is None else answers))
+    caller.send(Answered())
+    return caller
+
+
+def operation_results(provider: str, operation: str) -> dict[str, str | int]:
+    """Values that this operation may answer with; our own books answer with none."""
+    results = world().providers[provider][operation].results if provider != BOOKS else {}
+    return {name: 160000 if kind is Kind.AMOUNT else "70012345" for name, kind in results.items()}

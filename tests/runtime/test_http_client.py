@@ -1,0 +1,232 @@
+"""What the caller's money depends on: whether a request left, told truthfully, against real sockets."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import httpx
+import pytest
+
+from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
+from ivr.runtime.http_client import MOST_BODY, NEVER_LEFT, HttpClient, HttpSettings
+from ivr.runtime.http_transport import TRUTH
+from tests.providers import raw_server as raw
+from tests.providers.raw_server import RawServer, says
+
+CREDENTIAL = "very-secret-sequence"
+
+
+@asynccontextmanager
+async def client_of(url: str, **limits: float) -> AsyncIterator[HttpClient]:
+    client = HttpClient(HttpSettings(url, **{"connect_seconds": 0.5, "read_seconds": 0.2, **limits}))  # type: ignore[arg-type]
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def tree(root: type[BaseException]) -> Iterator[type[BaseException]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from tree(child)
+
+
+def test_every_error_of_httpx_has_been_thought_about() -> None:
+    """A new transport error in httpx must be sorted by a person into "left" or "never left"."""
+    thought_about = {
+        "TimeoutException", "ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout",
+        "NetworkError", "ConnectError", "ReadError", "WriteError", "CloseError",
+        "ProxyError", "UnsupportedProtocol", "ProtocolError", "LocalProtocolError", "RemoteProtocolError",
+    }  # fmt: skip
+    upstream = {error for error in tree(httpx.TransportError) if error.__module__.startswith("httpx")}
+    assert {error.__name__ for error in upstream} == thought_about
+    never_left = {error.__name__ for error in upstream if issubclass(error, NEVER_LEFT)}
+    assert never_left == {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
+
+
+def test_every_error_of_aiohttp_has_been_thought_about() -> None:
+    """A new error in aiohttp must be sorted too: only those of connecting may say that nothing left."""
+    left = {
+        "ClientOSError", "ClientConnectionError", "ClientConnectionResetError", "ServerConnectionError",
+        "ServerDisconnectedError", "ServerTimeoutError", "SocketTimeoutError", "ServerFingerprintMismatch",
+        "ClientPayloadError", "ClientResponseError", "ContentTypeError", "WSServerHandshakeError",
+        "ClientHttpProxyError", "TooManyRedirects", "RedirectClientError", "UploadAbortedError",
+    }  # fmt: skip
+    never_left = {
+        "ClientConnectorError", "ClientProxyConnectionError", "ClientConnectorDNSError", "UnixClientConnectorError",
+        "ClientConnectorSSLError", "ClientConnectorCertificateError", "ClientSSLError", "ConnectionTimeoutError",
+        "InvalidURL", "InvalidUrlClientError", "InvalidUrlRedirectClientError", "NonHttpUrlClientError",
+        "NonHttpUrlRedirectClientError",
+    }  # fmt: skip
+    upstream = {error for error in tree(aiohttp.ClientError) if error.__module__.startswith("aiohttp")}
+    assert {error.__name__ for error in upstream} == left | never_left
+    for error in upstream:
+        meaning = next(meaning for ours, meaning in TRUTH if issubclass(error, ours))
+        assert issubclass(meaning, NEVER_LEFT) == (error.__name__ in never_left), error.__name__
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "behave",
+    [
+        raw.silent,
+        raw.closes,
+        raw.resets,
+        raw.closes_mid_body,
+        raw.resets_mid_body,
+        raw.not_http,
+        raw.long_headers,
+        raw.ten_megabytes,
+        raw.ten_megabytes_chunked,
+    ],
+)
+async def test_whatever_goes_wrong_after_sending_is_unknown_and_sent_once(behave: raw.Behave, method: str) -> None:
+    """A payment that may have arrived is never said to have failed, and never sent a second time."""
+    async with RawServer(behave) as server, client_of(server.url) as client:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.request(method, "/x", json={"n": 1}, headers={"Authorization": f"Bearer {CREDENTIAL}"})
+        assert len(server.seen) == 1
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert CREDENTIAL not in repr(error)
+        assert "127.0.0.1" not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_kept_connection_that_breaks_is_unknown_too(method: str) -> None:
+    """aiohttp would send a GET again, and httpx_aiohttp would call the loss a connect timeout."""
+    async with RawServer(says({})) as server, client_of(server.url) as client:
+        await client.request(method, "/x")
+        server.behave = raw.closes
+        with pytest.raises(OutcomeUnknown):
+            await client.request(method, "/x")
+        assert (server.connections, len(server.seen)) == (1, 2)
+
+
+async def test_a_closed_port_means_that_nothing_was_sent() -> None:
+    """The caller may simply try again."""
+    async with client_of(f"http://127.0.0.1:{raw.free_port()}") as client:
+        with pytest.raises(ProviderUnreachable, match="ConnectError") as caught:
+            await client.request("POST", "/x", json={})
+    assert caught.value.__context__ is None
+
+
+async def test_a_host_that_never_answers_the_handshake_means_that_nothing_was_sent() -> None:
+    """The connect limit ends it, long before the read limit would."""
+    async with raw.full_backlog() as url, client_of(url, connect_seconds=0.1, read_seconds=60) as client:
+        with pytest.raises(ProviderUnreachable, match="Timeout"):
+            await client.request("POST", "/x", json={})
+
+
+async def test_waiting_for_a_free_connection_ends_and_nothing_was_sent() -> None:
+    """With every connection in use the next caller does not wait for ever."""
+    arrived = asyncio.Event()
+
+    async def busy(exchange: raw.Exchange) -> None:
+        arrived.set()
+        await raw.silent(exchange)
+
+    limits = {"most_connections": 1, "connect_seconds": 0.1, "pool_seconds": 0.1, "read_seconds": 60.0}
+    async with RawServer(busy) as server, client_of(server.url, **limits) as client:
+        first = asyncio.create_task(client.request("POST", "/x", json={}))
+        await arrived.wait()
+        with pytest.raises(ProviderUnreachable, match="Timeout"):
+            await client.request("POST", "/x", json={})
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert len(server.seen) == 1
+
+
+async def test_a_host_that_is_none_means_that_nothing_was_sent() -> None:
+    """`.invalid` never resolves."""
+    async with client_of("http://provider.invalid") as client:
+        with pytest.raises(ProviderUnreachable):
+            await client.request("POST", "/x", json={})
+
+
+async def test_a_certificate_that_is_wrong_means_that_nothing_was_sent() -> None:
+    """A server that cannot speak TLS gets no credential."""
+    async with RawServer(says({})) as server, client_of(server.url.replace("http:", "https:")) as client:
+        with pytest.raises(ProviderUnreachable):
+            await client.request("POST", "/x", json={}, headers={"Authorization": CREDENTIAL})
+        assert server.seen == []
+
+
+async def test_an_answer_that_drips_ends_too() -> None:
+    """Every byte comes in time, but a caller does not wait for a million of them."""
+    async with RawServer(raw.drips) as server, client_of(server.url, total_seconds=0.2) as client:
+        with pytest.raises(OutcomeUnknown, match="TimeoutError"):
+            await client.request("POST", "/x", json={})
+
+
+async def test_the_longest_answer_is_read_and_one_byte_more_is_not() -> None:
+    """The limit is what it says."""
+    async with RawServer(says(b"x" * MOST_BODY)) as server, client_of(server.url) as client:
+        assert len((await client.request("GET", "/x")).body) == MOST_BODY
+        server.behave = says(b"x" * (MOST_BODY + 1))
+        with pytest.raises(OutcomeUnknown):
+            await client.request("GET", "/x")
+
+
+async def test_a_redirect_is_not_followed_and_cookies_are_not_kept() -> None:
+    """A credential goes where it was configured to go; one caller's cookie is not another's."""
+    async with RawServer(raw.silent) as server, client_of(server.url) as client:
+        head = "302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b; Path=/"
+        server.behave = says({}, head)
+        assert (await client.request("POST", "/x", json={})).status == 302
+        assert (await client.request("POST", "/x", json={})).status == 302
+        assert [seen.target for seen in server.seen] == ["/x", "/x"]
+        assert "cookie" not in server.seen[1].headers
+
+
+async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stray HTTP_PROXY on a server must not see payments."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{raw.free_port()}")
+    async with RawServer(says({})) as server, client_of(server.url) as client:
+        assert (await client.request("GET", "/x")).status == 200
+
+
+async def test_a_compressed_answer_is_refused() -> None:
+    """A few bytes that unpack into gigabytes are not read."""
+    async with RawServer(says(b"x", "200 OK\r\nContent-Encoding: gzip")) as server, client_of(server.url) as client:
+        with pytest.raises(OutcomeUnknown, match="DecodingError"):
+            await client.request("GET", "/x")
+        assert server.seen[0].headers["accept-encoding"] == "identity"
+
+
+async def test_the_path_of_the_base_address_is_kept_and_connections_are() -> None:
+    """Many requests, one connection."""
+    async with RawServer(says({})) as server, client_of(server.url + "/base/") as client:
+        for _ in range(5):
+            await client.request("POST", "/x", json={"a": "ب"}, query={"q": "1"})
+        assert server.connections == 1
+        assert server.seen[0].target == "/base/x?q=1"
+        assert server.seen[0].json == {"a": "ب"}
+
+
+async def test_httpx_does_not_write_addresses_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """An invoice id in a query stays out of the log."""
+    caplog.set_level(logging.INFO)
+    async with RawServer(says({})) as server, client_of(server.url) as client:
+        await client.request("GET", "/x", query={"tracking_code": "65843148"})
+    assert "65843148" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url", ["", "core.example", "ftp://h", "http://", "http://u:p@h", "http://h/?q=1", "http://h:x"]
+)
+def test_an_address_that_cannot_be_is_refused_at_the_start(url: str) -> None:
+    """Not in the middle of a call."""
+    with pytest.raises(BadInput):
+        HttpSettings(url)
+
+
+@pytest.mark.parametrize("limit", ["connect_seconds", "read_seconds", "pool_seconds", "total_seconds"])
+@pytest.mark.parametrize("value", [0.0, -1.0, 601.0, float("nan")])
+def test_a_limit_that_is_none_is_refused(limit: str, value: float) -> None:
+    """No limit can be switched off by mistake."""
+    with pytest.raises(BadInput):
+        HttpSettings("http://h", **{limit: value})  # type: ignore[arg-type]
