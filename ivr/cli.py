@@ -21,10 +21,13 @@ from ivr.asterisk.render import render as render_asterisk
 from ivr.config import DEFAULT_FILE, load_settings
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.money import rial
+from ivr.lab.commands import lab
 from ivr.payments.state import State
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
 from ivr.runtime.logs import configure_logs
+from ivr.sandbox.server import run_sandbox
+from ivr.sandbox.settings import SandboxSettings
 from ivr.store.opening import JOURNAL_FILE
 from ivr.store.reading import Reading
 
@@ -210,9 +213,24 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+@cli.command(rich_help_panel=_TRY, epilog="Example: ivr sandbox --paystar-port 8100")
+def sandbox(
+    host: str = "127.0.0.1",
+    paystar_port: Annotated[int, typer.Option(help="0: any free one.")] = 8100,
+    bank_port: int = 8101,
+    admin_port: int = 8102,
+) -> None:
+    """The providers as real servers, with invoices, cards and faults on demand."""
+    configure_logs(level="warning")
+    settings = SandboxSettings(host=host, paystar_port=paystar_port, bank_port=bank_port, admin_port=admin_port)
+    with _one_line_errors():
+        asyncio.run(run_sandbox(settings))
+
+
 cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
 cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
 cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)
+cli.add_typer(lab, name="lab", rich_help_panel=_TRY)
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from ivr.domain.digits import is_digits, to_ascii
 MOST_DIGITS: Final = 15
 """E.164: no telephone number is longer."""
 
-_MOBILE: Final = re.compile(r"9\d{9}")
+_MOBILE: Final = re.compile(r"9[0-79][0-9]{8}")
+"""Not 98…: no mobile begins so, it is the country code in the wrong place."""
 
 
 def caller_number(raw: str | None) -> str | None:

@@ -69,22 +69,22 @@ class Source:
         if (too_deep := _too_deep(text)) is not None:
             self.faults.append(Fault(self.file, *too_deep, f"nested more than {MOST_DEPTH} levels deep"))
             return None
-        loader: yaml.SafeLoader | None = None
         try:
             loader = yaml.SafeLoader(text)
-            node = loader.get_single_node()
-        except yaml.MarkedYAMLError as exc:
-            place = _place(exc.problem_mark or exc.context_mark)
-            self.faults.append(Fault(self.file, *place, f"not YAML: {exc.problem or exc.context}"))
-            return None
         except yaml.reader.ReaderError as exc:
             before = text[: exc.position]
             place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
             self.faults.append(Fault(self.file, *place, f"not YAML: the character #x{exc.character:04x}"))
             return None
+        try:
+            node = loader.get_single_node()
+        except yaml.MarkedYAMLError as exc:
+            place = _place(exc.problem_mark or exc.context_mark)
+            self.faults.append(Fault(self.file, *place, f"not YAML: {exc.problem or exc.context}"))
+            return None
         except (ValueError, OverflowError):  # PyYAML itself stumbled
-            place = _place(loader.get_mark() if loader is not None else None)
-            self.faults.append(Fault(self.file, *place, "not YAML: a number or an escaped character is out of range"))
+            fault = Fault(self.file, *_place(loader.get_mark()), "not YAML: a number or an escape out of range")
+            self.faults.append(fault)
             return None
         if node is None:
             self.blame(None, "the file is empty")

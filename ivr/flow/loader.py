@@ -132,12 +132,11 @@ def _read_flow(source: Source, text: str, stem: str, world: World) -> _Draft | N
 def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
     source = draft.source
     fields = Fields(source, node, f"step '{name}'")
-    kinds = [kind for kind in KINDS if fields.has(kind)]
+    kinds = {kind: body for kind in KINDS if (body := fields.value(kind, required=False)) is not None}
     made: Made | None = None
     if len(kinds) == 1:
-        body = fields.value(kinds[0])
-        if body is not None:
-            made = KINDS[kinds[0]](body, Reading(source, world, draft.uses, draft.flow.name))
+        [(kind, body)] = kinds.items()
+        made = KINDS[kind](body, Reading(source, world, draft.uses, draft.flow.name))
     elif kinds:
         fields.blame(f"a step does one thing: '{name}' says {' and '.join(kinds)}")
     exits: dict[str, tuple[str, yaml.Node]] = dict(made.inline) if made else {}
@@ -158,8 +157,8 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
         required = made.exits | ({TOO_OFTEN} if at_most is not None else frozenset())
         _check_exits(name, node, exits, required, made, source)
     draft.targets += exits.values()
-    kind = made.kind if made else hang_up.HangUpStep(HangupCause.NORMAL)
-    return Step(name, kind, {exit_name: target for exit_name, (target, _) in exits.items()}, at_most)
+    step_kind = made.kind if made else hang_up.HangUpStep(HangupCause.NORMAL)
+    return Step(name, step_kind, {exit_name: target for exit_name, (target, _) in exits.items()}, at_most)
 
 
 def _main_exit(made: Made | None) -> str:

@@ -92,7 +92,7 @@ class World:
 class Uses:
     """What one step refers to and makes known; collected while it is read, checked when the flow is whole."""
 
-    prompts: list[tuple[str, yaml.Node]] = field(default_factory=list)
-    refers: list[tuple[str, frozenset[Kind], yaml.Node]] = field(default_factory=list)
+    prompts: list[tuple[str, yaml.Node | None]] = field(default_factory=list)
+    refers: list[tuple[str, frozenset[Kind], yaml.Node | None]] = field(default_factory=list)
     """(name, kinds that may stand here, place)."""
     makes: dict[str, Kind] = field(default_factory=dict)

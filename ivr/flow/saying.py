@@ -38,8 +38,6 @@ class Saying:
 
 def _resolve(part: Prompt | AmountOf | DigitsOf, visit: Visit) -> Say:
     match part:
-        case Prompt():
-            return part
         case AmountOf(name):
             amount = visit.needed(name)
             if not isinstance(amount, int):
@@ -47,6 +45,8 @@ def _resolve(part: Prompt | AmountOf | DigitsOf, visit: Visit) -> Say:
             return Amount(amount)
         case DigitsOf(name):
             return Digits(str(visit.needed(name)))
+        case _:
+            return part
 
 
 @dataclass(frozen=True, slots=True)

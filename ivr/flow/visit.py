@@ -81,9 +81,9 @@ class Visit:
 
     def need_secrets(self) -> None:
         """Go back to the first secret that was lost with its process. Raises LostSecret."""
-        for name, step in self.session.secret_steps.items():
-            if name not in self.session.secrets:
-                raise LostSecret(step)
+        lost = [step for name, step in self.session.secret_steps.items() if name not in self.session.secrets]
+        if lost:
+            raise LostSecret(lost[0])
 
     # -- keys ------------------------------------------------------------------------------------------------------
 

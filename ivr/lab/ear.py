@@ -98,4 +98,4 @@ class Ear(asyncio.DatagramProtocol):
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)
-            file.writeframes((decode_alaw(samples) * 32767).astype("<i2").tobytes())
+            file.writeframes(decode_alaw(samples).astype("<i2").tobytes())

@@ -1,12 +1,13 @@
 """What a phone heard, told from its recording alone: which prompts, in which order, and how much of each.
 
-How: every prompt's beginning is searched for in the recording by normalised cross-correlation (at a quarter of the
-rate), and each place found is followed at the full rate for as long as recording and prompt agree. Where several
-prompts begin alike, the one that agrees longest is the one that was played. Nothing our own logs claim is used.
+How: our prompts are a-law and every leg speaks a-law, so nothing on the way may change a sample, and a recording holds
+what was played bit for bit. Short pieces of every prompt are looked for in the recording, and each place found is
+followed for as long as recording and prompt agree. Where several prompts share a sound, the one that agrees longest is
+the one that was played. A prompt that was transcoded is not recognised: that is a fault to be seen, not to be hidden.
 """
 
 import wave
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,28 +15,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Sound = NDArray[np.float32]
-"""Mono, 8,000 samples a second, -1 to 1."""
+Sound = NDArray[np.int16]
+"""Mono, 8,000 samples a second."""
 
 RATE: Final = 8000
-_COARSE: Final = 4
-"""Searching happens at a quarter of the rate."""
-_PART: Final = 0.5
-"""Seconds of a prompt that are searched for; a shorter prompt is searched for whole."""
-_MISSED: Final = 0.4
-"""A recording may begin so many seconds late; what comes after them is searched for as well."""
-_WINDOW: Final = 0.05
-"""Seconds that are compared at a time when a place is followed."""
-_ALIKE: Final = 0.85
-"""The correlation from which two sounds are the same sound."""
-_FOUND: Final = 0.8
-"""The same for the coarse search."""
+_PIECE: Final = 80
+"""Samples of a piece that is looked for: 10 ms are enough to be found nowhere else by chance."""
+_EVERY: Final = 0.25
+"""Seconds between two pieces: so much of a prompt may be missed at either end and it is still found."""
+_WINDOW: Final = 200
+"""Samples that are compared at a time when a place is followed."""
+_ALIKE: Final = 0.9
+"""The share of equal samples from which two windows are the same sound."""
 _LOST: Final = 3
 """So many windows in a row that differ, and the prompt was cut off there."""
-_QUIET: Final = 0.004
-"""Root mean square below which a window holds nothing to compare."""
-_LEAST_HEARD: Final = 0.15
+_LOUD: Final = 300
+"""The amplitude from which there is something to hear."""
+_LEAST_HEARD: Final = 0.12
 """Seconds of agreement below which a place is chance."""
+_OVERLAP: Final = 0.03
+"""Seconds by which two prompts in a row may seem to overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,7 @@ def load_wav(path: Path) -> Sound:
     with wave.open(str(path), "rb") as file:
         if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE, 1, 2):
             raise ValueError(f"{path} is not 16-bit mono at {RATE} Hz")
-        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
-    return np.asarray(samples / 32768, dtype=np.float32)
+        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
 
 
 def load_alaw(path: Path) -> Sound:
@@ -62,9 +60,9 @@ def load_alaw(path: Path) -> Sound:
     return decode_alaw(np.frombuffer(path.read_bytes(), dtype=np.uint8))
 
 
-def decode_alaw(samples: NDArray[np.uint8]) -> Sound:
+def decode_alaw(codes: NDArray[np.uint8]) -> Sound:
     """ITU-T G.711 a-law."""
-    return np.asarray(_ALAW[samples], dtype=np.float32)
+    return np.asarray(_ALAW[codes], dtype=np.int16)
 
 
 def load_prompts(directory: Path, language: str) -> dict[str, Sound]:
@@ -74,25 +72,14 @@ def load_prompts(directory: Path, language: str) -> dict[str, Sound]:
 
 
 def hear(recording: Sound, prompts: Mapping[str, Sound]) -> list[Heard]:
-    """The prompts that the recording holds, in order."""
-    coarse = _coarse(recording)
-    if len(coarse) == 0:
-        return []
-    size = 1 << (len(coarse) * 2 - 1).bit_length()
-    spectrum = np.fft.rfft(coarse, size)
-    energy = np.concatenate(([0.0], np.cumsum(coarse.astype(np.float64) ** 2)))
-    places: list[Heard] = []
+    """The prompts that the recording holds, in order. A word that is both a digit and a number is called a digit."""
+    data = recording.tobytes()
+    places: dict[tuple[str, int], Heard] = {}
     for name, prompt in prompts.items():
-        lead = _lead(prompt)
-        for offset in (lead, lead + int(_MISSED * RATE)):
-            part = prompt[offset : offset + int(_PART * RATE)]
-            if offset > lead and len(part) < int(_PART * RATE):
-                continue
-            for start in _search(_coarse(part), spectrum, energy, size, len(coarse)):
-                place = _follow(recording, prompt, start * _COARSE - offset, offset, name)
-                if place is not None:
-                    places.append(place)
-    return _choose(places)
+        for start in _places(data, prompt):
+            if (name, start) not in places and (heard := _follow(recording, prompt, start, name)) is not None:
+                places[name, start] = heard
+    return _choose(places.values())
 
 
 def names(heard: Iterable[Heard]) -> list[str]:
@@ -103,118 +90,74 @@ def names(heard: Iterable[Heard]) -> list[str]:
 def longest_silence(recording: Sound, after: float = 0.0, before: float | None = None) -> float:
     """Seconds of the longest stretch without any sound between two times."""
     part = recording[int(after * RATE) : None if before is None else int(before * RATE)]
-    window = int(0.02 * RATE)
-    count = len(part) // window
-    if count == 0:
-        return 0.0
-    loud = np.sqrt(np.mean(part[: count * window].reshape(count, window) ** 2, axis=1)) > _QUIET
-    longest = current = 0
-    for is_loud in loud:
-        current = 0 if is_loud else current + 1
-        longest = max(longest, current)
-    return longest * window / RATE
+    loud = np.flatnonzero(np.abs(part.astype(np.int32)) > _LOUD)
+    edges = np.concatenate(([-1], loud, [len(part)]))
+    return float(np.max(np.diff(edges)) - 1) / RATE
 
 
-def _coarse(sound: Sound) -> Sound:
-    length = len(sound) // _COARSE * _COARSE
-    return np.asarray(sound[:length].reshape(-1, _COARSE).mean(axis=1), dtype=np.float32)
+def _places(data: bytes, prompt: Sound) -> Iterator[int]:
+    """Where the prompt would begin in the recording, for every piece of it that is found there."""
+    for at in _pieces(prompt):
+        piece = prompt[at : at + _PIECE].tobytes()
+        found = data.find(piece)
+        while found != -1:
+            if found % 2 == 0:  # a sample has two bytes
+                yield found // 2 - at
+            found = data.find(piece, found + 1)
 
 
-def _lead(prompt: Sound) -> int:
-    """Samples of silence before a prompt's first sound: silence is found anywhere."""
-    loud = np.flatnonzero(np.abs(prompt) > _QUIET * 4)
-    return int(loud[0]) if len(loud) else 0
+def _pieces(prompt: Sound) -> Iterator[int]:
+    """Loud places of the prompt, one in each stretch of `_EVERY` seconds."""
+    stretch = int(_EVERY * RATE)
+    for begin in range(0, len(prompt), stretch):
+        part = np.abs(prompt[begin : begin + stretch].astype(np.int32))
+        if len(part) >= _PIECE and part.max() > _LOUD:
+            yield max(0, min(begin + int(part.argmax()) - _PIECE // 2, len(prompt) - _PIECE))
 
 
-def _search(
-    beginning: Sound, spectrum: NDArray[np.complexfloating], energy: NDArray[np.float64], size: int, length: int
-) -> list[int]:
-    """Where the beginning lies in the coarse recording: the peaks of the normalised cross-correlation."""
-    span = len(beginning)
-    norm = float(np.sqrt(np.sum(beginning.astype(np.float64) ** 2)))
-    if span == 0 or norm == 0 or span >= length:
-        return []
-    product = np.fft.irfft(spectrum * np.conj(np.fft.rfft(beginning, size)), size)[: length - span]
-    local = np.sqrt(np.maximum(energy[span:length] - energy[: length - span], 1e-9))
-    score = product / (local * norm)
-    found: list[int] = []
-    while len(found) < 50:
-        best = int(np.argmax(score))
-        if score[best] < _FOUND:
-            break
-        found.append(best)
-        score[max(0, best - span // 2) : best + span // 2] = 0
-    return found
-
-
-def _follow(recording: Sound, prompt: Sound, start: int, offset: int, name: str) -> Heard | None:
-    """Compare window by window from `start` on, until they disagree; None when hardly anything agrees.
-
-    `offset`: where in the prompt the part begins that was found.
-    """
-    start = _align(recording, prompt, start, offset)
-    window = int(_WINDOW * RATE)
+def _follow(recording: Sound, prompt: Sound, start: int, name: str) -> Heard | None:
+    """Compare window by window until they disagree; None when hardly anything agrees."""
     agreed = lost = end = 0
-    for at in range(0, len(prompt), window):
-        ours = prompt[at : at + window]
+    for at in range(0, len(prompt), _WINDOW):
+        ours = prompt[at : at + _WINDOW]
         if start + at < 0:
             continue  # before the recording began
         theirs = recording[start + at : start + at + len(ours)]
-        if len(theirs) < len(ours) or len(ours) < window // 4:
+        if len(theirs) < len(ours):
             break
-        if float(np.sqrt(np.mean(ours**2))) < _QUIET:
+        if np.max(np.abs(ours.astype(np.int32))) < _LOUD:
             continue
-        if _correlation(ours, theirs) >= _ALIKE:
-            agreed += 1
+        if np.mean(ours == theirs) >= _ALIKE:
+            agreed += len(ours)
             lost = 0
             end = at + len(ours)
         else:
             lost += 1
-            if lost >= _LOST:
+            if lost >= _LOST and agreed:
                 break
-    if agreed * _WINDOW < min(_LEAST_HEARD, 0.5 * len(prompt) / RATE):
+    if agreed < min(_LEAST_HEARD * RATE, 0.5 * len(prompt)):
         return None
-    return Heard(name, max(0, start) / RATE, (start + end) / RATE, end / max(1, _last_sound(prompt)))
+    loud = np.flatnonzero(np.abs(prompt.astype(np.int32)) > _LOUD)
+    last = int(loud[-1]) + 1 if len(loud) else len(prompt)
+    return Heard(name, max(0, start) / RATE, (start + end) / RATE, min(1.0, end / last))
 
 
-def _align(recording: Sound, prompt: Sound, start: int, offset: int) -> int:
-    """The exact sample: the coarse search is off by a few."""
-    ours = prompt[offset : offset + int(_PART * RATE)]
-    best, shift = -1.0, 0
-    for move in range(-2 * _COARSE, 2 * _COARSE + 1):
-        at = start + offset + move
-        theirs = recording[at : at + len(ours)] if at >= 0 else ours[:0]
-        if len(theirs) == len(ours) and (score := _correlation(ours, theirs)) > best:
-            best, shift = score, move
-    return start + shift
-
-
-def _last_sound(prompt: Sound) -> int:
-    loud = np.flatnonzero(np.abs(prompt) > _QUIET * 4)
-    return int(loud[-1]) + 1 if len(loud) else len(prompt)
-
-
-def _correlation(one: Sound, other: Sound) -> float:
-    norm = float(np.sqrt(np.sum(one**2) * np.sum(other**2)))
-    return float(np.sum(one * other)) / norm if norm > 0 else 0.0
-
-
-def _choose(places: list[Heard]) -> list[Heard]:
+def _choose(places: Iterable[Heard]) -> list[Heard]:
     """Of places that overlap, the one that explains most of the recording."""
     chosen: list[Heard] = []
-    for place in sorted(places, key=lambda p: (p.end - p.start, p.share), reverse=True):
-        if all(place.start >= other.end - 0.05 or place.end <= other.start + 0.05 for other in chosen):
+    for place in sorted(places, key=lambda p: (p.start - p.end, -p.share, p.name)):
+        if all(place.start >= o.end - _OVERLAP or place.end <= o.start + _OVERLAP for o in chosen):
             chosen.append(place)
     return sorted(chosen, key=lambda p: p.start)
 
 
 def _alaw_table() -> Sound:
     """Every code's sample."""
-    codes = np.arange(256, dtype=np.uint8) ^ 0x55
+    codes = np.arange(256, dtype=np.int32) ^ 0x55
     exponent = (codes & 0x70) >> 4
-    mantissa = (codes & 0x0F).astype(np.int32)
+    mantissa = codes & 0x0F
     magnitude = np.where(exponent == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(exponent, 1) - 1)
-    return np.asarray(np.where(codes & 0x80, magnitude, -magnitude) / 32768, dtype=np.float32)
+    return np.asarray(np.where(codes & 0x80, magnitude, -magnitude), dtype=np.int16)
 
 
 _ALAW: Final = _alaw_table()

@@ -47,6 +47,7 @@ class Party:
         self.environment: dict[str, str] = {"IVR_ARI_PASSWORD": self.password}
         self.instance = Instance(asterisk, name, home / "asterisk")
         self._serve: asyncio.subprocess.Process | None = None
+        self._captures: list[Path] = []
 
     @property
     def web_url(self) -> str:
@@ -57,11 +58,6 @@ class Party:
     def storage(self) -> Path:
         """Where its books are."""
         return self.home / "var"
-
-    @property
-    def capture(self) -> Path:
-        """Every SIP message that its Asterisk received or sent."""
-        return self.instance.home / "sip.pcap"
 
     def trunk_to(self, other: "Party", **more: object) -> dict[str, object]:
         """A trunk to and from another party, as configuration."""
@@ -122,7 +118,9 @@ class Party:
     async def start_asterisk(self) -> None:
         """Start its Asterisk and capture its SIP."""
         await self.instance.start()
-        await self.instance.rx(f"pjsip set logger pcap {self.capture}")
+        for command in ("verbose off", "on"):
+            await self.instance.rx(f"pjsip set logger {command}")
+        await self._next_capture()
 
     async def start_app(self) -> None:
         """Start `ivr serve` and return when it takes calls. Raises Unusable with its last words."""
@@ -191,9 +189,15 @@ class Party:
         rows: list[dict[str, Any]] = json.loads(await self.command("payments", "list", "--json", "--limit", "10000"))
         return rows
 
-    def invites(self) -> list[SipMessage]:
-        """The INVITEs of new calls that its Asterisk sent or received."""
-        return invites(self.capture) if self.capture.exists() else []
+    async def invites(self) -> list[SipMessage]:
+        """The INVITEs of new calls that its Asterisk sent or received since its start."""
+        await self._next_capture()
+        return [invite for capture in self._captures[:-1] for invite in invites(capture)]
+
+    async def _next_capture(self) -> None:
+        """Asterisk writes a capture out when it begins another one."""
+        self._captures.append(self.instance.home / f"sip{len(self._captures)}.pcap")
+        await self.instance.rx(f"pjsip set logger pcap {self._captures[-1]}")
 
     def _command(self, name: str, *arguments: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "ivr", name, *arguments, "--config", str(self.config))

@@ -14,12 +14,15 @@ from ivr.asterisk.ari.errors import AriError
 from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, StasisStart
 from ivr.asterisk.settings import Ari
 from ivr.domain.errors import Unusable
+from ivr.domain.secret import MASK
 from ivr.lab.ear import Ear
 
 QUIET: Final = 0.4
 """Seconds without a packet, and what was being said is over. Longer than the gap between two prompts in a row."""
 KEY_MS: Final = 80
 BETWEEN_KEYS_MS: Final = 60
+EAR: Final = "ear-"
+"""Begins the name of the channel that leads to a call's ear."""
 
 
 class CallFailed(Unusable):
@@ -85,11 +88,16 @@ class Phone:
 
     def _on_event(self, event: CallEvent) -> None:
         channel = getattr(event, "channel", None)
-        call = self._calls.get(channel.id) if channel is not None else None
-        if call is not None:
-            call.on_event(event)
-            if isinstance(event, ChannelDestroyed):
-                del self._calls[call.id]
+        call = self._calls.get(channel.id.removeprefix(EAR)) if channel is not None else None
+        if channel is None or call is None:
+            return
+        if channel.id.startswith(EAR):
+            if isinstance(event, StasisStart):
+                call.ear_ready.set()
+            return
+        call.on_event(event)
+        if isinstance(event, ChannelDestroyed):
+            del self._calls[call.id]
 
 
 class PhoneCall:
@@ -104,6 +112,7 @@ class PhoneCall:
         self._client = client
         self._ear = ear
         self._recordings = recordings
+        self.ear_ready = asyncio.Event()
         self._up = asyncio.Event()
         self._over = asyncio.Event()
         self._since = 0.0
@@ -115,14 +124,15 @@ class PhoneCall:
             "POST",
             "/channels/externalMedia",
             body={
-                "channelId": f"ear-{self.id}",
+                "channelId": f"{EAR}{self.id}",
                 "app": self._client.application,
                 "external_host": f"{self._ear.address}:{self._ear.port}",
                 "format": "alaw",
             },
         )
         await self._client.request("POST", f"/bridges/bridge-{self.id}", body={"type": "mixing"})
-        await self._client.request("POST", f"/bridges/bridge-{self.id}/addChannel", body={"channel": f"ear-{self.id}"})
+        await self.ear_ready.wait()
+        await self._client.request("POST", f"/bridges/bridge-{self.id}/addChannel", body={"channel": f"{EAR}{self.id}"})
 
     async def answered(self) -> None:
         """Return once the far side picked up. Raises CallFailed."""
@@ -154,10 +164,13 @@ class PhoneCall:
         async with asyncio.timeout(timeout):
             await self._or_over(self._ear.sound_after(self._since))
 
-    async def key(self, keys: str) -> None:
-        """Press these keys (RFC 4733), one after the other. Returns when the last is released."""
+    async def key(self, keys: str, *, secret: bool = False) -> None:
+        """Press these keys (RFC 4733), one after the other. Returns when the last is released.
+
+        Secret keys are not remembered, only that some were pressed.
+        """
         seconds = len(keys) * (KEY_MS + BETWEEN_KEYS_MS) / 1000
-        self.keyed.append((self._ear.now, keys))
+        self.keyed.append((self._ear.now, MASK if secret else keys))
         try:
             await self._client.request(
                 "POST", f"/channels/{self.id}/dtmf", body={"dtmf": keys, "duration": KEY_MS, "between": BETWEEN_KEYS_MS}
@@ -214,7 +227,7 @@ class PhoneCall:
 
     async def _take_down(self) -> None:
         self._ear.close()
-        for path in (f"/bridges/bridge-{self.id}", f"/channels/ear-{self.id}"):
+        for path in (f"/bridges/bridge-{self.id}", f"/channels/{EAR}{self.id}"):
             try:
                 await self._client.request("DELETE", path)
             except AriError:

@@ -6,6 +6,7 @@ Law: four Asterisks on four loopback addresses, real SIP and RTP between them; w
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from ivr.lab.asterisk import Installation
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone
 from ivr.sandbox.server import SandboxServer
-from ivr.sandbox.settings import DEMO_GATEWAY, SandboxSettings
+from ivr.sandbox.settings import DEMO_GATEWAY, DemoInvoice, SandboxSettings
 
 HOUSE: Final = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -45,11 +46,14 @@ class Town:
         sandbox: SandboxSettings | None = None,
         home: Path | None = None,
         apps: bool = True,
+        phone: bool = True,
+        visitors: Sequence[str] = (),
         paystar_timeout: str = "3s",
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
-        `apps=False` starts the Asterisks only.
+        `apps=False` starts the Asterisks only, `phone=False` leaves the phone's Asterisk to somebody else to drive.
+        `visitors`: addresses besides the phone's that may call the merchant.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -57,6 +61,8 @@ class Town:
         self._dialplan = dialplan
         self._home = home
         self._apps = apps
+        self._with_phone = phone
+        self._visitors = tuple(visitors)
         self._paystar_timeout = paystar_timeout
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
@@ -90,10 +96,21 @@ class Town:
         await asyncio.gather(*(party.start_asterisk() for party in parties.values()))
         if self._apps:
             await asyncio.gather(*(party.start_app() for party in (self.merchant, self.switch, self.bank)))
+        if self._with_phone:
+            self.phone = await self.new_phone()
+            self._stack.push_async_callback(self.phone.stop)
+
+    @property
+    def invoices(self) -> Sequence[DemoInvoice]:
+        """The invoices that the sandbox began with."""
+        return self._sandbox_settings.invoices
+
+    async def new_phone(self) -> Phone:
+        """Drive the phone's Asterisk."""
         ari = Ari(f"http://{self.handset.address}:{self.handset.ari_port}", "ivr", Secret(self.handset.password))
-        self.phone = Phone(ari, self.handset.address, self.home / "heard")
-        await self.phone.start()
-        self._stack.push_async_callback(self.phone.stop)
+        phone = Phone(ari, self.handset.address, self.home / "heard")
+        await phone.start()
+        return phone
 
     def _configure(self) -> None:
         merchant, switch, bank, handset = self.merchant, self.switch, self.bank, self.handset
@@ -109,7 +126,7 @@ class Town:
             party.environment["PAYSTAR_SEQUENCE"] = sequence
         merchant.configure(
             trunks={
-                "public": merchant.trunk_to(handset),
+                "public": {**merchant.trunk_to(handset), "match": [handset.address, *self._visitors]},
                 "bank": merchant.trunk_to(bank),
                 "paystar": merchant.trunk_to(switch),
             },

@@ -10,7 +10,7 @@ from ivr.domain.speech import Prompt
 from ivr.flow.commands import AskProvider, Dial, Play
 from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded
 from tests.flow.caller import Caller, Noticed
-from tests.flow.world import KNOWN, SECRETS, SHIPPED, session_of, shipped
+from tests.flow.world import KNOWN, SECRETS, SHIPPED, answered, session_of, shipped
 
 STEPS = [(flow, step) for flow in SHIPPED for step in shipped(flow).steps]
 
@@ -84,6 +84,15 @@ def test_another_process_finds_the_leg_gone(flow: str, step: str) -> None:
     assert asked.payment_id == caller.payments[0].id and len(caller.payments) == 1
 
 
+def test_half_a_card_is_asked_for_again() -> None:
+    """The process died while the card was being keyed, and nothing was keyed before it: just the card again."""
+    caller = answered(replace(shipped("bank_ivr"), first="ask_card"))
+    caller.keys("60377")
+    caller.restart()
+    caller.keys("6037701689095443")
+    assert caller.session.step == "ask_pin" and caller.session.visits["ask_card"] == 1
+
+
 def test_a_secret_is_asked_for_again_only_when_it_is_needed() -> None:
     """After a wrong PIN and a crash: the PIN is asked for, then the card that was lost, then the PIN for that card."""
     caller = caller_at("bank_ivr", "wrong_pin")
@@ -101,6 +110,15 @@ def test_a_crash_before_the_call_was_answered() -> None:
     caller = Caller(flow, session_of(flow, dict(KNOWN)))
     caller.restart()
     assert caller.session.step == "welcome" and caller.playing is not None
+
+
+@pytest.mark.parametrize(("step", "then"), [("caller_known", "ask_invoice"), ("end", "end"), ("goodbye", "goodbye")])
+def test_a_step_became_another_kind_while_nobody_drove_the_call(step: str, then: str) -> None:
+    """The dialplan was changed, and the caller's step waits for nothing any more: the call goes on from there."""
+    flow = shipped("pay_invoice")
+    caller = Caller(flow, replace(session_of(flow, dict(KNOWN)), step=step, visit=3))
+    caller.restart()
+    assert caller.session.step == then and not caller.faults
 
 
 def test_keys_of_the_dead_process_are_not_half_used() -> None:

@@ -15,7 +15,7 @@ import structlog
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from ivr.asterisk.ari.connection import Connection, base_url
-from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, place, refusal
+from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, AriUnsent, place, refusal
 from ivr.asterisk.ari.events import CALL_EVENTS, CONNECTION_EVENTS, ApplicationReplaced, CallEvent
 from ivr.asterisk.ari.plain_http import PlainHttp
 from ivr.asterisk.ari.requests import Request, filter_events
@@ -103,11 +103,16 @@ class AriClient:
         """
         connection = self._connection
         if connection is None:
-            raise AriDisconnected(f"no connection to Asterisk's ARI at {self._where}")
+            raise AriUnsent(f"no connection to Asterisk's ARI at {self._where}")
         if self._over_http:
             status, body = await self._plain_http().request(request, self._timing.request)
         else:
-            status, body = await connection.request(request, self._timing.request)
+            try:
+                status, body = await connection.request(request, self._timing.request)
+            except AriDisconnected:
+                if connection is self._connection:
+                    self._connected.clear()
+                raise
         if 200 <= status < 300:
             return msgspec.json.decode(body) if body else None
         raise refusal(status, _message(body))

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 
-from ivr.asterisk.ari.errors import AriDisconnected
+from ivr.asterisk.ari.errors import AriDisconnected, AriUnsent
 from ivr.asterisk.ari.events import ApplicationReplaced, CallEvent, RESTResponse, decode
 from ivr.asterisk.ari.requests import Request
 from ivr.asterisk.ari.timing import Timing
@@ -72,9 +72,9 @@ class _Socket(ClientConnection):
         super().process_event(event)
 
     def post(self, data: bytes) -> None:
-        """Send a text message. Raises AriDisconnected."""
+        """Send a text message. Raises AriUnsent."""
         if self.state is not State.OPEN:
-            raise AriDisconnected("no connection to Asterisk's ARI")
+            raise AriUnsent("no connection to Asterisk's ARI")
         self.protocol.send_text(data)
         self.send_data()
 

@@ -5,6 +5,7 @@ IvrError
 │   └── Gone            404 or 409: what it was about is no longer there, or no longer ours
 └── Unusable
     └── AriDisconnected the connection died: the request may or may not have been carried out
+        └── AriUnsent   there was no connection: nothing left
 """
 
 from typing import Final
@@ -30,6 +31,10 @@ class Gone(AriError):
 
 class AriDisconnected(Unusable):
     """No connection, or it died before the reply. Whoever asked finds out after the next connect."""
+
+
+class AriUnsent(AriDisconnected):
+    """The request never left."""
 
 
 def refusal(status: int, message: str) -> AriError:

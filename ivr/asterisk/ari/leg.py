@@ -12,7 +12,7 @@ import structlog
 from ivr.asterisk.ari.causes import unanswered
 from ivr.asterisk.ari.chores import Chores, tidy
 from ivr.asterisk.ari.client import AriClient
-from ivr.asterisk.ari.errors import CONFLICT, AriDisconnected, AriError, Gone
+from ivr.asterisk.ari.errors import CONFLICT, AriDisconnected, AriError, AriUnsent, Gone
 from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisEnd, StasisStart
 from ivr.asterisk.ari.ids import bridge_id
 from ivr.asterisk.ari.requests import dial, drop_bridge, hang_up, join, make_bridge, ring, stop_ringing
@@ -70,17 +70,21 @@ class DialledLeg:
 
     async def dial(self, order: LegOrder) -> None:
         """Let the caller hear ringing and dial. Whatever goes wrong becomes a LegEnded."""
+        asked = False
         try:
             await self._client.send(ring(self._call_id))
             if self.over:
                 return
+            asked = True
             await self._client.send(dial(self._client.application, self._call_id, self.token, order))
-        except AriDisconnected:
-            return  # whether it was made shows after the next connect
+        except AriDisconnected as exc:
+            if asked and not isinstance(exc, AriUnsent):
+                return  # whether it was made shows after the next connect
+            await self._finish(LegResult.UNREACHABLE)
+            return
         except AriError as exc:  # Gone: of the caller; nothing was dialled
             log.warning("leg_refused", call_id=self._call_id, leg_id=self.channel_id, status=exc.status)
-            if not self.over:
-                await self._finish(LegResult.UNREACHABLE)
+            await self._finish(LegResult.UNREACHABLE)
             return
         if self.over:  # the caller went while Asterisk was making it
             await tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
@@ -169,6 +173,8 @@ class DialledLeg:
 
     async def _finish(self, result: LegResult) -> None:
         """Clear away first: what the flow does next must not find the caller in a bridge or under a ringing tone."""
+        if self.over:
+            return
         self.state = LegState.ENDING
         self._result = result
         await tidy(self._client, drop_bridge(self._bridge_id) if self._answered else stop_ringing(self._call_id))

@@ -7,7 +7,7 @@ import msgspec
 from httpx_aiohttp import AiohttpTransport
 
 from ivr.asterisk.ari.connection import Reply, authorization, base_url
-from ivr.asterisk.ari.errors import AriDisconnected
+from ivr.asterisk.ari.errors import AriDisconnected, AriUnsent
 from ivr.asterisk.ari.requests import Request
 from ivr.asterisk.settings import Ari
 
@@ -37,6 +37,8 @@ class PlainHttp:
                 content=content,
                 timeout=httpx.Timeout(timeout, connect=self._connect),
             )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            raise AriUnsent(f"Asterisk's ARI cannot be reached: {type(exc).__name__}") from None
         except httpx.HTTPError as exc:
             raise AriDisconnected(f"Asterisk's ARI did not reply: {type(exc).__name__}") from None
         return Reply(response.status_code, response.content)

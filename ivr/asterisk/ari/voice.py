@@ -25,6 +25,8 @@ from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished
 from ivr.runtime.ports import CallInfo, Emit, LegOrder
 
+HEADER_TRIES: Final = 3
+"""How often a header is asked for while connections are being lost."""
 HEADER_PATIENCE: Final = 10.0
 """Seconds that reading a header waits for a lost connection to come back."""
 
@@ -102,10 +104,6 @@ class AriVoice:
         self._hanging_up = cause
         await self._command(hang_up(self.info.call_id, cause))
 
-    def leg_had_media(self, token: int) -> bool:
-        """Did that leg's far side speak before it answered? (The caller could not hear it, nor key anything.)"""
-        return self._leg is not None and self._leg.token == token and self._leg.had_media
-
     # ---- what Asterisk says
 
     def on_event(self, event: CallEvent) -> None:
@@ -179,10 +177,12 @@ class AriVoice:
     async def _look_at(self, token: int, owed: "_Owed") -> None:
         try:
             await self._client.send(look_at_playback(owed.playback_id))
-        except Gone:
+        except AriError as exc:
             if self._owed.get(token) is not owed:
                 return
-            if owed.accepted:
+            if not isinstance(exc, Gone):
+                log.warning("playback_not_found_out", call_id=self.info.call_id, status=exc.status)
+            elif owed.accepted:
                 del self._owed[token]
                 self._say(PromptFinished(token))
             else:
@@ -209,7 +209,9 @@ class AriVoice:
 
     async def _header(self, name: str) -> str | None:
         request = read_variable(self.info.call_id, f"PJSIP_HEADER(read,{name})")
-        while not self._gone:
+        for _ in range(HEADER_TRIES):
+            if self._gone:
+                return None
             try:
                 reply = await self._client.send(request)
             except AriDisconnected:
@@ -218,7 +220,7 @@ class AriVoice:
                 return None
             else:
                 return str(reply["value"])
-        return None
+        raise AriDisconnected("the caller's SIP headers could not be read")
 
     def _new_leg(self, token: int, channel_id: str) -> DialledLeg:
         return DialledLeg(self._client, self._chores, self.info.call_id, token, channel_id, self._say)

@@ -41,9 +41,7 @@ class Reading:
     def prompt(self, fields: Fields, name: str, default: str) -> Prompt:
         """One prompt by name."""
         found = Prompt(fields.text(name, default))
-        node = fields.value(name, required=False) or fields.node
-        if node is not None:
-            self.uses.prompts.append((found.name, node))
+        self.uses.prompts.append((found.name, fields.value(name, required=False) or fields.node))
         return found
 
     def template(self, fields: Fields, name: str, default: str | None = None) -> Template:
@@ -56,8 +54,7 @@ class Reading:
         """Blame a broken template and note the names it refers to."""
         if template.fault:
             self.source.blame(node, template.fault)
-        if node is not None:
-            self.uses.refers += [(name, SPEAKABLE, node) for name in template.names]
+        self.uses.refers += [(name, SPEAKABLE, node) for name in template.names]
 
     def reference(self, fields: Fields, name: str, kinds: frozenset[Kind], *, required: bool = True) -> str | None:
         """The name of a value that is known by the time the step is reached."""
@@ -72,7 +69,7 @@ class Reading:
     def make(self, name: str, kind: Kind, node: yaml.Node | None) -> None:
         """Later steps know a value of this kind by this name; one name is one kind in the whole flow."""
         earlier = self.uses.makes.setdefault(name, kind)
-        if earlier is not kind and node is not None:
+        if name and earlier is not kind:
             self.source.blame(node, f"'{name}' is {kind.value} here and {earlier.value} elsewhere in this flow")
 
     def provider(self, fields: Fields, name: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -60,6 +60,10 @@ class Line:
             await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
         finally:
             self._writers -= {writer, far_writer}
+            for one in (writer, far_writer):
+                one.close()
+                with suppress(OSError):
+                    await one.wait_closed()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -172,8 +172,7 @@ async def test_the_bank_rings_for_ever(switch: AriSwitch, world: World, calls: C
     await heard.voice.answer()
     await heard.voice.dial(1, order(heard, 1, timeout=1.0))
     await world.post(await world.incoming(), sign)
-    assert await heard.next() == LegEnded(1, LegResult.NO_ANSWER)
-    assert heard.voice.leg_had_media(1) is media
+    assert await heard.next() == LegEnded(1, LegResult.NO_ANSWER, early_media=media)
     await world.hang_up(phone)
     assert await heard.next() == CallerHungUp()
 

@@ -1,0 +1,26 @@
+.PHONY: help setup demo up down test bench prompts
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: ## .venv and the Debian packages that are missing
+	@./scripts/setup.sh
+
+demo: setup ## everything from nothing to one real paid call
+	@.venv/bin/ivr lab demo
+
+up: setup ## the same, left running, to call in with a softphone
+	@.venv/bin/ivr lab up
+
+down: setup ## stop what `make up` left running
+	@.venv/bin/ivr lab down
+
+prompts: setup ## make the recordings that are missing or out of date
+	@.venv/bin/ivr prompts build
+
+test: setup ## every check and every test
+	@./scripts/check.sh
+
+bench: ## the benchmark's table (BENCH_JSON=path for its figures)
+	@./scripts/setup.sh sip-tester
+	@.venv/bin/python -m ivr.lab.bench

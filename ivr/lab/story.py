@@ -1,0 +1,76 @@
+"""One whole call as a person makes it, and its transcript: what was heard, in words, and what was keyed.
+
+Law: the transcript comes from the phone's recording. A card number or a PIN is never written down.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ivr.lab.hearing import Heard, hear, load_prompts, load_wav
+from ivr.lab.phone import PhoneCall
+from ivr.prompts.catalogue import Catalogue
+from ivr.sandbox.settings import SandboxCard
+
+CONNECTING: Final = 60.0
+"""Seconds that connecting, with the bank's greeting, may take."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a transcript. `at` is seconds since the answer."""
+
+    at: float
+    who: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{int(self.at) // 60}:{int(self.at) % 60:02}  {self.who:7} {self.words}"
+
+
+async def pay(call: PhoneCall, invoice: str, card: SandboxCard, say: Say) -> Path:
+    """Pay an invoice as the prompts ask for it, listening to each to its end. Returns the recording."""
+    await call.prompt_end()
+    say("the greeting was heard; keying the invoice number")
+    await call.key(f"{invoice}#")
+    await call.prompt_end()
+    say("the amount was heard; agreeing")
+    await call.key("1")
+    await call.prompt_end(CONNECTING)
+    say("the bank asks for the card")
+    await call.key(card.pan.reveal(), secret=True)
+    await call.prompt_end()
+    say("the bank asks for the PIN")
+    await call.key(f"{card.pin.reveal()}#", secret=True)
+    return await call.ended()
+
+
+def transcript(
+    recording: Path, keyed: Sequence[tuple[float, str]], recordings: Path, catalogue: Catalogue, language: str
+) -> list[Line]:
+    """What the phone heard and keyed, in order."""
+    heard = hear(load_wav(recording), load_prompts(recordings, language))
+    lines = [Line(at, "keys", keys) for at, keys in keyed]
+    for phrase in _phrases(heard):
+        words = " ".join(_words(one, catalogue, language) for one in phrase)
+        lines.append(Line(phrase[0].start, "hears", words))
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _phrases(heard: Sequence[Heard]) -> list[list[Heard]]:
+    """What was said without a pause in between."""
+    phrases: list[list[Heard]] = []
+    for one in heard:
+        if phrases and one.start - phrases[-1][-1].end < 0.5:
+            phrases[-1].append(one)
+        else:
+            phrases.append([one])
+    return phrases
+
+
+def _words(one: Heard, catalogue: Catalogue, language: str) -> str:
+    text = catalogue.text(language, one.name)
+    return text if one.share > 0.9 else f"{text} [cut short]"

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Everything that is checked, in one place: people and CI run exactly this.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+export PATH
+
+ruff format --check -q .
+ruff check -q .
+mypy
+lint-imports --no-cache >/tmp/ivr-lint-$$ 2>&1 || { cat /tmp/ivr-lint-$$; rm -f /tmp/ivr-lint-$$; exit 1; }
+rm -f /tmp/ivr-lint-$$
+ivr check
+pytest "$@"

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes .venv with everything that the other targets need, and installs the Debian packages that are missing.
+# Does nothing, quickly, when all of it is there.
+set -eu
+cd "$(dirname "$0")/.."
+
+missing=""
+command -v espeak-ng >/dev/null || missing="$missing espeak-ng"   # speaks the prompts that nobody has recorded
+command -v sox >/dev/null || missing="$missing sox"               # brings recordings to a telephone's form
+command -v setpriv >/dev/null || missing="$missing util-linux"    # ends the lab with its parent
+command -v curl >/dev/null || missing="$missing curl"             # asks for the health of what runs
+for package in "$@"; do
+    dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+done
+python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "setup: install these first: apt-get install$missing" >&2
+        exit 1
+    fi
+    echo "setup: installing$missing"
+    apt-get update -qq >/dev/null
+    # shellcheck disable=SC2086 -- a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "setup: Python 3.11 or newer is needed, this is $(python3 -V)" >&2
+    exit 1
+}
+
+wanted="$(cat pyproject.toml scripts/setup.sh | sha256sum | cut -d ' ' -f 1) $PWD"
+if [ "$(cat .venv/ready 2>/dev/null || true)" != "$wanted" ]; then
+    echo "setup: making .venv"
+    python3 -m venv .venv
+    .venv/bin/pip install -q --disable-pip-version-check -e '.[dev]'
+    echo "$wanted" >.venv/ready
+fi
