@@ -22,4 +22,4 @@ class HangupCause(Enum):
     NORMAL = 16
     BUSY = 17
     REJECTED = 21
-    UNAVAILABLE = 41
+    UNAVAILABLE = 34
