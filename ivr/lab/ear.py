@@ -1,8 +1,8 @@
 """The phone's ear: receives the call's RTP and keeps it as it was in time, silence included.
 
-Law: a far side that says nothing sends no packets, so a recording needs the time as well as the sound. Packets are placed
-by their RTP timestamps, which no busy machine can delay; only where these jump (another source, a new stream) does the
-time of arrival decide.
+Law: a far side that says nothing sends no packets, so a recording needs the time as well as the sound. Packets are
+placed by their RTP timestamps, which no busy machine can delay; only where these jump (another source, a new stream)
+does the time of arrival decide.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Ear(asyncio.DatagramProtocol):
 
     async def silence(self, seconds: float) -> None:
         """Return when no packet has come for so long."""
-        while (rest := self._last + seconds - self.now) > 0:
+        while (rest := self._last + seconds - self.now) > 0:  # noqa: ASYNC110 - awaited is that nothing comes
             await asyncio.sleep(rest)
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:

@@ -55,6 +55,11 @@ class Party:
         return f"http://{self.address}:{self.web_port}"
 
     @property
+    def app_pid(self) -> int | None:
+        """The process id of its `ivr serve` while it runs."""
+        return None if self._serve is None or self._serve.returncode is not None else self._serve.pid
+
+    @property
     def storage(self) -> Path:
         """Where its books are."""
         return self.home / "var"

@@ -6,7 +6,7 @@ Law: four Asterisks on four loopback addresses, real SIP and RTP between them; w
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -49,11 +49,15 @@ class Town:
         phone: bool = True,
         visitors: Sequence[str] = (),
         paystar_timeout: str = "3s",
+        numbers: Sequence[Mapping[str, object]] = (),
+        trunks: Mapping[str, Mapping[str, object]] | None = None,
+        bank_extensions: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
         `apps=False` starts the Asterisks only, `phone=False` leaves the phone's Asterisk to somebody else to drive.
-        `visitors`: addresses besides the phone's that may call the merchant.
+        `visitors`: addresses besides the phone's that may call the merchant. `numbers` and `trunks`: the merchant's,
+        besides its own. `bank_extensions`: numbers on which the bank's Asterisk behaves as this dialplan says.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -64,6 +68,9 @@ class Town:
         self._with_phone = phone
         self._visitors = tuple(visitors)
         self._paystar_timeout = paystar_timeout
+        self._numbers = tuple(numbers)
+        self._trunks = dict(trunks or {})
+        self._bank_extensions = dict(bank_extensions or {})
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -129,12 +136,14 @@ class Town:
                 "public": {**merchant.trunk_to(handset), "match": [handset.address, *self._visitors]},
                 "bank": merchant.trunk_to(bank),
                 "paystar": merchant.trunk_to(switch),
+                **self._trunks,
             },
             providers={"paystar": paystar},
             dialplan=self._dialplan,
             numbers=[
                 {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
                 {"number": CHAIN_NUMBER, "flow": "merchant_invoice", "settings": {"switch_number": SWITCH_NUMBER}},
+                *self._numbers,
             ],
             recordings=self._recordings,
             prompts=self._prompts,
@@ -164,6 +173,7 @@ class Town:
             recordings=self._recordings,
             prompts=self._prompts,
         )
+        self._add_bank_extensions()
         handset.configure(
             trunks={
                 "merchant": handset.trunk_to(merchant),
@@ -174,3 +184,14 @@ class Town:
             prompts=self._prompts,
             modules=("res_rtp_multicast", "chan_rtp"),  # lead to the phone's ear
         )
+
+    def _add_bank_extensions(self) -> None:
+        """Asterisk joins contexts of one name, so these stand beside the bank's own number."""
+        lines = [
+            f"exten => {number},{priority},{application}"
+            for number, applications in self._bank_extensions.items()
+            for priority, application in enumerate(applications, 1)
+        ]
+        with (self.bank.instance.etc / "extensions.conf").open("a", encoding="utf-8") as file:
+            for trunk in ("merchant", "switch"):
+                file.writelines(f"{line}\n" for line in ("", f"[from-{trunk}]", *lines))

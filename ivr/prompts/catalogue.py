@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr.domain.errors import BadInput
-from ivr.prompts.faults import CatalogueFaults, Fault
+from ivr.domain.reading import Fault, Faults
 from ivr.prompts.numbers import LANGUAGES, needed
 from ivr.prompts.reading import Entry, read
 from ivr.prompts.units import UNITS
@@ -27,17 +27,17 @@ class Catalogue:
 
     @classmethod
     def load(cls, prompts: Path) -> "Catalogue":
-        """Read every `<prompts>/<language>/catalogue.yaml`. Raises CatalogueFaults with all faults of all files."""
+        """Read every `<prompts>/<language>/catalogue.yaml`. Raises Faults with all faults of all files."""
         files = sorted(prompts.glob(f"*/{FILE}"))
         if not files:
-            raise CatalogueFaults([Fault(str(prompts), 1, f"no language here: there is no <language>/{FILE}")])
+            raise Faults([Fault(str(prompts), 1, 1, f"no language here: there is no <language>/{FILE}")])
         texts: dict[str, tuple[str, str]] = {}
         faults: list[Fault] = []
         for file in files:
             try:
                 texts[file.parent.name] = (str(file), file.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as exc:
-                faults.append(Fault(str(file), 1, f"cannot be read as UTF-8 text ({type(exc).__name__})"))
+                faults.append(Fault(str(file), 1, 1, f"cannot be read as UTF-8 text ({type(exc).__name__})"))
         return cls._whole(texts, faults)
 
     @classmethod
@@ -54,7 +54,7 @@ class Catalogue:
             faults += _unsayable(language, file, entries[language])
         faults += _untranslated(entries, {language: file for language, (file, _) in texts.items()})
         if faults:
-            raise CatalogueFaults(faults)
+            raise Faults(faults)
         return cls(entries)
 
     @property
@@ -90,26 +90,26 @@ class Catalogue:
 def _unsayable(language: str, file: str, entries: Mapping[str, Entry]) -> Iterator[Fault]:
     """What amounts and digits cannot be said without, and number pieces that nothing would ever play."""
     if language not in LANGUAGES:
-        yield Fault(file, 1, f"numbers cannot be said in {language!r}; known languages: {', '.join(LANGUAGES)}")
+        yield Fault(file, 1, 1, f"numbers cannot be said in {language!r}; known languages: {', '.join(LANGUAGES)}")
         return
     pieces = needed(language)
     for name, text in pieces.items():
         entry = entries.get(name)
         if entry is None:
-            yield Fault(file, 1, f"{name} is missing; its text is «{text}»")
+            yield Fault(file, 1, 1, f"{name} is missing; its text is «{text}»")
         elif entry.text != text:
             yield Fault(
                 file,
                 entry.line,
+                entry.column,
                 f"{name} must have the text «{text}», for amounts are put together from it; "
                 "how it sounds is changed by `spoken` or a recording",
-                entry.column,
             )
     for name in sorted(UNITS - entries.keys()):
-        yield Fault(file, 1, f"{name} is missing")
+        yield Fault(file, 1, 1, f"{name} is missing")
     for name, entry in entries.items():
         if name.split("/")[0] in ("number", "digit") and name not in pieces:
-            yield Fault(file, entry.line, f"{name} is no piece of any number; it would never be played", entry.column)
+            yield Fault(file, entry.line, entry.column, f"{name} is no piece of any number; it would never be played")
 
 
 def _untranslated(entries: Mapping[str, Mapping[str, Entry]], files: Mapping[str, str]) -> Iterator[Fault]:
@@ -123,4 +123,4 @@ def _untranslated(entries: Mapping[str, Mapping[str, Entry]], files: Mapping[str
     for language, of_language in entries.items():
         for name, entry in everywhere.items():
             if name not in of_language:
-                yield Fault(files[language], 1, f"{name} is missing; {entry.file}:{entry.line} has it")
+                yield Fault(files[language], 1, 1, f"{name} is missing; {entry.file}:{entry.line} has it")

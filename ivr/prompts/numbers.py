@@ -1,7 +1,8 @@
 """Numbers in words, and as the recorded pieces that say them.
 
-Law: the words are the libraries' own (num2fawords, num2words), but for «صد» and «هزار». A piece is one word, or one word with the "and" that
-follows it ("صد و" is spoken as one sound, "sado"), and the pieces' texts, joined by spaces, are those words again.
+Law: the words are the libraries' own (num2fawords, num2words), but for «صد» and «هزار». A piece is one word, or
+one word with the "and" that follows it ("صد و" is spoken as one sound, "sado"), and the pieces' texts, joined by
+spaces, are those words again.
 """
 
 from collections.abc import Callable, Mapping

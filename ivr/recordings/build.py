@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from ivr.domain.errors import BadInput, Unusable
+from ivr.domain.reading import Fault
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.faults import Fault
 from ivr.recordings import manifest as book
 from ivr.recordings.files import MAKING, MOST_RECORDING_BYTES, built, write_whole
 from ivr.recordings.manifest import Made, Manifest, Source
@@ -91,8 +91,8 @@ def make(one: Source) -> dict[str, bytes]:
 def fault(one: Source, message: str) -> Fault:
     """A fault at the person's recording, or at the text that the synthesiser was given."""
     if one.recording is None:
-        return Fault(one.entry.file, one.entry.line, f"{one.name}: {message}")
-    return Fault(str(one.recording), 1, message)
+        return Fault(one.entry.file, one.entry.line, one.entry.column, f"{one.name}: {message}")
+    return Fault(str(one.recording), 1, 1, message)
 
 
 def _make_all(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from ivr.domain.errors import BadInput
+from ivr.domain.reading import Fault, Faults
 from ivr.prompts.catalogue import FILE, Catalogue
-from ivr.prompts.faults import CatalogueFaults, Fault
 from ivr.recordings import manifest as book
 from ivr.recordings.build import fault, make, sources
 from ivr.recordings.files import RECORDINGS, built, dropped_in, files_under
@@ -23,7 +23,7 @@ def check(prompts: Path, out: Path) -> list[Fault]:
     """
     try:
         catalogue = Catalogue.load(prompts)
-    except CatalogueFaults as exc:
+    except Faults as exc:
         return list(exc.faults)
     known = book.read(out)
     faults = [found for one in sources(catalogue, prompts) for found in _prompt(out, known, one)]
@@ -52,9 +52,9 @@ def _unasked_recordings(catalogue: Catalogue, prompts: Path) -> Iterator[Fault]:
         asked = {dropped_in(prompts, language, name) for name in catalogue.names(language)}
         for file in files_under(prompts / language / RECORDINGS):
             if file.suffix != ".wav":
-                yield Fault(str(file), 1, "is not used: a recording's name ends in .wav")
+                yield Fault(str(file), 1, 1, "is not used: a recording's name ends in .wav")
             elif file not in asked:
-                yield Fault(str(file), 1, f"is not used: {prompts / language / FILE} has no such prompt")
+                yield Fault(str(file), 1, 1, f"is not used: {prompts / language / FILE} has no such prompt")
 
 
 def _unasked_built(catalogue: Catalogue, out: Path) -> Iterator[Fault]:
@@ -66,4 +66,4 @@ def _unasked_built(catalogue: Catalogue, out: Path) -> Iterator[Fault]:
     }
     for file in files_under(out):
         if file.suffix.removeprefix(".") in ENCODINGS and file not in asked:
-            yield Fault(str(file), 1, "belongs to no prompt; delete it")
+            yield Fault(str(file), 1, 1, "belongs to no prompt; delete it")

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ivr.domain.money import rial
+from ivr.domain.reading import Fault, Faults
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.faults import CatalogueFaults, Fault
 from ivr.prompts.units import Currency
 from ivr.recordings.build import build
 from ivr.recordings.check import check
@@ -34,7 +34,7 @@ def prompts_build(prompts: Path, out: Path, *, stdout: Console | None = None, st
     stdout, stderr = stdout or Console(), stderr or Console(stderr=True)
     try:
         catalogue = Catalogue.load(prompts)
-    except CatalogueFaults as exc:
+    except Faults as exc:
         _report(exc.faults, stderr)
         return 1
     columns = (TextColumn("prompts"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))

@@ -1,7 +1,7 @@
 """Every line that a call writes into the journal, and the questions it asks the books.
 
-Law: write before send; write the outcome before the caller hears it. A payment that was sent once is never sent again by
-anyone.
+Law: write before send; write the outcome before the caller hears it. A payment that was sent once is never sent again
+by anyone.
 """
 
 import asyncio

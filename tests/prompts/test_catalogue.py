@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ivr.domain.reading import Faults
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.faults import CatalogueFaults
 from ivr.prompts.numbers import LANGUAGES, needed
 from ivr.prompts.reading import MOST_CHARACTERS
 
@@ -26,7 +26,7 @@ def written(language: str, more: str = "", without: str = "") -> str:
 
 
 def faults_of(**texts: str) -> list[str]:
-    with pytest.raises(CatalogueFaults) as refused:
+    with pytest.raises(Faults) as refused:
         Catalogue.parse({language: (f"{language}.yaml", text) for language, text in texts.items()})
     return [str(fault) for fault in refused.value.faults]
 
@@ -74,16 +74,16 @@ def test_every_fault_is_reported_at_once_with_its_place() -> None:
     )
     assert faults_of(en=written("en", more)) == [
         "en.yaml:2:10: talk/empty is empty",
-        "en.yaml:3:11: talk/number must be text; put it in quotes",
+        'en.yaml:3:11: talk/number must be quoted: "42"',
         "en.yaml:4:3: a prompt's name is made of a-z and digits, with single underscores between",
-        "en.yaml:6:3: twice is already in line 5",
+        "en.yaml:6:3: 'twice' stands twice in group talk",
         "en.yaml:7:11: talk/arabic has the Arabic letter ك; write ک",
         f"en.yaml:8:9: talk/long has {MOST_CHARACTERS + 1} characters; at most {MOST_CHARACTERS} are allowed",
         "en.yaml:9:10: talk/edges must be one line without spaces around it",
-        "en.yaml:10:31: talk/fields has no field 'colour'; a prompt has text and spoken",
-        "en.yaml:11:13: talk/textless has no text",
-        "en.yaml:12:11: talk/listed must hold a field a line, as `name: …`",
-        "en.yaml:13:7: group bare must hold a prompt a line, as `name: …`",
+        "en.yaml:10:23: talk/fields has no field 'colour'",
+        "en.yaml:11:13: talk/textless needs 'text'",
+        "en.yaml:12:11: talk/listed must be a mapping (name: value)",
+        "en.yaml:13:7: group bare must be a mapping (name: value)",
     ]
 
 
@@ -97,14 +97,14 @@ def test_a_text_of_the_longest_length_is_fine() -> None:
 def test_a_text_missing_in_a_language_is_a_fault() -> None:
     """No caller meets silence because of the language they chose."""
     assert faults_of(en=written("en", 'talk:\n  hello: "Hello"\n'), fa=written("fa")) == [
-        "fa.yaml:1: talk/hello is missing; en.yaml:2 has it"
+        "fa.yaml:1:1: talk/hello is missing; en.yaml:2 has it"
     ]
 
 
 def test_a_missing_number_piece_is_a_fault() -> None:
     """Every amount can be said from the first day."""
     assert faults_of(fa=written("fa", without="number/100_o")) == [
-        "fa.yaml:1: number/100_o is missing; its text is «صد و»"
+        "fa.yaml:1:1: number/100_o is missing; its text is «صد و»"
     ]
 
 
@@ -128,15 +128,15 @@ def test_broken_yaml_is_one_fault_with_its_place() -> None:
 def test_a_language_whose_numbers_we_do_not_know_is_a_fault() -> None:
     """The languages that work are named."""
     assert faults_of(xx='talk:\n  hello: "x"\n') == [
-        f"xx.yaml:1: numbers cannot be said in 'xx'; known languages: {', '.join(LANGUAGES)}"
+        f"xx.yaml:1:1: numbers cannot be said in 'xx'; known languages: {', '.join(LANGUAGES)}"
     ]
 
 
 def test_an_empty_directory_and_a_file_that_is_no_text_are_faults(tmp_path: Path) -> None:
     """The message names what is missing."""
-    with pytest.raises(CatalogueFaults, match="no language here"):
+    with pytest.raises(Faults, match="no language here"):
         Catalogue.load(tmp_path)
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "catalogue.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CatalogueFaults, match="cannot be read as UTF-8"):
+    with pytest.raises(Faults, match="cannot be read as UTF-8"):
         Catalogue.load(tmp_path)

@@ -16,7 +16,9 @@ AMOUNTS = st.one_of(
     st.builds(lambda digits, power: digits * 10**power, st.integers(1, 9_999), st.integers(0, 9)),
 )
 
-PERSIAN_VALUES = {"صد": 100} | {persian(number): number for number in (*range(1, 20), *range(20, 100, 10), *range(100, 1000, 100))}
+PERSIAN_VALUES = {"صد": 100} | {
+    persian(number): number for number in (*range(1, 20), *range(20, 100, 10), *range(100, 1000, 100))
+}
 PERSIAN_SCALES = {"هزار": 10**3, "میلیون": 10**6, "میلیارد": 10**9, "بیلیون": 10**12}
 
 

@@ -106,7 +106,7 @@ def test_a_bad_recording_is_a_fault_and_the_old_sound_stays(
     recording = site.recording("talk/hello")
     tone(recording, seconds=length, loudness=loudness)
     (fault,) = site.build().faults
-    assert str(fault).startswith(f"{recording}:1: ")
+    assert str(fault).startswith(f"{recording}:1:1: ")
     assert reason in fault.message
     assert site.alaw("talk/hello").read_bytes() == before
     assert site.check() == [str(fault)]
@@ -132,7 +132,7 @@ def test_a_text_that_takes_too_long_to_say_is_a_fault_at_its_line(site: Site) ->
     """The admin is led to the text."""
     site.file.write_text(site.file.read_text().replace("Goodbye.", "Goodbye to all of you. " * 12 + "Yes."))
     (fault,) = site.build().faults
-    assert str(fault).startswith(f"{site.file}:3: talk/goodbye: it is ")
+    assert str(fault).startswith(f"{site.file}:3:12: talk/goodbye: it is ")
 
 
 def test_a_damaged_file_is_made_again(site: Site) -> None:

@@ -13,8 +13,8 @@ def test_missing_and_outdated_prompts_are_named_at_their_line(site: Site) -> Non
     site.alaw("talk/goodbye").unlink()
     site.file.write_text(site.file.read_text().replace("Hello and", "Hi and"))
     assert site.check() == [
-        f"{site.file}:2: talk/hello: out of date; run `ivr prompts build`",
-        f"{site.file}:3: talk/goodbye: not built yet; run `ivr prompts build`",
+        f"{site.file}:2:10: talk/hello: out of date; run `ivr prompts build`",
+        f"{site.file}:3:12: talk/goodbye: not built yet; run `ivr prompts build`",
     ]
 
 
@@ -22,7 +22,7 @@ def test_a_new_recording_that_is_not_built_yet_is_out_of_date(site: Site, tone: 
     """A good recording that nobody hears yet."""
     recording = site.recording("talk/hello")
     tone(recording)
-    assert site.check() == [f"{recording}:1: out of date; run `ivr prompts build`"]
+    assert site.check() == [f"{recording}:1:1: out of date; run `ivr prompts build`"]
 
 
 def test_files_that_nothing_plays_are_named(site: Site, tone: Tone) -> None:
@@ -35,13 +35,13 @@ def test_files_that_nothing_plays_are_named(site: Site, tone: Tone) -> None:
     orphan.write_bytes(b"x")
     (site.recording("talk/hello").parent / ".hidden").write_bytes(b"x")
     assert site.check() == [
-        f"{song}:1: is not used: a recording's name ends in .wav",
-        f"{slip}:1: is not used: {site.file} has no such prompt",
-        f"{orphan}:1: belongs to no prompt; delete it",
+        f"{song}:1:1: is not used: a recording's name ends in .wav",
+        f"{slip}:1:1: is not used: {site.file} has no such prompt",
+        f"{orphan}:1:1: belongs to no prompt; delete it",
     ]
 
 
 def test_faults_of_the_catalogue_come_first(site: Site) -> None:
     """A catalogue that cannot be read is the only thing worth saying."""
     site.file.write_text(site.file.read_text().replace('"Goodbye."', "42"))
-    assert site.check() == [f"{site.file}:3:12: talk/goodbye must be text; put it in quotes"]
+    assert site.check() == [f"{site.file}:3:12: talk/goodbye must be quoted: \"42\""]

@@ -30,7 +30,7 @@ def test_check_is_quiet_about_a_good_site_and_fails_a_bad_one(site: Site) -> Non
     assert (good.out.getvalue(), good.err.getvalue()) == ("prompts: no faults\n", "")
     site.alaw("talk/hello").unlink()
     assert prompts_check(site.prompts, site.out, stdout=bad.stdout, stderr=bad.stderr) == 1
-    assert bad.err.getvalue() == f"{site.file}:2: talk/hello: not built yet; run `ivr prompts build`\n"
+    assert bad.err.getvalue() == f"{site.file}:2:10: talk/hello: not built yet; run `ivr prompts build`\n"
 
 
 def test_build_says_what_it_did_and_is_quiet_in_a_pipe(site: Site) -> None:
@@ -47,7 +47,7 @@ def test_build_of_a_faulty_catalogue_fails_with_the_faults(site: Site) -> None:
     terminal = Terminal()
     site.file.write_text("talk: 1\n")
     assert prompts_build(site.prompts, site.out, stdout=terminal.stdout, stderr=terminal.stderr) == 1
-    assert f"{site.file}:1:7: group talk must hold a prompt a line" in terminal.err.getvalue()
+    assert f"{site.file}:1:7: group talk must be a mapping" in terminal.err.getvalue()
 
 
 def test_say_writes_one_wav_of_all_the_pieces(site: Site) -> None:
