@@ -131,7 +131,8 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
         case Resumed():
             if session.step not in flow.steps:
                 raise Illegal(f"the flow has no step '{session.step}' any more")
-            session.playing = session.timer = session.asking = None
+            visit.stop_playing()
+            session.timer = session.asking = None
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
     if not session.visit:

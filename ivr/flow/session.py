@@ -47,8 +47,9 @@ class Session:
     """The flow's failure step was taken already: a second failure hangs up."""
     ended: str | None = None
     """Why it is over, or None while it goes on."""
-    # What follows lives only in memory.
     playing: int | None = None
+    """The token of what is being said; kept, so that the next process can silence it before it repeats the step."""
+    # What follows lives only in memory.
     timer: int | None = None
     asking: int | None = None
     typed: Secret = field(default_factory=lambda: Secret(""))
@@ -99,6 +100,7 @@ _KEPT: Final = (
     "data",
     "payment",
     "leg",
+    "playing",
     "failed",
     "ended",
 )

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from ivr.lab.hearing import RATE, decode_alaw
+from ivr.lab.hearing import RATE, Sound, decode_alaw
 
 APART: Final = 0.4
 """Seconds. Where timestamps and arrival disagree by more, the timestamps belong to another stream."""
@@ -87,15 +87,25 @@ class Ear(asyncio.DatagramProtocol):
         self._last = now
         self._arrived.set()
 
+    def sound(self, after: float = 0.0) -> Sound:
+        """What was heard from a moment (seconds since the answer) until now."""
+        begin = round(after * RATE)
+        heard: list[tuple[int, bytes]] = []
+        for start, payload in reversed(self._sounds):
+            if start < begin - RATE:  # a second, for packets that overtook each other
+                break
+            heard.append((start - begin, payload))
+        length = max((start + len(payload) for start, payload in heard), default=0)
+        samples = np.full(max(0, length, round(self.now * RATE) - begin), _SILENCE, dtype=np.uint8)
+        for start, payload in reversed(heard):
+            if start >= 0:
+                samples[start : start + len(payload)] = np.frombuffer(payload, dtype=np.uint8)
+        return decode_alaw(samples)
+
     def write(self, path: Path) -> None:
         """A WAV file of the whole call, 16-bit mono 8 kHz, from the answer to now."""
-        self._sounds = [sound for sound in self._sounds if sound[0] >= 0]
-        length = max((start + len(payload) for start, payload in self._sounds), default=0)
-        samples = np.full(max(length, round(self.now * RATE)), _SILENCE, dtype=np.uint8)
-        for start, payload in self._sounds:
-            samples[start : start + len(payload)] = np.frombuffer(payload, dtype=np.uint8)
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)
-            file.writeframes(decode_alaw(samples).astype("<i2").tobytes())
+            file.writeframes(self.sound().astype("<i2").tobytes())

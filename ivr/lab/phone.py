@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriError
-from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, StasisStart
+from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisStart
 from ivr.asterisk.settings import Ari
 from ivr.domain.errors import Unusable
 from ivr.domain.secret import MASK
 from ivr.lab.ear import Ear
+from ivr.lab.hearing import Sound
 
 QUIET: Final = 0.4
 """Seconds without a packet, and what was being said is over. Longer than the gap between two prompts in a row."""
@@ -66,6 +67,28 @@ class Phone:
         answer_timeout: float = 30.0,
     ) -> "PhoneCall":
         """Dial by a trunk and return once answered. Raises CallFailed. `caller_number` None: withheld."""
+        call = await self.dial(
+            number,
+            trunk=trunk,
+            caller_number=caller_number,
+            caller_name=caller_name,
+            headers=headers,
+            answer_timeout=answer_timeout,
+        )
+        await call.answered()
+        return call
+
+    async def dial(
+        self,
+        number: str,
+        *,
+        trunk: str = "merchant",
+        caller_number: str | None = "09123456789",
+        caller_name: str = "",
+        headers: Mapping[str, str] | None = None,
+        answer_timeout: float = 30.0,
+    ) -> "PhoneCall":
+        """Dial by a trunk and return at once; `PhoneCall.answered` must follow."""
         call = PhoneCall(self._client, f"phone{next(self._ids)}", Ear(self._address), self._recordings)
         self._calls[call.id] = call
         await call.prepare()
@@ -83,11 +106,10 @@ class Phone:
                 "variables": variables,
             },
         )
-        await call.answered()
         return call
 
     def _on_event(self, event: CallEvent) -> None:
-        channel = getattr(event, "channel", None)
+        channel = event.peer if isinstance(event, Dial) else getattr(event, "channel", None)
         call = self._calls.get(channel.id.removeprefix(EAR)) if channel is not None else None
         if channel is None or call is None:
             return
@@ -113,6 +135,7 @@ class PhoneCall:
         self._ear = ear
         self._recordings = recordings
         self.ear_ready = asyncio.Event()
+        self._rings = asyncio.Event()
         self._up = asyncio.Event()
         self._over = asyncio.Event()
         self._since = 0.0
@@ -200,6 +223,14 @@ class PhoneCall:
             await self._take_down()
         return path
 
+    def sound(self, after: float = 0.0) -> Sound:
+        """What has been heard so far, from a moment on (seconds since the answer)."""
+        return self._ear.sound(after)
+
+    async def rings(self) -> None:
+        """Return when the far side says that it rings, or the call is over."""
+        await self._or_over(self._rings.wait())
+
     @property
     def over(self) -> bool:
         """Whether the call has ended."""
@@ -208,6 +239,8 @@ class PhoneCall:
     def on_event(self, event: CallEvent) -> None:
         """From the phone's Asterisk."""
         match event:
+            case Dial(_, "RINGING"):
+                self._rings.set()
             case StasisStart():
                 self._up.set()
             case ChannelDestroyed(_, cause, tech_cause):
@@ -216,7 +249,7 @@ class PhoneCall:
             case _:
                 pass
 
-    async def _or_over(self, what: Coroutine[Any, Any, None]) -> None:
+    async def _or_over(self, what: Coroutine[Any, Any, object]) -> None:
         wanted = asyncio.ensure_future(what)
         over = asyncio.ensure_future(self._over.wait())
         try:

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -53,6 +53,8 @@ from ivr.runtime.observer import Observer
 from ivr.runtime.ports import LegOrder, Voice
 from ivr.runtime.snapshots import Snapshots
 
+_log = structlog.get_logger("ivr.call")
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -69,6 +71,13 @@ class Services:
     """Seconds after which a call is ended whatever it does."""
 
 
+class _Leg(NamedTuple):
+    """A leg that this process dialled, and the payment that goes over it."""
+
+    trunk: str
+    payment_id: str | None
+
+
 class Call:
     """Drives one caller through one flow."""
 
@@ -82,10 +91,9 @@ class Call:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._payments: dict[int, str] = {}
+        self._legs: dict[int, _Leg] = {}
         self._key_at: float | None = None
         self._abandoned = False
-        self._log = structlog.get_logger("ivr.call").bind(call=voice.info.call_id, flow=flow.name)
 
     def emit(self, event: Event) -> None:
         """Put an event at the end of the queue."""
@@ -95,10 +103,15 @@ class Call:
 
     async def run(self, first: Event) -> None:
         """Drive the call to its end. `first` is Answered for a new call, Resumed for one taken over."""
+        # Whatever is logged on behalf of this call, by whichever part, says which call it was.
+        with structlog.contextvars.bound_contextvars(call_id=self.session.call_id, flow=self._flow.name):
+            await self._run(first)
+
+    async def _run(self, first: Event) -> None:
         observer = self._services.observer
         observer.calls_now.inc()
-        self._log.info("call_resumed" if isinstance(first, Resumed) else "call_started", trunk=self._voice.info.trunk)
-        overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self.emit, CallerHungUp())
+        _log.info("call_resumed" if isinstance(first, Resumed) else "call_started", trunk=self._voice.info.trunk)
+        overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self._end_overdue)
         try:
             if isinstance(first, Answered):
                 await self._voice.answer()
@@ -109,42 +122,50 @@ class Call:
             # This process is going: the caller and the snapshot stay for the next one.
             self._abandoned = True
             raise
-        except Exception:  # noqa: BLE001 - whatever broke, this caller must not be left in a call that nobody drives
-            self._log.exception("call_broke")
+        except Exception:  # noqa: BLE001 - the failure step broke too: what is left is to hang up
+            _log.exception("call_broke", step=self.session.step)
             self.session = fail(self._flow, self.session).session
             self.session.ended = "failed"
         finally:
             overdue.cancel()
             self._stop_timer()
-            if not self._abandoned:
-                await self._settle()
-            observer.calls_now.dec()
-            observer.calls.labels(self._flow.name, self.session.ended or "cancelled").inc()
-            self._log.info("call_ended", how=self.session.ended, step=self.session.step)
+            try:
+                await (self._let_go() if self._abandoned else self._settle())
+            finally:
+                observer.calls_now.dec()
+                if not self._abandoned:
+                    observer.calls.labels(self._flow.name, self.session.ended).inc()
+                _log.info("call_ended", how=self.session.ended or "left to the next process", step=self.session.step)
+
+    def _end_overdue(self) -> None:
+        _log.warning("call_too_long", step=self.session.step)
+        self.emit(CallerHungUp())
 
     # -- one event ----------------------------------------------------------------------------------------------------
 
     async def _take(self, event: Event) -> None:
-        await self._account(event)
-        turn = advance(self._flow, self.session, event)
         try:
-            await self._carry_out(turn)
+            await self._account(event)
+            await self._carry_out(advance(self._flow, self.session, event))
         except IvrError as exc:
             # The port or the books cannot do it: the flow's failure step says so to the caller.
-            self._log.error("command_failed", step=turn.session.step, error=str(exc))
-            await self._carry_out(self._failed(turn.session))
+            _log.error("command_failed", step=self.session.step, error=str(exc))
+            await self._carry_out(self._failed())
+        except Exception:  # noqa: BLE001 - whatever broke, the caller must not be left in silence
+            _log.exception("command_broke", step=self.session.step)
+            await self._carry_out(self._failed())
 
-    def _failed(self, session: Session) -> Turn:
+    def _failed(self) -> Turn:
         self._services.observer.faults.labels(self._flow.name).inc()
-        return fail(self._flow, session)
+        return fail(self._flow, self.session)
 
     async def _carry_out(self, turn: Turn) -> None:
         before, self.session = self.session, turn.session
         if turn.fault is not None:
             self._services.observer.faults.labels(self._flow.name).inc()
-            self._log.error("flow_fault", error=turn.fault, step=before.step)
+            _log.error("flow_fault", error=turn.fault, step=before.step)
         if turn.session.visit != before.visit or turn.session.leg != before.leg:
-            self._log.info("step", step=turn.session.step)
+            _log.info("step", step=turn.session.step)
             if turn.session.ended is None:
                 self._services.snapshots.put(turn.session)
         for command in turn.commands:
@@ -155,16 +176,26 @@ class Call:
         match event:
             case PromptFinished(_, failed) if failed:
                 self._services.observer.prompts_failed.inc()
-                self._log.error("prompt_failed", step=self.session.step)
+                _log.error("prompt_failed", step=self.session.step)
             case LegAnswered():
-                self._log.info("leg_answered")
+                _log.info("leg_answered")
             case LegEnded(token, result, early_media):
-                payment = self._payments.pop(token, None)
-                self._log.info("leg_ended", result=result.value)
-                if payment is not None and result is not LegResult.ENDED and not early_media:
-                    await self._services.cashier.leg_failed(payment, result)
+                _log.info("leg_ended", result=result.value)
+                leg = self._legs.pop(token, None)
+                if leg is None:
+                    return
+                self._services.observer.legs.labels(leg.trunk, result.value).inc()
+                if leg.payment_id is not None and result is not LegResult.ENDED and not early_media:
+                    await self._leg_failed(leg.payment_id, result)
             case _:
                 pass
+
+    async def _leg_failed(self, payment_id: str, result: LegResult) -> None:
+        try:
+            await self._services.cashier.leg_failed(payment_id, result)
+        except IvrError as exc:
+            # It stands as sent, so somebody will inquire; the caller hears what became of the leg all the same.
+            _log.error("entry_not_kept", payment_id=payment_id, error=str(exc))
 
     # -- one command --------------------------------------------------------------------------------------------------
 
@@ -183,6 +214,7 @@ class Call:
             case StopTimer():
                 self._stop_timer()
             case AskProvider():
+                self._key_at = None  # the provider's time is its own histogram
                 self._spawn(self._ask(command))
             case ReadHeaders(token, names):
                 await self._read_headers(token, names)
@@ -198,7 +230,7 @@ class Call:
 
     async def _read_headers(self, token: int, names: Sequence[str]) -> None:
         if self._voice.info.trunk not in self._services.trusted_trunks:
-            self._log.warning("headers_ignored", trunk=self._voice.info.trunk)
+            _log.warning("headers_ignored", trunk=self._voice.info.trunk)
             self.emit(HeadersRead(token, False, {}))
             return
         self.emit(HeadersRead(token, True, await self._voice.headers(names)))
@@ -214,7 +246,7 @@ class Call:
             if go is Go.REFUSED:
                 self.emit(LegEnded(command.token, LegResult.BUSY))
                 return
-            self._payments[command.token] = order.id
+        self._legs[command.token] = _Leg(command.trunk, order.id if order is not None else None)
         leg = LegOrder(
             leg_id=f"{self.session.call_id}.leg{command.token}",
             trunk=command.trunk,
@@ -226,7 +258,7 @@ class Call:
         try:
             await self._voice.dial(command.token, leg)
         except IvrError as exc:
-            self._log.error("dial_failed", trunk=command.trunk, error=str(exc))
+            _log.error("dial_failed", trunk=command.trunk, error=str(exc))
             self.emit(LegEnded(command.token, LegResult.UNREACHABLE))
 
     # -- providers ----------------------------------------------------------------------------------------------------
@@ -239,10 +271,14 @@ class Call:
     async def _ask(self, command: AskProvider) -> None:
         try:
             reply = await self._reply(command)
-        except Exception:  # noqa: BLE001 - a provider client's bug is an answer that nobody knows, not a dead call
-            self._log.exception("provider_broke", provider=command.provider, operation=command.operation)
+        except IvrError as exc:
+            # The books did not take it: the caller must not hear what nobody has written down.
+            _log.error("answer_not_kept", operation=command.operation, error=str(exc))
             reply = Reply(UNKNOWN)
-        self._log.info("provider_replied", operation=command.operation, exit=reply.exit)
+        except Exception:  # noqa: BLE001 - a provider client's bug is an answer that nobody knows, not a dead call
+            _log.exception("provider_broke", provider=command.provider, operation=command.operation)
+            reply = Reply(UNKNOWN)
+        _log.info("provider_replied", operation=command.operation, exit=reply.exit)
         self.emit(ProviderReplied(command.token, reply.exit, reply.values))
 
     async def _reply(self, command: AskProvider) -> Reply:
@@ -260,7 +296,7 @@ class Call:
             reply = await self._services.providers[command.provider].ask(command.operation, command.arguments)
         except BadInput as exc:
             # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
-            self._log.error("provider_not_asked", operation=command.operation, error=str(exc))
+            _log.error("provider_not_asked", operation=command.operation, error=str(exc))
             if command.payment is not None:
                 await cashier.unsent(command.payment.id, "not asked")
             return Reply(UNKNOWN)
@@ -291,13 +327,24 @@ class Call:
     async def _settle(self) -> None:
         """The caller is gone: let questions about money end, and leave nothing undecided without an owner."""
         session = self.session
-        try:
-            if session.ended != "hung_up":
+        if session.ended != "hung_up":
+            try:
                 await self._voice.hang_up(HangupCause.NORMAL)
-            if self._tasks:
-                await asyncio.gather(*self._tasks, return_exceptions=True)
-            if session.payment is not None and await self._services.cashier.undecided(session.payment):
-                self.undecided = session.payment
-        except IvrError as exc:
-            self._log.error("not_settled", error=str(exc))
+            except IvrError as exc:
+                _log.error("not_hung_up", error=str(exc))
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if session.payment is not None:
+            try:
+                undecided = await self._services.cashier.undecided(session.payment)
+            except IvrError as exc:
+                _log.error("not_settled", payment_id=session.payment, error=str(exc))
+                undecided = True
+            self.undecided = session.payment if undecided else None
         self._services.snapshots.forget(session.call_id)
+
+    async def _let_go(self) -> None:
+        """The next process goes on with the caller; what was asked on their behalf is asked again by it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

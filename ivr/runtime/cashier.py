@@ -66,7 +66,7 @@ class Cashier:
             raise created
         match sent:
             case AlreadyInPayment():
-                _log.warning("already_in_payment", payment=order.id)
+                _log.warning("already_in_payment", payment_id=order.id)
                 return Go.REFUSED
             case Illegal() if not created:
                 return Go.SENT_BEFORE
@@ -115,7 +115,7 @@ class Cashier:
         """May this invoice be paid now? Returns an exit of the `invoice` step."""
         invoice = await self._invoices.invoice(provider, invoice_id)
         if invoice is not None and amount_rial is not None and invoice.amount_rial != amount_rial:
-            _log.error("amount_mismatch", provider=provider, invoice=invoice_id)
+            _log.error("amount_mismatch", provider=provider, invoice_id=invoice_id)
             return "amount_mismatch"
         states = {payment.state for payment in await self._journal.for_invoice(provider, invoice_id)}
         if State.APPROVED in states:
@@ -131,6 +131,6 @@ class Cashier:
             payment = await self._journal.append(payment_id, kind, plain(details))
         except Illegal as exc:
             # Somebody was quicker (the reconciler, or the provider's answer came twice): the book stands as it is.
-            _log.info("entry_not_needed", payment=payment_id, entry=kind.value, error=str(exc))
+            _log.info("entry_not_needed", payment_id=payment_id, entry=kind.value, error=str(exc))
         else:
-            _log.info("payment", payment=payment_id, state=payment.state.value)
+            _log.info("payment", payment_id=payment_id, state=payment.state.value)

@@ -3,6 +3,7 @@
 Law: a label has few values, known beforehand (flows, providers, exits); never a number that somebody dialled or keyed.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -47,6 +48,10 @@ class Observer:
         self.loop_lag_seconds = Histogram(
             "ivr_loop_lag_seconds", "How late the event loop wakes up", buckets=_DELAYS, registry=self.registry
         )
+
+    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """A figure that somebody else keeps; it is asked for whenever the figures are read."""
+        Gauge(name, what, registry=self.registry).set_function(value)
 
     def provider_asked(self, provider: str, operation: str, seconds: float, result: str) -> None:
         """Shaped as the provider clients' `observe`."""

@@ -26,7 +26,10 @@ class Snapshots:
         self._store = store
         self._dirty: dict[str, Session | None] = {}
         self._wake = asyncio.Event()
-        self._written = 0
+        self._writing: frozenset[str] = frozenset()
+        """The calls of the write under way."""
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,6 +55,8 @@ class Snapshots:
 
     async def flush(self, session: Session) -> None:
         """Return when this state of the call is kept. Raises Unusable when it cannot be."""
+        while session.call_id in self._writing:
+            await self._at_rest.wait()  # what is being written is older: it must not arrive after this
         self._dirty.pop(session.call_id, None)
         await self._store.save(session.call_id, session.snapshot())
 
@@ -68,13 +73,19 @@ class Snapshots:
 
     async def _write(self) -> None:
         batch, self._dirty = self._dirty, {}
+        self._writing = frozenset(batch)
+        self._at_rest.clear()
+        writes = [
+            self._store.forget(call_id) if session is None else self._store.save(call_id, session.snapshot())
+            for call_id, session in batch.items()
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                for call_id, session in batch.items():
-                    if session is None:
-                        group.create_task(self._store.forget(call_id))
-                    else:
-                        group.create_task(self._store.save(call_id, session.snapshot()))
-        except BaseExceptionGroup as failures:
+            for done in await asyncio.gather(*writes, return_exceptions=True):
+                if isinstance(done, BaseException):
+                    raise done
+        except BaseException:  # also when cancelled: what is left is written by `stop`
             self._dirty = {**batch, **self._dirty}
-            raise failures.exceptions[0] from None
+            raise
+        finally:
+            self._writing = frozenset()
+            self._at_rest.set()

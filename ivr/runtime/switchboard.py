@@ -101,7 +101,7 @@ class Switchboard:
 
     def _refuse(self, voice: Voice, why: str, cause: HangupCause) -> Emit:
         self._services.observer.refused.labels(why).inc()
-        _log.warning("call_refused", call=voice.info.call_id, why=why, trunk=voice.info.trunk)
+        _log.warning("call_refused", call_id=voice.info.call_id, why=why, trunk=voice.info.trunk)
         task = asyncio.create_task(_hang_up(voice, cause))
         self._calls[voice.info.call_id] = task
         task.add_done_callback(lambda _: self._calls.pop(voice.info.call_id, None))
@@ -112,7 +112,7 @@ async def _hang_up(voice: Voice, cause: HangupCause) -> None:
     try:
         await voice.hang_up(cause)
     except IvrError as exc:
-        _log.error("refusal_failed", call=voice.info.call_id, error=str(exc))
+        _log.error("refusal_failed", call_id=voice.info.call_id, error=str(exc))
 
 
 def _restored(snapshot: str | None) -> Session | None:

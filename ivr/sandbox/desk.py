@@ -35,7 +35,8 @@ class Desk:
         async def handle(request: web.Request) -> web.StreamResponse:
             body = read(await request.read())
             fault: Fault | None = self.faults.take(operation)
-            line = self.diary.write(self._now(), operation, body or {}, fault.kind.value if fault else None)
+            fields = {**request.query, **(body or {})}
+            line = self.diary.write(self._now(), operation, fields, fault.kind.value if fault else None)
 
             async def do() -> web.Response:
                 if body is None:

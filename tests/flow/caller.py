@@ -59,9 +59,9 @@ class Caller:
         return self._turn(lambda session: fail(self.flow, session))
 
     def restart(self, *, leg_is_up: bool = True) -> Turn:
-        """The process dies; the next one takes the call over from its snapshot."""
+        """The process dies; the next one takes the call over from its snapshot. Asterisk goes on with its prompt."""
         self.session = Session.restore(self.session.snapshot())
-        self.playing = self.timer = self.asked = None
+        self.timer = self.asked = None
         self.noticed.clear()
         return self.send(Resumed(self.session.leg if leg_is_up else None))
 

@@ -5,6 +5,9 @@ import json
 import pytest
 
 from ivr.domain.secret import Secret
+from ivr.flow.commands import StopPlaying
+from ivr.flow.engine import advance
+from ivr.flow.events import Resumed
 from ivr.flow.session import TOKEN_LEAP, Session
 from tests.flow.world import SECRETS, answered, session_of, shipped
 
@@ -41,10 +44,9 @@ def test_the_dead_process_cannot_answer() -> None:
         caller.hear()
         caller.wait() if caller.timer else None
     dead = caller.session.token
-    caller.session = Session.restore(snapshot)
-    caller.playing = caller.timer = None
-    caller.restart()
-    assert caller.playing is not None and caller.playing.token > dead
+    turn = advance(caller.flow, Session.restore(snapshot), Resumed())
+    assert isinstance(turn.commands[0], StopPlaying), "what the dead process was saying is silenced first"
+    assert turn.session.playing is not None and turn.session.playing > dead
 
 
 @pytest.mark.parametrize("snapshot", ["", "[]", "{}", "null", '{"format": 1}', '{"format": 2}', "{", "\x00"])

@@ -46,6 +46,7 @@ class AriVoice:
         self._unanswered = False
         self._hanging_up: HangupCause | None = None
         self._owed: dict[int, _Owed] = {}
+        self._has_played = False
         self._leg: DialledLeg | None = None
 
     def attach(self, emit: Emit) -> None:
@@ -67,14 +68,15 @@ class AriVoice:
         if not media:
             self._emit(PromptFinished(token))
             return
+        self._has_played = True
         owed = self._owed[token] = _Owed(playback_id(self.info.call_id, token), media)
         await self._start(token, owed)
 
     async def stop(self, token: int) -> None:
-        """Stop that playback now; one that is over already needs no request."""
+        """Stop that playback now, an earlier process's too; one that is over already needs no request."""
         owed = self._owed.pop(token, None)
-        if owed is not None and not self._gone:
-            await self._command(stop_playback(owed.playback_id), about_caller=False)
+        if (owed is not None or not self._has_played) and not self._gone:
+            await self._command(stop_playback(playback_id(self.info.call_id, token)), about_caller=False)
 
     async def dial(self, token: int, leg: LegOrder) -> None:
         """Dial and, once answered, connect both. Raises BadInput, having sent nothing.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ivr.domain.speech import Amount, Digits, Prompt, Say
 from ivr.lab.bench.settings import AMOUNT, MERCHANT_PHONE, NUMBER
 from ivr.prompts.speaking import speak
 from ivr.prompts.units import Currency
-from ivr.domain.speech import Amount, Digits, Prompt, Say
 
 LANGUAGE: Final = "fa"
 MODULES: Final = ("app_stack",)
@@ -23,6 +23,7 @@ NOT_CONFIRMED: Final = ("pay/not_confirmed",)
 PAID: Final = ("pay/paid", "pay/tracking_number_is")
 GOODBYE: Final = ("common/goodbye",)
 MOST_DIGITS: Final = 12
+TRANSACTION_DIGITS: Final = 8
 PATIENCE: Final = 7
 """Seconds for a key."""
 
@@ -45,12 +46,8 @@ def files(sounds: Path, prompts: Sequence[str]) -> str:
 
 def dialplan(sounds: Path, provider: str, sequence: str) -> str:
     """(a): everything in the dialplan."""
-    first, *digits = "abcdefgh"
-    read = f"1,,1,{PATIENCE}"
-    tracking = "&".join(f"{sounds}/{LANGUAGE}/digit/${{TRANSACTION:{at}:1}}" for at in range(1 + len(digits)))
-    body = (
-        r"{\"invoice_id\":${INVOICE}\,\"merchant_cid\":\"${CALLERID(num)}\"\,\"ivr\":0\,\"type\":1}"
-    )
+    tracking = files(sounds, [f"digit/${{TRANSACTION:{at}:1}}" for at in range(TRANSACTION_DIGITS)])
+    body = '{"invoice_id":${INVOICE},"merchant_cid":"${CALLERID(num)}","ivr":0,"type":1}'
     return f"""
 [from-public](+)
 exten => {NUMBER},1,Answer()
@@ -64,7 +61,7 @@ exten => {NUMBER},1,Answer()
  same => n,GotoIf($["${{TRANSACTION}}" = ""]?sorry)
  same => n,Set(MERCHANT=${{JSON_DECODE(REPLY,merchantId)}})
  same => n,Set(PRICE=${{JSON_DECODE(REPLY,price)}})
- same => n,Read(KEY,{files(sounds, read_amount(AMOUNT))},{read})
+ same => n,Read(KEY,{files(sounds, read_amount(AMOUNT))},1,,1,{PATIENCE})
  same => n,GotoIf($["${{KEY}}" != "1"]?sorry)
  same => n,Playback({files(sounds, CONNECTING)})
  same => n,Set(ID={MERCHANT_PHONE}*${{MERCHANT}}*${{TRANSACTION}})

@@ -14,7 +14,7 @@ _KEYS: Final = len(str(FIRST_INVOICE)) + 1
 
 
 def caller() -> str:
-    """Dials, keys field 0 of the list and #, agrees with 1, and hangs up when it should have heard that it is paid."""
+    """Dials, keys field 0 of the list and #, agrees with 1, and writes `invoice seconds microseconds` when it hangs up."""
     return _CALLER.substitute(
         think=_ms(settings.THINK_SECONDS),
         until_agreed=_ms(settings.keying_seconds(_KEYS) + settings.LISTEN_SECONDS - settings.LEAD_SECONDS),
@@ -76,6 +76,12 @@ Content-Length: 0
   <pause milliseconds="$until_agreed"/>
   <nop><action><exec play_dtmf="1"/></action></nop>
   <pause milliseconds="$until_hung_up"/>
+  <nop>
+    <action>
+      <gettimeofday assign_to="seconds,microseconds"/>
+      <log message="[field0] [$$seconds] [$$microseconds]"/>
+    </action>
+  </nop>
   <send retrans="500"><![CDATA[
 BYE [next_url] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -123,13 +129,18 @@ a=rtpmap:8 PCMA/8000
 a=rtpmap:101 telephone-event/8000
 
 ]]></send>
-  <recv request="ACK" rrs="true"/>
+  <recv request="ACK" rrs="true">
+    <action>
+      <ereg regexp=".+" search_in="hdr" header="From:" check_it="true" assign_to="far"/>
+      <ereg regexp=".+" search_in="hdr" header="To:" check_it="true" assign_to="near"/>
+    </action>
+  </recv>
   <pause milliseconds="$talk"/>
   <send retrans="500"><![CDATA[
 BYE [next_url] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-[last_To:]
-[last_From:]
+From: [$$near]
+To: [$$far]
 [last_Call-ID:]
 CSeq: 2 BYE
 Max-Forwards: 70

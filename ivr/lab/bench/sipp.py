@@ -7,7 +7,7 @@ import asyncio
 import csv
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,12 @@ OVERTIME: Final = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """How many calls went through as SIP, and how many did not."""
+    """What callers say of their calls."""
 
     succeeded: int
-    failed: int
+    """Calls that went through, as SIP."""
+    hung_up: Mapping[str, float]
+    """When (seconds since 1970) the caller of which invoice hung up, of those who came so far."""
 
 
 def ensure_sipp() -> str:
@@ -46,17 +48,20 @@ async def call(
 ) -> Called:
     """One call for each invoice, `rate` new ones a second; returns when all are over."""
     home.mkdir(parents=True, exist_ok=True)
-    scenario, listed, counts = home / "caller.xml", home / "invoices.csv", home / "counts.csv"
+    scenario, listed = home / "caller.xml", home / "invoices.csv"
+    counts, log = home / "counts.csv", home / "caller.log"
     scenario.write_text(scenarios.caller(), encoding="utf-8")
     lines = (f"{invoice};0{CALLER_NUMBER + at};" for at, invoice in enumerate(invoices))
     listed.write_text("\n".join(("SEQUENTIAL", *lines)) + "\n", encoding="utf-8")
     counts.unlink(missing_ok=True)
+    log.unlink(missing_ok=True)
     process = await _start(
         home / "caller.out",
         *(f"{target[0]}:{target[1]}", "-sf", str(scenario), "-inf", str(listed), "-s", number),
         *("-m", str(len(invoices)), "-r", str(rate), "-l", str(len(invoices))),
         *("-i", address, "-mi", address, "-p", str(SIP_PORT), "-mp", str(MEDIA_PORT)),
         *("-trace_stat", "-stf", str(counts), "-trace_err", "-error_file", str(home / "caller.err")),
+        *("-trace_logs", "-log_file", str(log)),
     )
     try:
         async with asyncio.timeout(len(invoices) / rate + OVERTIME):
@@ -65,7 +70,7 @@ async def call(
         pass
     finally:
         await stop(process)
-    return _counted(counts, len(invoices))
+    return Called(_succeeded(counts), _hung_up(log))
 
 
 async def start_bank(home: Path, address: str) -> tuple[asyncio.subprocess.Process, Path]:
@@ -98,12 +103,19 @@ async def _start(out: Path, *arguments: str) -> asyncio.subprocess.Process:
         )
 
 
-def _counted(counts: Path, wanted: int) -> Called:
-    """The last line that SIPp wrote; a call that it never counted as succeeded has failed."""
+def _succeeded(counts: Path) -> int:
+    """From the last line that SIPp wrote."""
     try:
         with counts.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter=";"))
     except FileNotFoundError:
-        return Called(0, wanted)
-    succeeded = int(rows[-1]["SuccessfulCall(C)"]) if rows else 0
-    return Called(succeeded, wanted - succeeded)
+        return 0
+    return int(rows[-1]["SuccessfulCall(C)"]) if rows else 0
+
+
+def _hung_up(log: Path) -> dict[str, float]:
+    try:
+        lines = [line.split() for line in log.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return {}
+    return {line[0]: float(line[1]) + float(line[2]) / 1e6 for line in lines if len(line) == 3}
