@@ -16,7 +16,7 @@ from ivr.domain.errors import BadInput
 
 T = TypeVar("T")
 
-MOST_BYTES: Final = 1_000_000
+MOST_BYTES: Final = 256 * 1024
 """No dialplan or configuration file is larger; a larger one is a mistake or an attack."""
 
 MOST_DEPTH: Final = 40

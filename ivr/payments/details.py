@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from ivr.domain.card import is_card_number
 from ivr.domain.errors import BadInput
 
 MOST_DETAILS: Final = 8
@@ -33,7 +34,7 @@ def check_details(details: Mapping[str, str]) -> None:
             raise BadInput(f"the detail {name} has {MOST_VALUE} characters at most, not {len(value)}")
         if not is_storable(value):
             raise BadInput(f"the detail {name} holds half a character")
-        if any(_passes_luhn(found[0]) for found in _CARD.finditer(value)):
+        if any(is_card_number(_digits(found[0])) for found in _CARD.finditer(value)):
             raise BadInput(f"the detail {name} looks like a card number")
 
 
@@ -59,10 +60,9 @@ def _printable(text: str) -> str:
 
 
 def _mask(found: re.Match[str]) -> str:
-    digits = "".join(c for c in found[0] if c.isdigit())
-    return f"{digits[:6]}••••••{digits[-4:]}" if _passes_luhn(found[0]) else found[0]
+    digits = _digits(found[0])
+    return f"{digits[:6]}••••••{digits[-4:]}" if is_card_number(digits) else found[0]
 
 
-def _passes_luhn(text: str) -> bool:
-    digits = [int(c) for c in text if c.isdigit()]
-    return sum(digits[1::2] + [d * 2 - 9 * (d > 4) for d in digits[::2]]) % 10 == 0
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())

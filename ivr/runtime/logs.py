@@ -6,12 +6,22 @@ repr). Local variables are never part of a traceback.
 
 import logging
 import sys
+from enum import StrEnum
 from typing import TextIO
 
 import structlog
 
 
-def configure_logs(stream: TextIO | None = None, level: str = "info") -> None:
+class LogLevel(StrEnum):
+    """The least important lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def configure_logs(stream: TextIO | None = None, level: LogLevel = LogLevel.INFO) -> None:
     """Set structlog up for this process."""
     out = stream or sys.stderr
     terminal = out.isatty()
@@ -31,7 +41,7 @@ def configure_logs(stream: TextIO | None = None, level: str = "info") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.name]),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )

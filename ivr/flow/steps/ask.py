@@ -9,6 +9,7 @@ from typing import Final
 
 import yaml
 
+from ivr.domain.card import CARD_DIGITS, is_card_number
 from ivr.domain.digits import KEYS, is_digits
 from ivr.domain.operations import Kind
 from ivr.domain.phone import mobile
@@ -146,18 +147,13 @@ def _validated(form: str, keyed: str) -> str | None:
     if not is_digits(keyed):
         return None
     if form == "card":
-        return keyed if len(keyed) == 16 and _luhn(keyed) else None
+        return keyed if is_card_number(keyed) else None
     if form == "mobile":
         return mobile(keyed)
     return keyed
 
 
-def _luhn(digits: str) -> bool:
-    doubled = (int(d) * (2 - i % 2) for i, d in enumerate(digits, start=len(digits) % 2))
-    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
-
-
-_FORMS: Final = {"digits": (1, MOST_DIGITS), "card": (16, 16), "mobile": (10, 14)}
+_FORMS: Final = {"digits": (1, MOST_DIGITS), "card": (CARD_DIGITS, CARD_DIGITS), "mobile": (10, 14)}
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
