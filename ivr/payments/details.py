@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ivr.domain.card import is_card_number
+from ivr.domain.digits import to_ascii
 from ivr.domain.errors import BadInput
 
 MOST_DETAILS: Final = 8
@@ -65,4 +66,4 @@ def _mask(found: re.Match[str]) -> str:
 
 
 def _digits(text: str) -> str:
-    return "".join(c for c in text if c.isdigit())
+    return "".join(c for c in to_ascii(text) if c in "0123456789")

@@ -81,9 +81,9 @@ def test_what_a_missing_mapping_lacks_is_said_where_it_is_missing() -> None:
 
 
 def test_nesting_is_bounded_before_it_is_read() -> None:
-    """As deep as allowed is read; a hundred thousand brackets are refused at once."""
+    """As deep as allowed is read; tens of thousands of brackets are refused at once."""
     assert fields("x: " + "[" * (MOST_DEPTH - 1) + "]" * (MOST_DEPTH - 1))[1].faults == []
-    for text in ("[" * 100_000, "- " * 100_000, "{a: " * 100_000):
+    for text in ("[" * 100_000, "- " * 100_000, "{a: " * 60_000):
         source = Source("f.yaml")
         assert source.compose(text) is None and "levels deep" in source.faults[0].message
 
