@@ -10,10 +10,10 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -64,8 +64,10 @@ async def serve(settings: Settings) -> None:
     """Take calls until SIGTERM or SIGINT. Raises an IvrError with one sentence when it cannot begin or go on."""
     dialplan, catalogue = load_world(settings)
     _check_recordings(settings, catalogue)
-    settings.storage.mkdir(parents=True, exist_ok=True)
+    stop = _told_to_stop()
     async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listener(settings))
+        _make_directory(settings.storage)
         store = await stack.enter_async_context(open_store(settings.storage, time.time))
         observer = Observer()
         providers = await stack.enter_async_context(_providers(settings, observer))
@@ -88,49 +90,59 @@ async def serve(settings: Settings) -> None:
             nudge=lambda payment, why: reconciler.nudge(payment, why),
         )
         reconciler = Reconciler(store.journal, providers, switchboard.is_live, clock=time.time, dice=random.random)
+        _watch_money(observer, reconciler)
         switch = AriSwitch(settings.asterisk.ari, switchboard.accept)
         stack.push_async_callback(switch.close)
         stack.push_async_callback(switchboard.drain, DRAIN_SECONDS)
-        left = await store.sessions.load_all()
-        await switch.start()
-        await switch.take_over(lambda voice, leg: switchboard.resume(voice, left.get(voice.info.call_id), leg))
-        switchboard.forget_others(left)
-        checks = _health(switch, store, providers)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(reconciler.run(), name="reconciler"),
-                group.create_task(_watch_lag(observer), name="loop lag"),
-                group.create_task(switch.wait_closed(), name="ari"),
-                group.create_task(_serve_web(settings, operations_app(checks, observer.registry)), name="web"),
-            ]
+        stack.callback(reconciler.stop)
+        ready = asyncio.Event()
+
+        async def take_calls() -> None:
+            left = await store.sessions.load_all()
+            await switch.start()
+            await switch.take_over(lambda voice, leg: switchboard.resume(voice, left.get(voice.info.call_id), leg))
+            switchboard.forget_others(left)
+            ready.set()
             _log.info("serving", flows=len(dialplan.flows), numbers=len(dialplan.numbers), pid=os.getpid())
-            await _told_to_stop()
-            _log.info("stopping", calls=len(switchboard))
-            for task in tasks:
-                task.cancel()
+            await switch.wait_closed()
+
+        async def reconcile() -> None:
+            await ready.wait()  # until then nobody can say which payments still have their caller
+            await reconciler.run()
+
+        web = operations_app(_health(switch, store, providers), observer.registry)
+        await _until_first(take_calls(), reconcile(), _watch_lag(observer), _serve_web(listener, web), stop.wait())
+        _log.info("stopping", calls=len(switchboard))
 
 
 async def create_invoice(settings: Settings, provider: str, amount: int, order: str, phone: str) -> Invoice:
     """Have a provider make an invoice, and remember what it is for."""
     if provider not in settings.providers:
         raise BadInput(f"there is no provider '{provider}' in the configuration")
-    client = settings.providers[provider].make(lambda *_: None)
-    try:
-        arguments: dict[str, str | int | Secret] = {
-            "amount": amount,
-            "order_id": order,
-            **({"phone": phone} if phone else {}),
-        }
-        reply = await client.ask("create_invoice", arguments)
-    finally:
-        await client.close()
-    if reply.exit != "ok":
-        raise Unusable(f"{provider} refused to make the invoice (its code: {reply.code})")
-    invoice = Invoice(provider, str(reply.values["tracking_code"]), amount, order)
-    settings.storage.mkdir(parents=True, exist_ok=True)
-    async with open_invoices(settings.storage, time.time) as invoices:
+    _make_directory(settings.storage)
+    async with open_invoices(settings.storage, time.time) as invoices:  # first: an invoice nobody remembers is lost
+        client = settings.providers[provider].make(lambda *_: None)
+        try:
+            arguments: dict[str, str | int | Secret] = {
+                "amount": amount,
+                "order_id": order,
+                **({"phone": phone} if phone else {}),
+            }
+            reply = await client.ask("create_invoice", arguments)
+        finally:
+            await client.close()
+        if reply.exit != "ok":
+            raise Unusable(f"{provider} refused to make the invoice (its code: {reply.code})")
+        invoice = Invoice(provider, str(reply.values["tracking_code"]), amount, order)
         await invoices.remember_invoice(invoice)
     return invoice
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise Unusable(f"{path} cannot be made: {exc.strerror}; mend its rights or name another directory") from None
 
 
 def _check_recordings(settings: Settings, catalogue: Catalogue) -> None:
@@ -184,20 +196,51 @@ async def _watch_lag(observer: Observer) -> None:
         observer.loop_lag_seconds.observe(max(0.0, loop.time() - due))
 
 
-async def _serve_web(settings: Settings, app: Starlette) -> None:
-    """HTTP for operators. An address that is taken is told in one sentence."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _watch_money(observer: Observer, reconciler: Reconciler) -> None:
+    """What the reconciler knows, for those who are woken at night."""
+    tally = reconciler.tally
+    observer.watch("ivr_payments_open", "Payments that are being inquired about", lambda: len(reconciler.followed))
+    observer.watch(
+        "ivr_payments_for_people", "Payments that only people can resolve", lambda: len(reconciler.for_people)
+    )
+    observer.watch("ivr_inquiries", "Inquiries since the start", lambda: tally.inquiries)
+    observer.watch(
+        "ivr_invoices_paid_twice", "Invoices with two approved payments: refund one", lambda: tally.paid_twice
+    )
+
+
+async def _until_first(*work: Coroutine[Any, Any, object]) -> None:
+    """Run all of it until the first one ends, or raises: then the others are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in work]
     try:
-        listener.bind((settings.web_host, settings.web_port))
-    except OSError as exc:
-        listener.close()
-        raise Unusable(f"cannot listen on {settings.web_host}:{settings.web_port}: {exc.strerror}") from None
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _listener(settings: Settings) -> Iterator[socket.socket]:
+    """Where HTTP is served. An address that is taken is told in one sentence."""
+    host, port = settings.web_host, settings.web_port
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        await server.serve(sockets=[listener])
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as exc:
+            raise Unusable(f"cannot listen on {host}:{port} (web): {exc.strerror}") from None
+        yield listener
     finally:
         listener.close()
+
+
+async def _serve_web(listener: socket.socket, app: Starlette) -> None:
+    """HTTP for operators."""
+    await _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -208,9 +251,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _told_to_stop() -> None:
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

@@ -11,6 +11,7 @@ from typing import Final
 
 import yaml
 
+from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.settings import Ari, AsteriskSettings, Trunk
 from ivr.domain.errors import BadInput
 from ivr.domain.operations import Operation
@@ -179,6 +180,10 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
         trunks=_trunks(fields.fields("trunks", "the trunks"), base),
     )
+    try:
+        base_url(settings.ari)
+    except BadInput as exc:
+        ari.blame(str(exc), "url")
     ari.done()
     rtp.done()
     asterisk.done()

@@ -78,7 +78,12 @@ def _deployment(config: Path) -> list[Finding]:
         findings.append(Finding("recordings", f"{len(faults)} faults", "ivr prompts build"))
     else:
         findings.append(Finding("recordings", str(settings.recordings)))
-    writable = os.access(settings.storage if settings.storage.exists() else settings.storage.parent, os.W_OK)
-    cure = None if writable else f"mkdir -p {settings.storage} and let this user write there"
+    cure = None if _can_hold_files(settings.storage) else f"mkdir -p {settings.storage} and let this user write there"
     findings.append(Finding("storage", str(settings.storage), cure))
     return findings
+
+
+def _can_hold_files(directory: Path) -> bool:
+    """Whether this user may write there, or make it when it is not there yet."""
+    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

@@ -52,12 +52,14 @@ class Town:
         numbers: Sequence[Mapping[str, object]] = (),
         trunks: Mapping[str, Mapping[str, object]] | None = None,
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
+        strange_gateways: Sequence[str] = (),
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
         `apps=False` starts the Asterisks only, `phone=False` leaves the phone's Asterisk to somebody else to drive.
         `visitors`: addresses besides the phone's that may call the merchant. `numbers` and `trunks`: the merchant's,
         besides its own. `bank_extensions`: numbers on which the bank's Asterisk behaves as this dialplan says.
+        `strange_gateways`: names of further providers of the merchant, PayStar with a credential it does not know.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -71,6 +73,7 @@ class Town:
         self._numbers = tuple(numbers)
         self._trunks = dict(trunks or {})
         self._bank_extensions = dict(bank_extensions or {})
+        self._strange_gateways = tuple(strange_gateways)
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -131,6 +134,8 @@ class Town:
         }
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
+        merchant.environment["STRANGE_SEQUENCE"] = "nobody-knows-this-one"
+        strange = {**paystar, "sequence": {"env": "STRANGE_SEQUENCE"}}
         merchant.configure(
             trunks={
                 "public": {**merchant.trunk_to(handset), "match": [handset.address, *self._visitors]},
@@ -138,7 +143,7 @@ class Town:
                 "paystar": merchant.trunk_to(switch),
                 **self._trunks,
             },
-            providers={"paystar": paystar},
+            providers={"paystar": paystar, **dict.fromkeys(self._strange_gateways, strange)},
             dialplan=self._dialplan,
             numbers=[
                 {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},

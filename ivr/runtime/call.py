@@ -115,7 +115,7 @@ class Call:
         try:
             if isinstance(first, Answered):
                 await self._voice.answer()
-            self.emit(first)
+            await self._take(first)  # before whatever has come meanwhile: only then is the session this process's own
             while self.session.ended is None:
                 await self._take(await self._events.get())
         except asyncio.CancelledError:

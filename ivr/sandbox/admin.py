@@ -3,7 +3,7 @@
 POST   /_sandbox/invoices   {amount, tracking_code?, state?}  -> the invoice (state: open, paid, expired, blocked)
 GET    /_sandbox/invoices                                     -> every invoice
 GET    /_sandbox/requests                                     -> what was asked, oldest first
-POST   /_sandbox/faults     {operation, kind, times?, seconds?, status?, commit?}
+POST   /_sandbox/faults     {operation, kind, times?, seconds?, status?, commit?, only?}
 GET    /_sandbox/faults                                       -> the faults that wait
 DELETE /_sandbox/faults                                       -> nothing goes wrong any more, every port is open
 """

@@ -34,7 +34,7 @@ class Desk:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             body = read(await request.read())
-            fault: Fault | None = self.faults.take(operation)
+            fault: Fault | None = self.faults.take(operation, body or {})
             fields = {**request.query, **(body or {})}
             line = self.diary.write(self._now(), operation, fields, fault.kind.value if fault else None)
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -26,6 +26,8 @@ MOST_WAITING: Final = 100
 OPERATIONS: Final = ("create_factor", "create_transaction", "result", "settle", "inquire")
 """What a fault can be set for; the first three are PayStar's, the last two the bank's."""
 
+_ABOUT: Final = ("invoice_id", "tracking_code", "transaction_id")
+_NOTHING: Final[Mapping[str, object]] = {}
 _TO_PERSIAN: Final = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -59,6 +61,8 @@ class Fault:
     seconds: float = 0.0
     status: int = 503
     commit: bool = False
+    only: str | None = None
+    """Only for requests about this invoice or transaction; None: whichever comes first."""
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
@@ -84,17 +88,15 @@ class Faults:
             raise BadInput(f"at most {MOST_WAITING} faults may wait for one operation")
         waiting.append(fault)
 
-    def take(self, operation: str) -> Fault | None:
+    def take(self, operation: str, body: Mapping[str, object] = _NOTHING) -> Fault | None:
         """The fault that this request meets, if any; it counts down."""
-        waiting = self._waiting.get(operation)
-        if not waiting:
-            return None
-        fault = waiting[0]
-        if fault.times == 1:
-            waiting.pop(0)
-        else:
-            waiting[0] = replace(fault, times=fault.times - 1)
-        return fault
+        waiting = self._waiting.get(operation, [])
+        about = {None, *(str(body[name]) for name in _ABOUT if name in body)}
+        for place, fault in enumerate(waiting):
+            if fault.only in about:
+                waiting[place : place + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                return fault
+        return None
 
     def clear(self) -> None:
         """Nothing goes wrong any more."""

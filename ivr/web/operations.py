@@ -49,4 +49,6 @@ async def _result(check: Check) -> str | None:
         return f"no answer within {PATIENCE:g} s"
     except IvrError as exc:
         return str(exc)
+    except Exception as exc:  # noqa: BLE001 - one broken check must not hide the other parts
+        return f"its check broke: {type(exc).__name__}"
     return None

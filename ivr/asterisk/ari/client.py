@@ -74,9 +74,10 @@ class AriClient:
                 break
             except _Refused:
                 raise
-            except Unusable:
+            except Unusable as exc:
                 if loop.time() + pause >= deadline:
                     raise
+                log.warning("ari_not_connected_yet", where=self._where, reason=str(exc))
             await asyncio.sleep(pause)
         self._keeper = asyncio.create_task(self._stay_connected(), name="ari-keeper")
 

@@ -1,0 +1,89 @@
+"""The whole chain, once for all tests of this package: four Asterisks, three applications, the sandbox, a phone.
+
+Every test and every async fixture here runs in the session's event loop, which is the town's. Whoever stops or kills
+something starts it again; whoever sets a fault of the sandbox clears it.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from ivr.lab.asterisk import Installation, ensure_asterisk
+from ivr.lab.hearing import Sound, load_prompts
+from ivr.lab.town import HOUSE, Town
+from ivr.prompts.catalogue import Catalogue
+from ivr.recordings.build import build
+from tests.end_to_end.evening import Evening, spend
+from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, NUMBERS, TRUNKS, write_dialplan
+from tests.end_to_end.stage import Stage
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.end_to_end)
+            if inspect.iscoroutinefunction(getattr(item, "function", None)):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session")
+def asterisk() -> Installation:
+    """The machine's private Asterisk, installed on first use."""
+    return ensure_asterisk()
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Every shipped prompt as a recording, built where they are missing."""
+    prompts, out = HOUSE / "prompts", HOUSE / "var" / "prompts"
+    done = build(Catalogue.load(prompts), prompts, out)
+    assert not done.faults
+    return out
+
+
+@pytest.fixture(scope="session")
+def sounds(recordings: Path) -> Mapping[str, Sound]:
+    """The Persian prompts by name, for `hear`."""
+    return load_prompts(recordings, "fa")
+
+
+@pytest.fixture(scope="session")
+def town_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the town keeps everything that it leaves on disk."""
+    return tmp_path_factory.mktemp("town")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def town(
+    asterisk: Installation, recordings: Path, town_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Town]:
+    """Everything up. The merchant has some odd numbers besides its own; see `odd_numbers`."""
+    dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
+    async with Town(
+        asterisk,
+        recordings,
+        home=town_home,
+        dialplan=dialplan,
+        numbers=NUMBERS,
+        trunks=TRUNKS,
+        bank_extensions=BANK_EXTENSIONS,
+        strange_gateways=GATEWAYS,
+    ) as town:
+        yield town
+
+
+@pytest.fixture(scope="session")
+def stage(town: Town, sounds: Mapping[str, Sound]) -> Stage:
+    """The town with callers to be sent into it."""
+    return Stage(town, sounds)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def evening(stage: Stage) -> Evening:
+    """Every story that the collected tests tell, all at the same time; see `evening`."""
+    return await spend(stage)

@@ -1,0 +1,65 @@
+"""Numbers of the merchant that run the shipped flow towards a bank that misbehaves, each in its own way.
+
+Law: the flow is the shipped one; only the number that it dials on the bank's trunk (a setting), or for a bank that is
+not there at all the trunk itself, is another.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ivr.lab.town import HOUSE
+
+BUSY: Final = "42475001"
+REFUSES: Final = "42475002"
+NEVER_ANSWERS: Final = "42475003"
+HANGS_UP_AT_ONCE: Final = "42475004"
+SPEAKS_THEN_REFUSES: Final = "42475005"
+RINGS_THEN_REFUSES: Final = "42475006"
+NO_SUCH_NUMBER: Final = "42475007"
+BROKEN: Final = "42475008"
+NOBODY_THERE: Final = "42475009"
+STRANGE_GATEWAY: Final = "42475010"
+"""Not the bank but the merchant's credential at PayStar is wrong."""
+
+BANK_EXTENSIONS: Final[Mapping[str, Sequence[str]]] = {
+    "2190000001": ("Busy()",),
+    "2190000002": ("Hangup(21)",),
+    "2190000003": ("Ringing()", "Wait(120)"),
+    "2190000004": ("Answer()", "Hangup()"),
+    "2190000005": ("Progress()", f"Playback({HOUSE}/var/prompts/fa/bank/welcome,noanswer)", "Hangup(21)"),
+    "2190000006": ("Ringing()", "Wait(2)", "Hangup(21)"),
+    "2190000008": ("Hangup(38)",),
+}
+"""How the bank behaves on the numbers that the odd ones dial; ...07 has no extension at all."""
+
+NUMBERS: Final[Sequence[Mapping[str, object]]] = (
+    *(
+        {"number": f"4247500{n}", "flow": "pay_invoice", "settings": {"merchant_phone": f"219000000{n}"}}
+        for n in range(1, 9)
+    ),
+    {"number": NOBODY_THERE, "flow": "nowhere_invoice", "settings": {"merchant_phone": "2190000009"}},
+    {"number": STRANGE_GATEWAY, "flow": "strange_invoice", "settings": {"merchant_phone": "2190000010"}},
+)
+
+TRUNKS: Final[Mapping[str, Mapping[str, object]]] = {"nowhere": {"host": "127.0.0.1", "port": 9}}
+"""A port on which nobody listens."""
+
+GATEWAYS: Final = ("strange",)
+
+
+def write_dialplan(directory: Path) -> Path:
+    """The shipped dialplan, and pay_invoice twice more: with a bank that is not there, and with a strange gateway."""
+    flows = directory / "flows"
+    flows.mkdir()
+    for shipped in (HOUSE / "dialplan" / "flows").glob("*.yaml"):
+        (flows / shipped.name).write_bytes(shipped.read_bytes())
+    shipped_flow = (flows / "pay_invoice.yaml").read_text(encoding="utf-8")
+    for name, ours, theirs in (
+        ("nowhere_invoice", "trunk: bank\n", "trunk: nowhere\n"),
+        ("strange_invoice", "paystar", "strange"),
+    ):
+        text = shipped_flow.replace("flow: pay_invoice\n", f"flow: {name}\n").replace(ours, theirs)
+        assert theirs in text
+        (flows / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return directory

@@ -1,0 +1,234 @@
+"""Callers who listen, and what can be told of their calls afterwards.
+
+Law: a caller acts on what the phone really hears, and a call is judged by its recording alone.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ivr.domain.speech import Amount, Digits
+from ivr.lab.hearing import RATE, Heard, Sound, hear, load_wav, longest_silence
+from ivr.lab.party import Party
+from ivr.lab.phone import PhoneCall
+from ivr.lab.town import Town
+from ivr.prompts.speaking import speak
+from ivr.prompts.units import Currency
+from ivr.sandbox.books import Invoice, InvoiceState
+from ivr.sandbox.diary import Line
+from ivr.sandbox.settings import DEMO_CARDS, SandboxCard
+
+PATIENCE: Final = 60.0
+"""Seconds that a caller waits for a certain prompt, on a machine that is busy with other callers."""
+LOOK_EVERY: Final = 0.15
+REACTION: Final = 0.5
+"""Seconds from the end of a question to a person's first key."""
+MOST_SILENCE: Final = 3.0
+"""Seconds without a sound that a caller may be left with while something is owed to them."""
+MONEY: Final = 160_000
+MONEY_WORDS: Final = ("number/100_o", "number/60", "number/1000", "unit/rial")
+
+T = TypeVar("T")
+
+
+class Deaf(AssertionError):
+    """The caller waited for a prompt in vain."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One call as its recording tells it."""
+
+    sound: Sound
+    heard: Sequence[Heard]
+    keyed: Sequence[tuple[float, str]]
+
+    @property
+    def names(self) -> list[str]:
+        """Every prompt in order, those cut short included."""
+        return [one.name for one in self.heard]
+
+    @property
+    def whole(self) -> list[str]:
+        """Every prompt that was heard to its end, in order."""
+        return [one.name for one in self.heard if one.share > 0.95]
+
+    def after(self, name: str) -> list[str]:
+        """What was heard after the last time of this prompt."""
+        return self.names[len(self.names) - self.names[::-1].index(name) :]
+
+    def silence(self) -> float:
+        """Seconds of the longest silence of the whole call."""
+        return longest_silence(self.sound)
+
+
+class Caller:
+    """One caller in the middle of a call."""
+
+    def __init__(self, call: PhoneCall, sounds: Mapping[str, Sound]) -> None:
+        self.call = call
+        self._sounds = sounds
+        self._from = 0.0
+
+    async def hears(self, name: str, share: float = 0.95) -> None:
+        """Return when so much of this prompt has been heard, later than the last one that was waited for."""
+        await self.hears_one_of(name, share=share)
+
+    async def hears_one_of(self, *names: str, share: float = 0.95) -> str:
+        """Return which of these has been heard."""
+        wanted = {name: self._sounds[name] for name in names}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        while True:
+            over = self.call.over
+            found = [one for one in hear(self.call.sound(self._from), wanted) if one.share >= share]
+            if found:
+                self._from += found[0].end
+                return found[0].name
+            if over or loop.time() > deadline:
+                heard = [one.name for one in hear(self.call.sound(), self._sounds)]
+                raise Deaf(f"{'the call ended' if over else 'too late'} without {' or '.join(names)}: {heard}")
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def barges(self, name: str, keys: str) -> None:
+        """Key while this prompt is being said."""
+        await self.hears(name, share=0.2)
+        await self.call.key(keys)
+
+    async def answers(self, name: str, keys: str, *, secret: bool = False) -> None:
+        """Listen to this prompt to its end, then key."""
+        await self.hears(name)
+        await asyncio.sleep(REACTION)
+        await self.call.key(keys, secret=secret)
+
+    async def hangs_up(self) -> Told:
+        """Put the receiver down."""
+        await self.call.hang_up()
+        return await self.told()
+
+    async def told(self) -> Told:
+        """Wait for the end."""
+        return tell(await self.call.ended(), self.call.keyed, self._sounds)
+
+    # -- ways that most calls share --------------------------------------------------------------------------------
+
+    async def keys_invoice(self, code: str) -> None:
+        """Cut the greeting short with the invoice number, and listen until the amount has been said."""
+        await self.barges("invoice/welcome", f"{code}#")
+        await self.hears("pay/amount_payable")
+
+    async def agrees(self, code: str) -> None:
+        """As far as the bank's greeting."""
+        await self.keys_invoice(code)
+        await self.barges("pay/press_keys", "1")
+
+    async def pays(self, card: SandboxCard = DEMO_CARDS[0]) -> None:
+        """Card and PIN at the bank, each as soon as it is asked for."""
+        await self.hears("bank/enter_card", share=0.2)
+        await self.pays_with_card(card)
+
+    async def pays_with_card(self, card: SandboxCard = DEMO_CARDS[0]) -> None:
+        """The bank has asked for the card already."""
+        await self.call.key(card.pan.reveal(), secret=True)
+        await self.hears("bank/enter_pin", share=0.2)
+        await self.call.key(f"{card.pin.reveal()}#", secret=True)
+
+
+def tell(recording: Path, keyed: Sequence[tuple[float, str]], sounds: Mapping[str, Sound]) -> Told:
+    """What a recording holds."""
+    sound = load_wav(recording)
+    return Told(sound, hear(sound, sounds), tuple(keyed))
+
+
+class Stage:
+    """The town with callers to be sent into it."""
+
+    def __init__(self, town: Town, sounds: Mapping[str, Sound]) -> None:
+        self.town = town
+        self.sounds = sounds
+        self._callers = 0
+
+    async def call(self, number: str, *, caller_number: str | None = "", **more: Any) -> Caller:
+        """A caller who was answered; each has a number of their own unless one is given."""
+        return Caller(await self.town.phone.call(number, caller_number=self.number(caller_number), **more), self.sounds)
+
+    def number(self, given: str | None) -> str | None:
+        """A mobile number that nobody else calls with."""
+        if given != "":
+            return given
+        self._callers += 1
+        return f"0912{self._callers:07}"
+
+    def invoice(self, amount: int = MONEY, state: InvoiceState = InvoiceState.OPEN, code: str | None = None) -> Invoice:
+        """An invoice at PayStar, of which the merchant has no record."""
+        return self.town.sandbox.books.add_invoice(amount, code, state)
+
+    def asked(self, operation: str, invoice: str) -> list[Line]:
+        """What the sandbox was asked about an invoice."""
+        lines = (line for line in self.town.sandbox.diary.lines if line.operation == operation)
+        return [line for line in lines if invoice in (line.fields.get("invoice_id"), line.fields.get("tracking_code"))]
+
+    async def lines(self, party: str, payment: str) -> list[str]:
+        """The kinds of the journal's lines of one payment."""
+        parties = {"merchant": self.town.merchant, "switch": self.town.switch, "bank": self.town.bank}
+        shown = json.loads(await parties[party].command("payments", "show", payment, "--json"))
+        return [entry["kind"] for entry in shown["entries"]]
+
+    async def own_invoice(self, amount: int = MONEY) -> str:
+        """An invoice that the merchant had made."""
+        return (await self.town.merchant.command("invoices", "create", str(amount), "--order", "test")).strip()
+
+
+def money(amount: int) -> list[str]:
+    """The names of the prompts that say this many rial, as they are heard."""
+    return [_as_heard(name) for name in speak([Amount(amount)], "fa", Currency.RIAL)]
+
+
+def digits(text: str) -> list[str]:
+    """The names of the prompts that read these digits."""
+    return speak([Digits(text)], "fa", Currency.RIAL)
+
+
+def _as_heard(name: str) -> str:
+    """A word that is both a number and a digit is heard as a digit."""
+    kind, _, value = name.partition("/")
+    return f"digit/{value}" if kind == "number" and len(value) == 1 else name
+
+
+async def eventually(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], patience: float = 20.0) -> T:
+    """Look until it is good or patience is over; returns what was seen last."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    while not good(seen := await look()) and loop.time() < deadline:
+        await asyncio.sleep(LOOK_EVERY)
+    return seen
+
+
+async def payments_of(party: Party, invoice: str) -> list[dict[str, Any]]:
+    """The journal's payments of one invoice, oldest first, with every line."""
+    rows = [row for row in await party.payments() if row["invoice_id"] == invoice]
+    return sorted(rows, key=lambda row: str(row["created_at"]))
+
+
+async def channels(party: Party) -> list[str]:
+    """What is up in its Asterisk, a line a channel."""
+    lines = (await party.instance.rx("core show channels concise")).splitlines()
+    return [line for line in lines if "!" in line]
+
+
+async def all_quiet(town: Town, patience: float = 20.0) -> list[str]:
+    """The channels still up in any Asterisk after a moment: none."""
+
+    async def look() -> list[str]:
+        parties = (town.merchant, town.switch, town.bank, town.handset)
+        return [line for lines in await asyncio.gather(*map(channels, parties)) for line in lines]
+
+    return await eventually(look, lambda lines: not lines, patience)
+
+
+def seconds(sound: Sound) -> float:
+    """How long it is."""
+    return len(sound) / RATE

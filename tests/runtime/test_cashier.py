@@ -1,0 +1,134 @@
+"""What a call writes into the journal, and what it may do because of what stands there."""
+
+from dataclasses import replace
+
+import pytest
+
+from ivr.domain.errors import Unusable
+from ivr.domain.legs import LegResult
+from ivr.domain.operations import Outcome
+from ivr.flow.commands import PaymentOrder
+from ivr.payments.invoice import Invoice
+from ivr.payments.port import Reply
+from ivr.payments.state import EntryKind, Payment, State
+from ivr.runtime.cashier import Cashier, Go
+from tests.fakes import FakeBooks
+
+ORDER = PaymentOrder("c.1", "paystar", "65843148", "70012345", 160_000)
+OTHER = Payment("d.1", "d", "paystar", "65843148", "70012345", 160_000, State.CREATED)
+
+
+@pytest.fixture
+def books() -> FakeBooks:
+    return FakeBooks()
+
+
+@pytest.fixture
+def cashier(books: FakeBooks) -> Cashier:
+    return Cashier(books, books, lambda: 1_700_000_000.0)
+
+
+async def test_written_before_it_is_sent(books: FakeBooks, cashier: Cashier) -> None:
+    """Both lines stand in the book when the call may dial."""
+    assert await cashier.before_sending(ORDER, "c") is Go.SEND
+    assert [kind for _, kind, _ in books.entries] == [EntryKind.CREATED, EntryKind.SENT]
+    assert (books.payments["c.1"].call_id, books.payments["c.1"].amount_rial) == ("c", 160_000)
+
+
+async def test_sent_once(cashier: Cashier) -> None:
+    """The same order again, by a process that took the call over: it is not sent a second time."""
+    await cashier.before_sending(ORDER, "c")
+    assert await cashier.before_sending(ORDER, "c") is Go.SENT_BEFORE
+
+
+async def test_may_be_sent_again_when_nothing_had_left(cashier: Cashier) -> None:
+    """The bank was busy, and the caller tries again."""
+    await cashier.before_sending(ORDER, "c")
+    await cashier.leg_failed("c.1", LegResult.BUSY)
+    assert await cashier.before_sending(ORDER, "c") is Go.SEND
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.APPROVED])
+async def test_one_payment_of_an_invoice_at_a_time(books: FakeBooks, cashier: Cashier, state: State) -> None:
+    """Two callers never pay one invoice both."""
+    books.put(OTHER, state)
+    assert await cashier.before_sending(ORDER, "c") is Go.REFUSED
+
+
+@pytest.mark.parametrize("method", ["create", "append"])
+async def test_a_book_that_cannot_be_written_sends_nothing(books: FakeBooks, cashier: Cashier, method: str) -> None:
+    """A full disk is told to the call as it is."""
+    books.breaks.on(method, Unusable("the disk is full"))
+    with pytest.raises(Unusable, match="full"):
+        await cashier.before_sending(ORDER, "c")
+
+
+async def test_the_amount_of_our_own_record(books: FakeBooks, cashier: Cashier) -> None:
+    """Where the flow knows no amount, the invoice does; where nobody does, none is made up."""
+    unpriced = replace(ORDER, amount_rial=None)
+    await cashier.before_sending(unpriced, "c")
+    assert books.payments["c.1"].amount_rial is None
+    await books.remember_invoice(Invoice("paystar", "1234", 5_000, "1"))
+    await cashier.before_sending(replace(unpriced, id="c.2", invoice_id="1234"), "c")
+    assert books.payments["c.2"].amount_rial == 5_000
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "undecided"),
+    [
+        (Outcome.APPROVED, State.APPROVED, False),
+        (Outcome.DECLINED, State.DECLINED, False),
+        (Outcome.UNKNOWN, State.UNKNOWN, True),
+        (None, State.SENT, True),
+    ],
+)
+async def test_answers(
+    books: FakeBooks, cashier: Cashier, outcome: Outcome | None, state: State, undecided: bool
+) -> None:
+    """What the provider says becomes a line with its code and reference."""
+    await cashier.before_sending(ORDER, "c")
+    await cashier.answered("c.1", Reply("said", outcome=outcome, code="51", reference="123"))
+    assert books.payments["c.1"].state is state
+    assert await cashier.undecided("c.1") is undecided
+    if outcome in (Outcome.APPROVED, Outcome.DECLINED):
+        assert books.entries[-1][2] == {"reason": "said", "code": "51", "reference": "123"}
+
+
+async def test_an_answer_that_comes_twice_changes_nothing(books: FakeBooks, cashier: Cashier) -> None:
+    """The reconciler was quicker: the book stands, and nothing breaks."""
+    await cashier.before_sending(ORDER, "c")
+    await cashier.answered("c.1", Reply("paid", outcome=Outcome.APPROVED))
+    await cashier.answered("c.1", Reply("declined", outcome=Outcome.DECLINED))
+    await cashier.unanswered("c.1", "timeout")
+    assert books.payments["c.1"].state is State.APPROVED
+    assert len(books.entries) == 3
+
+
+async def test_nobody_knows_a_payment_that_was_never_made(cashier: Cashier) -> None:
+    """Asking about it is no error."""
+    await cashier.unanswered("x.1", "timeout")
+    assert not await cashier.undecided("x.1")
+
+
+@pytest.mark.parametrize(
+    ("state", "exit"),
+    [
+        (State.APPROVED, "already_paid"),
+        (State.SENT, "being_paid"),
+        (State.UNKNOWN, "unresolved"),
+        (State.DECLINED, "next"),
+        (State.CREATED, "next"),
+    ],
+)
+async def test_may_this_invoice_be_paid(books: FakeBooks, cashier: Cashier, state: State, exit: str) -> None:
+    """An earlier try decides what the caller hears."""
+    books.put(OTHER, state)
+    assert await cashier.check_invoice("paystar", "65843148", 160_000) == exit
+
+
+async def test_another_amount_than_the_invoices(books: FakeBooks, cashier: Cashier) -> None:
+    """A provider that names another amount than our own record is not believed."""
+    await books.remember_invoice(Invoice("paystar", "65843148", 160_000, "1"))
+    assert await cashier.check_invoice("paystar", "65843148", 1_600) == "amount_mismatch"
+    assert await cashier.check_invoice("paystar", "65843148", 160_000) == "next"
+    assert await cashier.check_invoice("paystar", "65843148", None) == "next"

@@ -1,0 +1,141 @@
+"""config/ivr.yaml: what is read, and that every fault is named with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from ivr.config import LONGEST_CALL, MOST_CALLS, Settings, load_settings
+from ivr.domain.reading import Faults
+from ivr.prompts.units import Currency
+
+MINIMAL = """asterisk:
+  ari: {password: {env: TEST_ARI}}
+trunks:
+  bank: {host: 127.0.0.2}
+providers: {}
+"""
+PROVIDER = """providers:
+  paystar: {kind: paystar_saman, base_url: "https://pay.test", sequence: {env: TEST_SEQUENCE}%s}
+"""
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_ARI", "  secret with spaces around \n")
+    monkeypatch.setenv("TEST_SEQUENCE", "sequence")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config" / "ivr.yaml"
+
+
+def load(file: Path, text: str) -> Settings:
+    file.write_text(text, encoding="utf-8")
+    return load_settings(file)
+
+
+def faults(file: Path, text: str) -> list[tuple[int, str]]:
+    with pytest.raises(Faults) as caught:
+        load(file, text)
+    assert all(fault.file == str(file) for fault in caught.value.faults)
+    return [(fault.line, fault.message) for fault in caught.value.faults]
+
+
+def test_what_is_not_said(file: Path) -> None:
+    """A short file is enough; paths are relative to it; a credential's blanks are not part of it."""
+    settings = load(file, MINIMAL)
+    home = file.parents[1]
+    assert (settings.storage, settings.dialplan, settings.prompts) == (
+        home / "var",
+        home / "dialplan",
+        home / "prompts",
+    )
+    assert settings.recordings == home / "var" / "prompts" and settings.asterisk.sounds == str(settings.recordings)
+    assert settings.currency is Currency.RIAL
+    assert (settings.web_host, settings.web_port) == ("127.0.0.1", 8080)
+    assert (settings.limits.most_calls, settings.limits.longest_call) == (MOST_CALLS, LONGEST_CALL)
+    assert settings.asterisk.ari.password.reveal() == "secret with spaces around"
+    (bank,) = settings.asterisk.trunks
+    assert not bank.trust_headers and bank.match == () and bank.password is None
+
+
+def test_the_shipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What we ship can be served as soon as its credentials are there."""
+    monkeypatch.setenv("IVR_ARI_PASSWORD", "x")
+    monkeypatch.setenv("PAYSTAR_SEQUENCE", "x")
+    settings = load_settings(Path(__file__).parents[1] / "config" / "ivr.yaml")
+    assert [t.name for t in settings.asterisk.trunks if t.trust_headers] == ["merchant"]
+
+
+async def test_a_provider_with_everything(file: Path) -> None:
+    """Every field of a provider is taken, and a client can be made of it."""
+    (file.parent / "trunk_id").write_text("  TkdpUQ \n", encoding="utf-8")
+    more = (
+        ", trunk_id: {file: trunk_id}, create_factor_path: /a, create_transaction_path: /b, result_path: /c, "
+        'invoice_wire_type: text, result_as_query: true, error_exits: {"7": expired}, read_timeout: 3s'
+    )
+    settings = load(file, MINIMAL.replace("providers: {}\n", PROVIDER % more))
+    client = settings.providers["paystar"].make(lambda *_: None)
+    assert "create_transaction" in settings.providers["paystar"].operations
+    await client.close()
+
+
+def test_a_bank_of_the_sandbox(file: Path) -> None:
+    """The lab's bank is configured like any provider."""
+    text = MINIMAL.replace("providers: {}", 'providers: {bank: {kind: sandbox_bank, base_url: "http://127.0.0.1:1"}}')
+    assert "settle" in load(file, text).providers["bank"].operations
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "about"),
+    [
+        ("providers: {}", "providers: {}\ncolour: blue", 6, "colour"),
+        ("{env: TEST_ARI}", "plain-text", 2, "{env: NAME}"),
+        ("{env: TEST_ARI}", "{env: TEST_NOT_THERE}", 2, "TEST_NOT_THERE"),
+        ("{env: TEST_ARI}", "{file: nothing}", 2, "cannot be read"),
+        ("{env: TEST_ARI}", "{vault: x}", 2, "{env: NAME} or {file: path}"),
+        ("{password: {env: TEST_ARI}}", "{url: ftp://x, password: {env: TEST_ARI}}", 2, "http://host:8088"),
+        ("{password: {env: TEST_ARI}}", '{url: "http://me:x@h", password: {env: TEST_ARI}}', 2, "without a user name"),
+        ("{host: 127.0.0.2}", "{port: 5060}", 4, "needs 'host'"),
+        ("{host: 127.0.0.2}", "{host: h, port: 99999}", 4, "65535"),
+        ("{host: 127.0.0.2}", "{host: h, trust_header: true}", 4, "trust_header"),
+        ("providers: {}", "providers: {x: {kind: paystar_samam}}", 5, "did you mean"),
+        ("providers: {}", "providers: {x: {kind: sandbox_bank, base_url: nowhere}}", 5, "base_url must be http"),
+        ("providers: {}", "providers: {}\nlimits: {most_calls: 0}", 6, "most_calls"),
+        ("providers: {}", "providers: {}\nlimits: {longest_call: 5}", 6, "longest_call"),
+        ("providers: {}", "providers: {}\ncurrency: dollar", 6, "rial"),
+        ("providers: {}", "providers: {}\nweb: {port: 70000}", 6, "port"),
+        ("asterisk:", "asterisk: [", 3, "not YAML"),
+    ],
+)
+def test_faults_have_their_line(file: Path, old: str, new: str, line: int, about: str) -> None:
+    """Each says where it is and what would be right."""
+    found = faults(file, MINIMAL.replace(old, new))
+    assert any(at == line and about in message for at, message in found), found
+
+
+def test_all_faults_at_once(file: Path) -> None:
+    """Nobody has to mend one to hear of the next."""
+    text = MINIMAL.replace("{env: TEST_ARI}", "x").replace("127.0.0.2", "h, porty: 1") + "colour: blue\n"
+    assert [line for line, _ in faults(file, text)] == [2, 4, 6]
+
+
+def test_files_that_are_none(file: Path) -> None:
+    """Missing, empty, or not text."""
+    with pytest.raises(Faults, match="cannot be read"):
+        load_settings(file)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(Faults, match="not UTF-8"):
+        load_settings(file)
+    assert faults(file, "")[0][1] == "the file is empty"
+
+
+def test_credentials_are_not_needed_to_look(file: Path) -> None:
+    """`ivr check` works on a machine that has no credential; what is there still has to be well formed."""
+    file.write_text(MINIMAL.replace("TEST_ARI", "TEST_NOT_THERE"), encoding="utf-8")
+    load_settings(file, credentials=False)
+    file.write_text(MINIMAL.replace("{env: TEST_ARI}", "plain"), encoding="utf-8")
+    with pytest.raises(Faults):
+        load_settings(file, credentials=False)
