@@ -22,6 +22,7 @@ QUIET: Final = 0.4
 """Seconds without a packet, and what was being said is over. Longer than the gap between two prompts in a row."""
 KEY_MS: Final = 80
 BETWEEN_KEYS_MS: Final = 60
+STOP_SECONDS: Final = 10.0
 EAR: Final = "ear-"
 """Begins the name of the channel that leads to a call's ear."""
 
@@ -43,6 +44,7 @@ class Phone:
         self._address = address
         self._recordings = recordings
         self._calls: dict[str, PhoneCall] = {}
+        self._ended: list[PhoneCall] = []
         self._ids = itertools.count(1)
         self._client = AriClient(ari, on_event=self._on_event, on_connected=lambda: None, on_gap=lambda: None)
 
@@ -54,6 +56,9 @@ class Phone:
         """Hang up what is left."""
         for call in list(self._calls.values()):
             await call.hang_up()
+            await call.ended(STOP_SECONDS)
+        for call in self._ended:
+            await call.taken_down()
         await self._client.close()
 
     async def call(
@@ -120,6 +125,7 @@ class Phone:
         call.on_event(event)
         if isinstance(event, ChannelDestroyed):
             del self._calls[call.id]
+            self._ended.append(call)
 
 
 class PhoneCall:
@@ -138,11 +144,12 @@ class PhoneCall:
         self._rings = asyncio.Event()
         self._up = asyncio.Event()
         self._over = asyncio.Event()
+        self._clearing: asyncio.Task[None] | None = None
         self._since = 0.0
 
     async def prepare(self) -> None:
         """The ear, and the bridge that leads to it: ready before the first sound can come."""
-        await self._ear.open()
+        self._ear.open()
         await self._client.request(
             "POST",
             "/channels/externalMedia",
@@ -166,7 +173,7 @@ class PhoneCall:
             for wait in waits:
                 wait.cancel()
         if not self._up.is_set():
-            await self._take_down()
+            await self.taken_down()
             raise CallFailed(self.cause, self.sip)
         self._ear.begin()
         try:
@@ -218,10 +225,15 @@ class PhoneCall:
             await self._over.wait()
         self._recordings.mkdir(parents=True, exist_ok=True)
         path = self._recordings / f"{self.id}.wav"
+        await self.taken_down()
         if not path.exists():
             self._ear.write(path)
-            await self._take_down()
         return path
+
+    async def taken_down(self) -> None:
+        """Return once nothing is left of a call that is over."""
+        if self._clearing is not None:
+            await self._clearing
 
     def sound(self, after: float = 0.0) -> Sound:
         """What has been heard so far, from a moment on (seconds since the answer)."""
@@ -230,6 +242,11 @@ class PhoneCall:
     async def rings(self) -> None:
         """Return when the far side says that it rings, or the call is over."""
         await self._or_over(self._rings.wait())
+
+    @property
+    def now(self) -> float:
+        """Seconds since the answer."""
+        return self._ear.now
 
     @property
     def over(self) -> bool:
@@ -245,6 +262,8 @@ class PhoneCall:
                 self._up.set()
             case ChannelDestroyed(_, cause, tech_cause):
                 self.cause, self.sip = cause, tech_cause
+                self._ear.close()
+                self._clearing = asyncio.create_task(self._take_down())
                 self._over.set()
             case _:
                 pass
@@ -259,7 +278,6 @@ class PhoneCall:
             over.cancel()
 
     async def _take_down(self) -> None:
-        self._ear.close()
         for path in (f"/bridges/bridge-{self.id}", f"/channels/{EAR}{self.id}"):
             try:
                 await self._client.request("DELETE", path)

@@ -113,11 +113,14 @@ class Cashier:
 
     async def check_invoice(self, provider: str, invoice_id: str, amount_rial: int | None) -> str:
         """May this invoice be paid now? Returns an exit of the `invoice` step."""
-        invoice = await self._invoices.invoice(provider, invoice_id)
+        # Asked together, both share one turn of the book: a caller is waiting.
+        invoice, payments = await asyncio.gather(
+            self._invoices.invoice(provider, invoice_id), self._journal.for_invoice(provider, invoice_id)
+        )
         if invoice is not None and amount_rial is not None and invoice.amount_rial != amount_rial:
             _log.error("amount_mismatch", provider=provider, invoice_id=invoice_id)
             return "amount_mismatch"
-        states = {payment.state for payment in await self._journal.for_invoice(provider, invoice_id)}
+        states = {payment.state for payment in payments}
         if State.APPROVED in states:
             return "already_paid"
         if State.SENT in states:

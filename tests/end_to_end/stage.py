@@ -19,13 +19,12 @@ from ivr.prompts.speaking import speak
 from ivr.prompts.units import Currency
 from ivr.sandbox.books import Invoice, InvoiceState
 from ivr.sandbox.diary import Line
+from ivr.sandbox.faults import Fault, FaultKind
 from ivr.sandbox.settings import DEMO_CARDS, SandboxCard
 
 PATIENCE: Final = 60.0
 """Seconds that a caller waits for a certain prompt, on a machine that is busy with other callers."""
 LOOK_EVERY: Final = 0.15
-REACTION: Final = 0.5
-"""Seconds from the end of a question to a person's first key."""
 MOST_SILENCE: Final = 3.0
 """Seconds without a sound that a caller may be left with while something is owed to them."""
 MONEY: Final = 160_000
@@ -49,12 +48,12 @@ class Told:
     @property
     def names(self) -> list[str]:
         """Every prompt in order, those cut short included."""
-        return [one.name for one in self.heard]
+        return [_as_heard(one.name) for one in self.heard]
 
     @property
     def whole(self) -> list[str]:
         """Every prompt that was heard to its end, in order."""
-        return [one.name for one in self.heard if one.share > 0.95]
+        return [_as_heard(one.name) for one in self.heard if one.share > 0.95]
 
     def after(self, name: str) -> list[str]:
         """What was heard after the last time of this prompt."""
@@ -84,25 +83,30 @@ class Caller:
         deadline = loop.time() + PATIENCE
         while True:
             over = self.call.over
-            found = [one for one in hear(self.call.sound(self._from), wanted) if one.share >= share]
+            heard = hear(self.call.sound(self._from), wanted)
+            found = [one for one in heard if one.share >= share and one.end - one.start >= share * self._least(one)]
             if found:
                 self._from += found[0].end
                 return found[0].name
             if over or loop.time() > deadline:
-                heard = [one.name for one in hear(self.call.sound(), self._sounds)]
-                raise Deaf(f"{'the call ended' if over else 'too late'} without {' or '.join(names)}: {heard}")
+                all_of_it = [one.name for one in hear(self.call.sound(), self._sounds)]
+                raise Deaf(f"{'the call ended' if over else 'too late'} without {' or '.join(names)}: {all_of_it}")
             await asyncio.sleep(LOOK_EVERY)
 
-    async def barges(self, name: str, keys: str) -> None:
+    async def barges(self, name: str, keys: str, *, secret: bool = False) -> None:
         """Key while this prompt is being said."""
         await self.hears(name, share=0.2)
-        await self.call.key(keys)
+        await self.keys(keys, secret=secret)
+
+    async def keys(self, keys: str, *, secret: bool = False) -> None:
+        """Key, and from now on wait for what is said afterwards."""
+        self._from = self.call.now
+        await self.call.key(keys, secret=secret)
 
     async def answers(self, name: str, keys: str, *, secret: bool = False) -> None:
         """Listen to this prompt to its end, then key."""
         await self.hears(name)
-        await asyncio.sleep(REACTION)
-        await self.call.key(keys, secret=secret)
+        await self.keys(keys, secret=secret)
 
     async def hangs_up(self) -> Told:
         """Put the receiver down."""
@@ -111,7 +115,11 @@ class Caller:
 
     async def told(self) -> Told:
         """Wait for the end."""
-        return tell(await self.call.ended(), self.call.keyed, self._sounds)
+        return await asyncio.to_thread(tell, await self.call.ended(), self.call.keyed, self._sounds)
+
+    def _least(self, one: Heard) -> float:
+        """Seconds of a prompt without its silent edges; what is left of one that was waited for before is shorter."""
+        return 0.8 * len(self._sounds[one.name]) / RATE
 
     # -- ways that most calls share --------------------------------------------------------------------------------
 
@@ -132,9 +140,8 @@ class Caller:
 
     async def pays_with_card(self, card: SandboxCard = DEMO_CARDS[0]) -> None:
         """The bank has asked for the card already."""
-        await self.call.key(card.pan.reveal(), secret=True)
-        await self.hears("bank/enter_pin", share=0.2)
-        await self.call.key(f"{card.pin.reveal()}#", secret=True)
+        await self.keys(card.pan.reveal(), secret=True)
+        await self.barges("bank/enter_pin", f"{card.pin.reveal()}#", secret=True)
 
 
 def tell(recording: Path, keyed: Sequence[tuple[float, str]], sounds: Mapping[str, Sound]) -> Told:
@@ -166,10 +173,27 @@ class Stage:
         """An invoice at PayStar, of which the merchant has no record."""
         return self.town.sandbox.books.add_invoice(amount, code, state)
 
+    def fault(self, operation: str, kind: FaultKind, about: str, **more: Any) -> None:
+        """What goes wrong with the next request about this invoice or transaction, and with no other."""
+        self.town.sandbox.faults.add(Fault(operation, kind, only=about, **more))
+
+    async def until_asked(self, operation: str, invoice: str) -> None:
+        """Return once the sandbox has been asked about an invoice."""
+
+        async def look() -> bool:
+            return bool(self.asked(operation, invoice))
+
+        assert await eventually(look, bool, PATIENCE), f"nobody asked {operation}"
+
+    def transaction(self, invoice: str) -> str:
+        """The invoice's last transaction at PayStar."""
+        transactions = self.town.sandbox.books.transactions.values()
+        return [one.id for one in transactions if one.invoice.tracking_code == invoice][-1]
+
     def asked(self, operation: str, invoice: str) -> list[Line]:
         """What the sandbox was asked about an invoice."""
         lines = (line for line in self.town.sandbox.diary.lines if line.operation == operation)
-        return [line for line in lines if invoice in (line.fields.get("invoice_id"), line.fields.get("tracking_code"))]
+        return [line for line in lines if invoice in line.fields.values()]
 
     async def lines(self, party: str, payment: str) -> list[str]:
         """The kinds of the journal's lines of one payment."""
@@ -193,17 +217,19 @@ def digits(text: str) -> list[str]:
 
 
 def _as_heard(name: str) -> str:
-    """A word that is both a number and a digit is heard as a digit."""
+    """The same word may be a number's or a digit's recording."""
     kind, _, value = name.partition("/")
     return f"digit/{value}" if kind == "number" and len(value) == 1 else name
 
 
-async def eventually(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], patience: float = 20.0) -> T:
+async def eventually(
+    look: Callable[[], Awaitable[T]], good: Callable[[T], bool], patience: float = 20.0, every: float = LOOK_EVERY
+) -> T:
     """Look until it is good or patience is over; returns what was seen last."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
-    while not good(seen := await look()) and loop.time() < deadline:
-        await asyncio.sleep(LOOK_EVERY)
+    while not good(seen := await look()) and loop.time() < deadline:  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(every)
     return seen
 
 

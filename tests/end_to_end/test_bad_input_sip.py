@@ -27,7 +27,7 @@ ATTACKS: Final[Mapping[str, tuple[bytes, ...]]] = {
     "ten thousand digits": (b"X-Invoice-Id: " + b"7" * 10_000,),
     "a folded line": (b"X-Invoice-Id: 6584\r\n 3148",),
     "line breaks as text": (b"X-Invoice-Id: 65843148%0d%0aAmount: 1",),
-    "a line break inside": (b"X-Invoice-Id: 6584\rAmount: 1",),
+    "a line break inside": (b"X-Invoice-Id: 65\rAmount: 1",),
     "a variable": (b"X-Invoice-Id: ${SHELL(id)}",),
     "an expression": (b"X-Invoice-Id: $[65843147+1]",),
     "negative": (b"X-Invoice-Id: -65843148",),
@@ -42,7 +42,6 @@ async def test_a_header_that_is_no_invoice_number(town: Town, attack: str) -> No
     async with raw_call(town.merchant.address, (town.switch.address, town.switch.sip_port)) as call:
         status = await call.invite(SWITCH_NUMBER, ATTACKS[attack])
         if status == 200:
-            await log.shows("step")
 
             async def steps() -> list[str]:
                 return log.steps()
@@ -51,7 +50,7 @@ async def test_a_header_that_is_no_invoice_number(town: Town, attack: str) -> No
             assert seen[:2] == ["read_headers", "welcome"]
         else:
             assert attack in ("ten thousand digits", "a line break inside", "half a character"), status
-    assert not [line for line in log.lines() if line["level"] == "error"]
+    assert log.errors() == []
     assert town.switch.app_pid is not None and town.switch.instance.pid is not None
 
 
@@ -67,7 +66,7 @@ async def test_a_header_that_is_no_invoice_number(town: Town, attack: str) -> No
 )
 async def test_a_header_that_is_one(town: Town, headers: tuple[bytes, ...]) -> None:
     """The first invoice number counts, and only it: the provider is asked about it, and names the amount."""
-    log, asked = ServeLog(town.switch), len(town.sandbox.diary.asked)
+    log, asked = ServeLog(town.switch), len(town.sandbox.diary.lines)
     async with raw_call(town.merchant.address, (town.switch.address, town.switch.sip_port)) as call:
         assert await call.invite(SWITCH_NUMBER, headers) == 200
 
@@ -76,8 +75,8 @@ async def test_a_header_that_is_one(town: Town, headers: tuple[bytes, ...]) -> N
 
         await eventually(steps, lambda steps: "read_amount" in steps)
         assert "read_amount" in log.steps()
-    assert GOOD.decode() in repr(town.sandbox.diary.asked[asked:])
-    assert "65843149" not in repr(town.sandbox.diary.asked[asked:])
+    said = repr(list(town.sandbox.diary.lines)[asked:])
+    assert GOOD.decode() in said and "65843149" not in said
 
 
 async def test_headers_of_a_trunk_that_is_not_trusted(stage: Stage) -> None:
@@ -107,7 +106,7 @@ async def test_a_caller_who_is_no_number(town: Town, caller: str) -> None:
         assert await call.invite(PAY_NUMBER, from_=caller) in (200, 400)
         if call.status == 200:
             await log.shows("call_started")
-    assert not [line for line in log.lines() if line["level"] == "error"]
+    assert log.errors() == []
 
 
 async def test_an_address_that_is_no_trunk(town: Town) -> None:
@@ -119,7 +118,7 @@ async def test_an_address_that_is_no_trunk(town: Town) -> None:
     assert "call_started" not in log.events()
 
 
-@pytest.mark.parametrize("number", ["42473999", "0", "s", "h", "_X.", "42473000%00", "*97"])
+@pytest.mark.parametrize("number", ["42473999", "0", "s", "h", "_X.", "42473000%20", "*97"])
 async def test_a_number_that_is_not_ours(town: Town, number: str) -> None:
     """It does not exist; nothing can be dialled out by us."""
     async with raw_call(town.handset.address, (town.merchant.address, town.merchant.sip_port)) as call:
@@ -127,7 +126,7 @@ async def test_a_number_that_is_not_ours(town: Town, number: str) -> None:
 
 
 async def test_nothing_of_the_caller_reaches_the_bank(stage: Stage) -> None:
-    """After all of that an ordinary call is paid; the bank's INVITE holds our values alone, whatever the caller sent."""
+    """After all of that a call is paid; the bank's INVITE holds our values alone, whatever the caller sent."""
     town = stage.town
     invoice = stage.invoice()
     before = len(await town.bank.invites())

@@ -3,6 +3,7 @@
 import pytest
 
 from ivr.lab.town import PAY_NUMBER
+from ivr.sandbox.faults import FaultKind
 from ivr.sandbox.settings import DEMO_CARDS
 from tests.end_to_end.evening import Evening, Spent, stories, story
 from tests.end_to_end.stage import MONEY_WORDS, Stage
@@ -76,7 +77,7 @@ stories(
 def test_silence_at_the_bank(evening: Evening, question: str) -> None:
     """The bank gives up; we say that nothing is confirmed, and the payment is looked after."""
     one = evening.of(SILENT_AT_THE_BANK[question])
-    end = [*(UNHEARD + [question]) * 2, "common/call_again_later", "pay/not_confirmed", "common/goodbye"]
+    end = [*([*UNHEARD, question]) * 2, "common/call_again_later", "pay/not_confirmed", "common/goodbye"]
     assert one.told.names[-len(end) :] == end
     assert [state for state, _ in evening.states("merchant", one.code)] == ["unknown"]
 
@@ -187,8 +188,9 @@ def test_star_at_the_bank(evening: Evening) -> None:
 @story
 async def keys_one_ahead(stage: Stage) -> Spent:
     code = stage.invoice().tracking_code
+    stage.fault("create_transaction", FaultKind.DELAY, code, seconds=1.0)
     caller = await stage.call(PAY_NUMBER)
-    await caller.call.key(f"{code}#1")
+    await caller.keys(f"{code}#1")
     await caller.hears("pay/press_keys")
     await caller.hears("common/heard_nothing")
     await caller.barges("pay/press_keys", "*")
@@ -210,7 +212,7 @@ async def keys_everything_ahead(stage: Stage) -> Spent:
     code = stage.invoice().tracking_code
     card = DEMO_CARDS[0]
     caller = await stage.call(PAY_NUMBER)
-    await caller.call.key(f"{code}#")
+    await caller.keys(f"{code}#")
     await caller.barges("pay/amount_payable", "1")
     await caller.barges("bank/welcome", f"{card.pan.reveal()}#{card.pin.reveal()}#")
     return Spent(await caller.told(), code)

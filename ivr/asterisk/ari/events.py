@@ -78,6 +78,8 @@ class ChannelDtmfReceived(msgspec.Struct, frozen=True, tag=True):
 
     channel: ChannelRef
     digit: str
+    duration_ms: int = 0
+    timestamp: str = ""
 
     def __repr__(self) -> str:
         return f"ChannelDtmfReceived({self.channel.id})"
@@ -87,6 +89,7 @@ class PlaybackFinished(msgspec.Struct, frozen=True, tag=True):
     """A playback is over: heard to its end, stopped, or failed."""
 
     playback: Playback
+    timestamp: str = ""
 
 
 class Dial(msgspec.Struct, frozen=True, tag=True):

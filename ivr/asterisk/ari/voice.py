@@ -17,6 +17,7 @@ from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
 from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfReceived, Dial, PlaybackFinished, StasisEnd
 from ivr.asterisk.ari.ids import leg_of, playback_id, playback_token
+from ivr.asterisk.ari.keys import Keys
 from ivr.asterisk.ari.leg import DialledLeg
 from ivr.asterisk.ari.requests import Request, answer, hang_up, look_at_playback, play, read_variable, stop_playback
 from ivr.asterisk.ari.survey import Survey
@@ -48,6 +49,7 @@ class AriVoice:
         self._owed: dict[int, _Owed] = {}
         self._has_played = False
         self._leg: DialledLeg | None = None
+        self._keys = Keys()
 
     def attach(self, emit: Emit) -> None:
         """Where this call's flow events go."""
@@ -111,9 +113,13 @@ class AriVoice:
     def on_event(self, event: CallEvent) -> None:
         """One event of this call's."""
         if isinstance(event, ChannelDtmfReceived):
-            if event.channel.id == self.info.call_id and not (self._leg and self._leg.takes_digits):
+            if event.channel.id != self.info.call_id:
+                return
+            echo = self._keys.is_echo(event.digit, event.duration_ms, event.timestamp)
+            if not echo and not (self._leg and self._leg.takes_digits):
                 self._say(Digit(event.digit))
         elif isinstance(event, PlaybackFinished):
+            self._keys.playback_ended(event.timestamp)
             token = playback_token(event.playback.id)
             if token is not None and self._owed.pop(token, None) is not None:
                 self._say(PromptFinished(token, failed=event.playback.state == "failed"))

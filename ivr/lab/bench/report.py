@@ -22,6 +22,7 @@ from ivr.lab.bench.ways import WAYS
 APPLICATION_MS: Final = 8.0
 RATIO: Final = 1.6
 ADDED_MS: Final = 20.0
+WIDTH: Final = 120
 OURS: Final = "c"
 MEASURE: Final = "a"
 
@@ -75,7 +76,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 def show(results: Results, console: Console | None = None) -> None:
     """Print everything."""
-    console = console or Console(width=max(100, Console().width))
+    console = console or Console(width=max(WIDTH, Console().width))
     all_ = [figures(results, kind.letter) for kind in WAYS]
     base = next(one for one in all_ if one.way == MEASURE)
     table = Table(
@@ -96,16 +97,15 @@ def show(results: Results, console: Console | None = None) -> None:
             f"{one.asterisk_ms:.1f}",
             f"{one.application_ms:.1f}",
             f"{one.total_ms:.1f}",
-            f"{one.total_ms / base.total_ms:.2f}",
+            f"{one.total_ms / base.total_ms:.2f} x",
             _both(one.menu),
             _both(one.invoice),
             f"{one.failed}/{one.calls}",
             f"{one.holds}/s",
         )
     console.print(table)
-    console.print(_LEGEND, highlight=False)
-    for line in verdicts(all_):
-        console.print(line, highlight=False)
+    for line in (_LEGEND, *verdicts(all_)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def verdicts(all_: Sequence[Figures]) -> list[str]:
@@ -214,14 +214,15 @@ def _title(results: Results) -> str:
 
 
 _LEGEND: Final = f"""
-Asterisk, application, both: milliseconds of CPU (user and system, from /proc, children included) per paid call; the
-  median of the rounds. Callers (SIPp), the bank (SIPp) and the provider (its own process) are not counted.
-key 1: milliseconds, p50 / p99, from the end of the key that agrees (its first RTP packet with the end bit) to the first
-  RTP packet of the connecting prompt. Nobody is asked in between. Seen at the loopback interface, by the kernel's clock;
-  a packet leaves Asterisk every 20 ms, so up to 20 ms of it are nobody's doing.
-key #: the same from the end of # after the invoice number to the amount's first packet. The provider is asked in
-  between; the time that it takes is part of it, and is the same for all three.
-failed: of all calls, those not paid by everybody's books (the caller's whole call, the provider's money, the result that
-  was asked for, and the journal of (c)). holds: the highest rate tried without a failed call.
-(a) and (b) keep no books, and could not say later what became of a payment. Prompts are cut to {settings.PROMPT_SECONDS:g} s.
+Asterisk, application, both   Milliseconds of CPU per paid call (user and system, from /proc, children included), the
+  median of the rounds. Callers and bank (SIPp) and the provider (a process of its own) are not counted.
+key 1   Milliseconds, p50 / p99, from the end of the key that agrees (its first RTP packet with the end bit) to the
+  first RTP packet of the next prompt; nobody is asked in between. Seen on the loopback interface, kernel's clock.
+key #   The same from the end of # after the invoice number to the amount's first packet. The provider is asked in
+  between, and its time is part of the figure for all three alike; (c) also looks into its books.
+failed   Of all calls, those not paid by everybody's books: the caller had the whole call, the provider has the money,
+  the way was told so before the caller hung up, and the journal of (c) says approved.
+holds   The highest rate tried without a failed call, callers, bank and provider on the same machine.
+(a) and (b) keep no books and cannot say later what became of a payment. All prompts are cut to
+  {settings.PROMPT_SECONDS:g} s.
 """

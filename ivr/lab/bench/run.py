@@ -2,7 +2,8 @@
 
 Law: a call is paid when four say so: the caller (SIPp) had the whole call, the provider's books hold the money, the
 way asked for the result and was told "paid" before the caller hung up, and the way's own journal, where it keeps one,
-says approved. Every other call has failed. CPU time counts from before a round's first call until Asterisk has no call any more.
+says approved. Every other call has failed. CPU time counts from before a round's first call until Asterisk has no call
+any more.
 """
 
 import asyncio

@@ -14,7 +14,10 @@ _KEYS: Final = len(str(FIRST_INVOICE)) + 1
 
 
 def caller() -> str:
-    """Dials, keys field 0 of the list and #, agrees with 1, and writes `invoice seconds microseconds` when it hangs up."""
+    """Dials, keys field 0 of the list and #, agrees with 1, and hangs up when it should have heard that it is paid.
+
+    Then it writes `invoice seconds microseconds` into its log.
+    """
     return _CALLER.substitute(
         think=_ms(settings.THINK_SECONDS),
         until_agreed=_ms(settings.keying_seconds(_KEYS) + settings.LISTEN_SECONDS - settings.LEAD_SECONDS),

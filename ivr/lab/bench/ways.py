@@ -113,7 +113,7 @@ class Handmade(Way):
     """(a)"""
 
     letter = "a"
-    what = "hand-written dialplan, Read + CURL"
+    what = "dialplan, Read + CURL"
 
     def _configure(self, around: Surroundings) -> None:
         self._configure_party([])

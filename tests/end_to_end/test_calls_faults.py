@@ -1,0 +1,83 @@
+"""PayStar does not answer as it should: in which words the caller hears of it, and what the books make of it."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
+from ivr.sandbox.faults import FaultKind
+from tests.end_to_end.evening import Evening, Spent, stories
+from tests.end_to_end.stage import MOST_SILENCE, Stage, eventually, payments_of
+
+FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "timeout": {"kind": FaultKind.DELAY, "seconds": 6.0},
+    "5xx": {"kind": FaultKind.HTTP_ERROR, "status": 503},
+    "garbage": {"kind": FaultKind.GARBAGE},
+    "half a body": {"kind": FaultKind.HALF_BODY},
+    "dropped after the work": {"kind": FaultKind.DROP, "commit": True},
+}
+
+
+async def _creating(fault: Mapping[str, Any], stage: Stage) -> Spent:
+    code = stage.invoice().tracking_code
+    stage.fault("create_transaction", about=code, **fault)
+    caller = await stage.call(PAY_NUMBER)
+    await caller.barges("invoice/welcome", f"{code}#")
+    return Spent(await caller.told(), code)
+
+
+async def _result(fault: Mapping[str, Any], number: str, stage: Stage) -> Spent:
+    code = stage.invoice().tracking_code
+    stage.fault("result", about=code, **fault)
+    caller = await stage.call(number)
+    await caller.agrees(code)
+    await caller.pays()
+    told = await caller.told()
+
+    async def look() -> list[str]:
+        return [str(row["state"]) for row in await payments_of(stage.town.merchant, code)]
+
+    await eventually(look, lambda states: states == ["approved"], every=2.0, patience=40.0)
+    return Spent(told, code)
+
+
+stories({f"transaction {name}": partial(_creating, fault) for name, fault in FAULTS.items()})
+stories({f"result {name}": partial(_result, fault, PAY_NUMBER) for name, fault in FAULTS.items()})
+stories({"result 5xx in the chain": partial(_result, FAULTS["5xx"], CHAIN_NUMBER)})
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_no_transaction(evening: Evening, stage: Stage, name: str) -> None:
+    """No clear answer from PayStar: the caller is told so, nothing is sent, and PayStar is not asked twice."""
+    one = evening.of(f"transaction {name}")
+    waits = [prompt for prompt in one.told.names if prompt == "common/please_wait"]
+    assert [prompt for prompt in one.told.names if prompt not in waits] == [
+        *("invoice/welcome", "pay/provider_unknown", "common/goodbye")
+    ]
+    assert bool(waits) == (name == "timeout")
+    assert one.told.silence() < MOST_SILENCE
+    assert evening.payments("merchant", one.code) == []
+    assert evening.invites_for(one.code) == []
+    assert len(stage.asked("create_transaction", one.code)) == 1
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_no_result(evening: Evening, name: str) -> None:
+    """Paid at the bank, but PayStar gives no clear answer: not confirmed yet; an inquiry finds the payment."""
+    one = evening.of(f"result {name}")
+    after = [prompt for prompt in one.told.after("bank/paid") if prompt != "pay/checking_result"]
+    assert after == ["pay/not_confirmed", "common/goodbye"]
+    assert one.told.silence() < MOST_SILENCE
+    assert [state for state, _ in evening.states("merchant", one.code)] == ["approved"]
+    assert len(evening.invites_for(one.code)) == 1
+
+
+def test_no_result_in_the_chain(evening: Evening) -> None:
+    """The payment service could not confirm, the merchant a moment later can; both journals end as approved."""
+    one = evening.of("result 5xx in the chain")
+    assert one.told.after("bank/paid") == [
+        *("pay/not_confirmed", "common/goodbye", "merchant/registered", "common/goodbye")
+    ]
+    assert [state for state, _ in evening.states("merchant", one.code)] == ["approved"]
