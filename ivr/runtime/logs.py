@@ -7,8 +7,9 @@ repr). Local variables are never part of a traceback.
 import logging
 import sys
 from enum import StrEnum
-from typing import TextIO
+from typing import Any, TextIO
 
+import msgspec
 import structlog
 
 
@@ -32,7 +33,7 @@ def configure_logs(stream: TextIO | None = None, level: LogLevel = LogLevel.INFO
     else:
         renderer = [
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_json),
         ]
     structlog.configure(
         processors=[
@@ -45,3 +46,8 @@ def configure_logs(stream: TextIO | None = None, level: LogLevel = LogLevel.INFO
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )
+
+
+def _json(line: Any, **_: Any) -> str:
+    """Several times faster than the standard library's; what is no JSON prints as its text, a Secret as dots."""
+    return msgspec.json.encode(line, enc_hook=str).decode()

@@ -16,14 +16,18 @@ from ivr.runtime.ports import SessionStore
 RETRY_AFTER: Final = 1.0
 """Seconds before a failed write is tried again; calls go on meanwhile."""
 
+GATHER: Final = 0.03
+"""Seconds in which the snapshots of all calls are gathered into one write; so much is repeated after a crash."""
+
 _log = structlog.get_logger("ivr.snapshots")
 
 
 class Snapshots:
     """Writes behind the calls' backs, and at once when asked to."""
 
-    def __init__(self, store: SessionStore) -> None:
+    def __init__(self, store: SessionStore, gather: float = GATHER) -> None:
         self._store = store
+        self._gather = gather
         self._dirty: dict[str, Session | None] = {}
         self._wake = asyncio.Event()
         self._writing: frozenset[str] = frozenset()
@@ -63,6 +67,7 @@ class Snapshots:
     async def _write_behind(self) -> None:
         while True:
             await self._wake.wait()
+            await asyncio.sleep(self._gather)
             self._wake.clear()
             try:
                 await self._write()

@@ -44,4 +44,4 @@ def test_files_that_nothing_plays_are_named(site: Site, tone: Tone) -> None:
 def test_faults_of_the_catalogue_come_first(site: Site) -> None:
     """A catalogue that cannot be read is the only thing worth saying."""
     site.file.write_text(site.file.read_text().replace('"Goodbye."', "42"))
-    assert site.check() == [f"{site.file}:3:12: talk/goodbye must be quoted: \"42\""]
+    assert site.check() == [f'{site.file}:3:12: talk/goodbye must be quoted: "42"']

@@ -50,7 +50,7 @@ class House:
     callers: int = 0
 
     def __post_init__(self) -> None:
-        self.snapshots = Snapshots(self.store)
+        self.snapshots = Snapshots(self.store, gather=0)
         self.dialplan = Dialplan({name: shipped(name) for name in SHIPPED}, NUMBERS)
         self.switchboard = self.new_switchboard()
 

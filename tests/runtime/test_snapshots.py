@@ -25,7 +25,7 @@ def store() -> FakeSessionStore:
 
 @pytest.fixture
 async def snapshots(store: FakeSessionStore) -> AsyncIterator[Snapshots]:
-    running = Snapshots(store)
+    running = Snapshots(store, gather=0)
     running.start()
     yield running
     store.door.set()
@@ -99,7 +99,7 @@ async def test_a_full_disk_is_tried_again(store: FakeSessionStore, monkeypatch: 
     """Calls go on, operators read of it, and the snapshots are there when the disk is."""
     monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
     store.breaks.on("save", DISK_FULL, DISK_FULL)
-    snapshots = Snapshots(store)
+    snapshots = Snapshots(store, gather=0)
     with capture_logs() as lines:
         snapshots.start()
         snapshots.put(OLD)
@@ -111,7 +111,7 @@ async def test_a_full_disk_is_tried_again(store: FakeSessionStore, monkeypatch: 
 async def test_a_process_that_goes_writes_what_is_left(store: FakeSessionStore) -> None:
     """SIGTERM in the middle of a write: nothing of it is lost."""
     store.door.clear()
-    snapshots = Snapshots(store)
+    snapshots = Snapshots(store, gather=0)
     snapshots.start()
     snapshots.put(OLD)
     await store.changes.until(lambda: store.written)
@@ -123,5 +123,5 @@ async def test_a_process_that_goes_writes_what_is_left(store: FakeSessionStore) 
 
 async def test_stopping_what_never_began(store: FakeSessionStore) -> None:
     """A start that failed half-way is no second error."""
-    await Snapshots(store).stop()
+    await Snapshots(store, gather=0).stop()
     assert store.written == []
