@@ -181,7 +181,9 @@ class FakeBooks:
         self.entries.append((payment.id, EntryKind.CREATED, {}))
         return True
 
-    async def append(self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None) -> Payment:
+    async def append(
+        self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None, *, sole: bool = False
+    ) -> Payment:
         self.breaks.now("append")
         if payment_id not in self.payments:
             raise Illegal(f"there is no payment {payment_id}")
@@ -190,6 +192,8 @@ class FakeBooks:
         others = [other for other in await self.for_invoice(payment.provider, payment.invoice_id) if other != payment]
         if kind is EntryKind.SENT and any(other.state in (State.SENT, State.APPROVED) for other in others):
             raise AlreadyInPayment(f"invoice {payment.invoice_id} is being paid")
+        if sole and kind is EntryKind.APPROVED and any(other.state is State.APPROVED for other in others):
+            raise AlreadyInPayment(f"invoice {payment.invoice_id} is paid")
         self.payments[payment_id] = changed
         self.entries.append((payment_id, kind, details or {}))
         return changed

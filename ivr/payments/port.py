@@ -26,6 +26,8 @@ class Reply:
     outcome: Outcome | None = None
     code: str | None = None
     reference: str | None = None
+    of_invoice: bool = False
+    """The answer is about the invoice and not about this one try to pay it: of several tries it can approve one only."""
 
 
 class Provider(Protocol):
@@ -63,10 +65,13 @@ class Journal(Protocol):
         """
         ...
 
-    async def append(self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None) -> Payment:
+    async def append(
+        self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None, *, sole: bool = False
+    ) -> Payment:
         """Write a line; returns the payment after it. Raises Illegal, having written nothing.
 
-        SENT raises AlreadyInPayment while another payment of the same invoice stands SENT or APPROVED.
+        SENT raises AlreadyInPayment while another payment of the same invoice stands SENT or APPROVED; so does APPROVED
+        with `sole` while another one stands APPROVED.
         """
         ...
 

@@ -247,7 +247,7 @@ class PaystarSaman:
         values = {"text": wire.text_for_people(document.get("data"))}
         codes = _codes(answer, document)
         if wire.is_one(document.get("status")) and not codes:
-            return Reply("paid", values, Outcome.APPROVED, code="1")
+            return Reply("paid", values, Outcome.APPROVED, code="1", of_invoice=True)
         return Reply("not_confirmed", values, Outcome.UNKNOWN, code=wire.safe_code(codes[0]) if codes else None)
 
     async def _post(self, path: str, body: Mapping[str, object], note: Asked) -> HttpAnswer:

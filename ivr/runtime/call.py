@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -54,6 +54,10 @@ from ivr.runtime.ports import LegOrder, Voice
 from ivr.runtime.snapshots import Snapshots
 
 _log = structlog.get_logger("ivr.call")
+
+
+HANGUP_PATIENCE: Final = 0.25
+"""Seconds in which the news of a hangup follows the playback that it broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,11 @@ class Call:
         """Put an event at the end of the queue."""
         if isinstance(event, Digit):
             self._key_at = time.perf_counter()
-        self._events.put_nowait(event)
+        if isinstance(event, PromptFinished) and event.failed:
+            # A caller who hangs up breaks the playback off first: nothing may begin on behalf of who is gone.
+            asyncio.get_running_loop().call_later(HANGUP_PATIENCE, self._events.put_nowait, event)
+        else:
+            self._events.put_nowait(event)
 
     async def run(self, first: Event) -> None:
         """Drive the call to its end. `first` is Answered for a new call, Resumed for one taken over."""
@@ -332,6 +340,10 @@ class Call:
                 await self._voice.hang_up(HangupCause.NORMAL)
             except IvrError as exc:
                 _log.error("not_hung_up", error=str(exc))
+        while not self._events.empty():
+            # A leg that was ordered for a caller who had just gone was never dialled, and says so after the hangup.
+            if isinstance(event := self._events.get_nowait(), LegEnded):
+                await self._account(event)
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         if session.payment is not None:

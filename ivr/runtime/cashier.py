@@ -5,7 +5,7 @@ by anyone.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
 import structlog
@@ -17,6 +17,7 @@ from ivr.flow.commands import PaymentOrder
 from ivr.payments.details import plain
 from ivr.payments.port import Invoices, Journal, Reply
 from ivr.payments.state import EntryKind, Payment, State
+from ivr.runtime.verdict import write_verdict
 
 _log = structlog.get_logger("ivr.cashier")
 
@@ -81,16 +82,9 @@ class Cashier:
 
     async def answered(self, payment_id: str, reply: Reply) -> None:
         """A provider's answer about this payment."""
-        details = {
-            name: value
-            for name, value in (("reason", reply.exit), ("code", reply.code), ("reference", reply.reference))
-            if value is not None
-        }
         match reply.outcome:
-            case Outcome.APPROVED:
-                await self._note(payment_id, EntryKind.APPROVED, details)
-            case Outcome.DECLINED:
-                await self._note(payment_id, EntryKind.DECLINED, details)
+            case Outcome.APPROVED | Outcome.DECLINED:
+                await self._write(payment_id, write_verdict(self._journal, payment_id, reply))
             case Outcome.UNKNOWN:
                 await self.unanswered(payment_id, reply.exit)
             case None:
@@ -130,10 +124,13 @@ class Cashier:
         return "next"
 
     async def _note(self, payment_id: str, kind: EntryKind, details: dict[str, str]) -> None:
+        await self._write(payment_id, self._journal.append(payment_id, kind, plain(details)))
+
+    async def _write(self, payment_id: str, writing: Awaitable[Payment]) -> None:
         try:
-            payment = await self._journal.append(payment_id, kind, plain(details))
+            payment = await writing
         except Illegal as exc:
             # Somebody was quicker (the reconciler, or the provider's answer came twice): the book stands as it is.
-            _log.info("entry_not_needed", payment_id=payment_id, entry=kind.value, error=str(exc))
+            _log.info("entry_not_needed", payment_id=payment_id, error=str(exc))
         else:
             _log.info("payment", payment_id=payment_id, state=payment.state.value)

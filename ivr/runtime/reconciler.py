@@ -16,10 +16,10 @@ from typing import Final
 import structlog
 
 from ivr.domain.errors import BadInput, Illegal, OutcomeUnknown, Unusable
-from ivr.domain.operations import Outcome
 from ivr.payments.details import plain
 from ivr.payments.port import Journal, Provider, Reply
 from ivr.payments.state import EntryKind, Payment, State
+from ivr.runtime.verdict import DECIDES, write_verdict
 
 MINUTE: Final = 60.0
 HOUR: Final = 60 * MINUTE
@@ -36,7 +36,6 @@ INQUIRY_TIMEOUT: Final = 60.0
 PROCESS_DIED: Final = "process died"
 """The reason written for a payment that was SENT when its call vanished with our process."""
 
-_DECIDES: Final = {Outcome.APPROVED: EntryKind.APPROVED, Outcome.DECLINED: EntryKind.DECLINED}
 _OPEN: Final = (State.SENT, State.UNKNOWN)
 
 
@@ -207,11 +206,13 @@ class Reconciler:
             if payment.state is not State.UNKNOWN:
                 return _Try.SETTLED
         reply = await self._inquire(payment)
-        if reply is None or reply.outcome not in _DECIDES:
+        if reply is None or reply.outcome not in DECIDES:
             return _Try.OPEN
-        details = {"reason": reply.exit, "code": reply.code, "reference": reply.reference, "by": "inquiry"}
-        kind = _DECIDES[reply.outcome]
-        payment = await self._append(payment, kind, details)
+        if reply.of_invoice and await self._is_being_paid_elsewhere(payment):
+            return _Try.OPEN  # the money may be the other try's, whose caller is still there to tell
+        payment = await self._unless_decided(
+            payment, write_verdict(self._journal, payment.id, reply, {"by": "inquiry"})
+        )
         log.info("payment_resolved", payment_id=payment.id, provider=payment.provider, state=payment.state.value)
         await self._count(payment)
         return _Try.SETTLED
@@ -233,9 +234,16 @@ class Reconciler:
         return None
 
     async def _append(self, payment: Payment, kind: EntryKind, details: Mapping[str, str | None]) -> Payment:
+        return await self._unless_decided(payment, self._journal.append(payment.id, kind, plain(details)))
+
+    async def _is_being_paid_elsewhere(self, payment: Payment) -> bool:
+        of_invoice = await self._journal.for_invoice(payment.provider, payment.invoice_id)
+        return any(other.state is State.SENT and other.id != payment.id for other in of_invoice)
+
+    async def _unless_decided(self, payment: Payment, writing: Awaitable[Payment]) -> Payment:
         """Write it, unless somebody else said in the meantime what became of the payment."""
         try:
-            return await self._journal.append(payment.id, kind, plain(details))
+            return await writing
         except Illegal:
             newest = await self._journal.get(payment.id)
             if newest is None or newest.state is payment.state:

@@ -30,6 +30,9 @@ _RIVAL: Final = (
     "SELECT id, state FROM payments "
     "WHERE provider = ? AND invoice_id = ? AND id <> ? AND state IN ('sent', 'approved') LIMIT 1"
 )
+_APPROVED_RIVAL: Final = (
+    "SELECT id, state FROM payments WHERE provider = ? AND invoice_id = ? AND id <> ? AND state = 'approved' LIMIT 1"
+)
 _ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _ADD_ENTRY: Final = "INSERT INTO entries (payment_id, kind, at, details) VALUES (?, ?, ?, ?)"
 _STAND: Final = "UPDATE payments SET state = ?, reason = ?, code = ?, reference = ?, changed_at = ? WHERE id = ?"
@@ -54,7 +57,10 @@ class SqliteJournal:
         new = replace(payment, reason=None, code=None, reference=None, created_at=at, changed_at=at)
 
         def job(connection: sqlite3.Connection) -> bool:
-            if _find(connection, new.id) is not None:
+            there = _find(connection, new.id)
+            if there is not None:
+                if (there.provider, there.invoice_id) != (new.provider, new.invoice_id):
+                    raise Illegal(f"payment {new.id} is already there, for another invoice")
                 return False
             connection.execute(_ADD_PAYMENT, _row(new))
             connection.execute(_ADD_ENTRY, (new.id, EntryKind.CREATED.value, at, "{}"))
@@ -62,7 +68,9 @@ class SqliteJournal:
 
         return await self._database.run(job)
 
-    async def append(self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None) -> Payment:
+    async def append(
+        self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None, *, sole: bool = False
+    ) -> Payment:
         """See the port. Raises BadInput when a detail is too long or looks like a card number."""
         details = details or {}
         if details:
@@ -76,7 +84,9 @@ class SqliteJournal:
                 raise Illegal(f"there is no payment {payment_id}")
             after = apply(before, entry)
             if kind is EntryKind.SENT:
-                _refuse_rivals(connection, after)
+                _refuse_rivals(connection, after, _RIVAL)
+            if kind is EntryKind.APPROVED and sole:
+                _refuse_rivals(connection, after, _APPROVED_RIVAL)
             connection.execute(_ADD_ENTRY, (payment_id, kind.value, entry.at, written))
             connection.execute(
                 _STAND,
@@ -111,11 +121,13 @@ def _find(connection: sqlite3.Connection, payment_id: str) -> Payment | None:
     return None if row is None else payment_of(row)
 
 
-def _refuse_rivals(connection: sqlite3.Connection, payment: Payment) -> None:
+def _refuse_rivals(connection: sqlite3.Connection, payment: Payment, which: str) -> None:
     """An UNKNOWN rival does not stand in the way: whoever pays again has inquired about it first."""
-    rival = connection.execute(_RIVAL, (payment.provider, payment.invoice_id, payment.id)).fetchone()
+    rival = connection.execute(which, (payment.provider, payment.invoice_id, payment.id)).fetchone()
     if rival is not None:
-        raise AlreadyInPayment(f"payment {payment.id} cannot be sent: {rival[0]} of the same invoice is {rival[1]}")
+        raise AlreadyInPayment(
+            f"payment {payment.id} cannot be {payment.state.value}: {rival[0]} of the same invoice is {rival[1]}"
+        )
 
 
 def _row(payment: Payment) -> tuple[object, ...]:

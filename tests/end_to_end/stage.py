@@ -6,7 +6,7 @@ Law: a caller acts on what the phone really hears, and a call is judged by its r
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,10 +25,18 @@ from ivr.sandbox.settings import DEMO_CARDS, SandboxCard
 PATIENCE: Final = 60.0
 """Seconds that a caller waits for a certain prompt, on a machine that is busy with other callers."""
 LOOK_EVERY: Final = 0.15
+LOOK_BACK: Final = 5.0
+"""Seconds that a caller may be late in noticing what was said, on a machine that is busy."""
 MOST_SILENCE: Final = 3.0
 """Seconds without a sound that a caller may be left with while something is owed to them."""
 MONEY: Final = 160_000
 MONEY_WORDS: Final = ("number/100_o", "number/60", "number/1000", "unit/rial")
+
+MOST_STALL: Final = 0.6
+"""Seconds that a prompt's sound may stand still while the machine is busy elsewhere."""
+WHOLE: Final = 0.9
+"""The share of a prompt from which it was heard to its end: the rest may be too quiet to be told from silence."""
+WAITS: Final = frozenset({"common/please_wait", "pay/checking_result"})
 
 T = TypeVar("T")
 
@@ -47,13 +55,18 @@ class Told:
 
     @property
     def names(self) -> list[str]:
-        """Every prompt in order, those cut short included."""
-        return [_as_heard(one.name) for one in self.heard]
+        """Every prompt in order, those cut short included; without what is said while somebody is being slow."""
+        return [_as_heard(one.name) for one in self.heard if one.name not in WAITS]
 
     @property
     def whole(self) -> list[str]:
-        """Every prompt that was heard to its end, in order."""
-        return [_as_heard(one.name) for one in self.heard if one.share > 0.95]
+        """Those of them that were heard to their end."""
+        return [_as_heard(one.name) for one in self.heard if one.name not in WAITS and one.share > WHOLE]
+
+    @property
+    def waits(self) -> list[str]:
+        """What was said while somebody was being slow."""
+        return [one.name for one in self.heard if one.name in WAITS]
 
     def after(self, name: str) -> list[str]:
         """What was heard after the last time of this prompt."""
@@ -72,17 +85,19 @@ class Caller:
         self._sounds = sounds
         self._from = 0.0
 
-    async def hears(self, name: str, share: float = 0.95) -> None:
+    async def hears(self, name: str, share: float = WHOLE) -> None:
         """Return when so much of this prompt has been heard, later than the last one that was waited for."""
         await self.hears_one_of(name, share=share)
 
-    async def hears_one_of(self, *names: str, share: float = 0.95) -> str:
+    async def hears_one_of(self, *names: str, share: float = WHOLE) -> str:
         """Return which of these has been heard."""
         wanted = {name: self._sounds[name] for name in names}
+        long_ago = max(len(sound) for sound in wanted.values()) / RATE + LOOK_BACK
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while True:
             over = self.call.over
+            self._from = max(self._from, self.call.now - long_ago)
             heard = hear(self.call.sound(self._from), wanted)
             found = [one for one in heard if one.share >= share and one.end - one.start >= share * self._least(one)]
             if found:
@@ -147,7 +162,20 @@ class Caller:
 def tell(recording: Path, keyed: Sequence[tuple[float, str]], sounds: Mapping[str, Sound]) -> Told:
     """What a recording holds."""
     sound = load_wav(recording)
-    return Told(sound, hear(sound, sounds), tuple(keyed))
+    return Told(sound, _mended(hear(sound, sounds), sounds), tuple(keyed))
+
+
+def _mended(heard: Sequence[Heard], sounds: Mapping[str, Sound]) -> list[Heard]:
+    """A prompt that a stall of the machine broke into two is one prompt."""
+    mended: list[Heard] = []
+    for one in heard:
+        before = mended[-1] if mended else None
+        length = len(sounds[one.name]) / RATE
+        if before is not None and before.name == one.name and one.end - before.start < length + MOST_STALL:
+            mended[-1] = replace(before, end=one.end, share=max(before.share, one.share))
+        else:
+            mended.append(one)
+    return mended
 
 
 class Stage:

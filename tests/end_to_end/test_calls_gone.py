@@ -14,6 +14,8 @@ from tests.end_to_end.odd_numbers import NEVER_ANSWERS
 from tests.end_to_end.stage import Caller, Stage, channels, eventually, payments_of
 
 CARD = DEMO_CARDS[0]
+NEVER_LEFT = "created"
+"""Asterisk ends the prompt before it tells of the hangup, so the payment may have been written down; it never left."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ LEAVES = {
     "while PayStar is asked": Leaves(_while_paystar_is_asked, None),
     "at the amount": Leaves(_at_the_amount, None),
     "before agreeing": Leaves(_before_agreeing, None),
-    "while connecting": Leaves(_while_connecting, None),
-    "while it rings": Leaves(_while_it_rings, "created", NEVER_ANSWERS),
+    "while connecting": Leaves(_while_connecting, NEVER_LEFT),
+    "while it rings": Leaves(_while_it_rings, NEVER_LEFT, NEVER_ANSWERS),
     "at the bank": Leaves(_at_the_bank, "unknown"),
     "after the card": Leaves(_after_the_card, "unknown"),
     "while the bank settles": Leaves(_while_the_bank_settles, "approved"),
@@ -155,10 +157,14 @@ def test_nothing_is_left_up(evening: Evening) -> None:
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_books_after_hanging_up(evening: Evening, name: str) -> None:
-    """Before the bank: nothing. While it rings: nothing left. At the bank: unknown, until PayStar says that it is paid."""
+    """Before the bank: nothing. While it rings: nothing has left. At the bank: unknown, until PayStar says paid."""
     leaves, code = LEAVES[name], evening.of(f"leaves {name}").code
     party = "switch" if leaves.number == CHAIN_NUMBER else "merchant"
-    assert [state for state, _ in evening.states(party, code)] == ([leaves.state] if leaves.state else [])
+    states = [state for state, _ in evening.states(party, code)]
+    if leaves.state == NEVER_LEFT:
+        assert states in ([], [NEVER_LEFT])
+    else:
+        assert states == ([leaves.state] if leaves.state else [])
 
 
 @pytest.mark.parametrize("name", [name for name, leaves in LEAVES.items() if leaves.state == "approved"])
@@ -173,4 +179,4 @@ def test_chain_knows_at_both_ends(evening: Evening) -> None:
     for name in ("chain: while the switch is called", "chain: at the amount", "chain: at the bank"):
         code = evening.of(f"leaves {name}").code
         states = [state for state, _ in evening.states("merchant", code)]
-        assert states == ([] if "called" in name else ["unknown"])
+        assert states in (([], [NEVER_LEFT]) if "called" in name else (["unknown"],))

@@ -292,7 +292,7 @@ async def test_the_result_as_in_the_document(server: RawServer, paystar: Paystar
     """A GET with a body; status 1 is paid, and the text is for people."""
     server.behave = says(RESULT_ANSWER)
     reply = await paystar.inquire(payment())
-    assert reply == Reply("paid", {"text": "پرداخت با موفقیت انجام شد."}, Outcome.APPROVED, code="1")
+    assert reply == Reply("paid", {"text": "پرداخت با موفقیت انجام شد."}, Outcome.APPROVED, code="1", of_invoice=True)
     seen = server.seen[0]
     assert (seen.method, seen.target, seen.json) == (
         "GET",

@@ -350,7 +350,9 @@ async def test_an_entry_that_the_journal_refuses_reaches_people(world: World) ->
         def __getattr__(self, name: str) -> object:
             return getattr(world.store.journal, name)
 
-        async def append(self, payment_id: str, kind: EntryKind, details: object = None) -> Payment:
+        async def append(
+            self, payment_id: str, kind: EntryKind, details: object = None, *, sole: bool = False
+        ) -> Payment:
             raise BadInput("a fault of ours")
 
     await world.paid_until("p1", SENT, UNANSWERED)

@@ -49,7 +49,9 @@ async def test_the_same_id_again_is_not_written(store: Store, tmp_path: Path) ->
     """A step that is repeated after a crash does not make a second payment."""
     assert await store.journal.create(payment())
     await store.journal.append("p1", SENT)
-    assert not await store.journal.create(payment("p1", "another"))
+    assert not await store.journal.create(payment())
+    with pytest.raises(Illegal, match="another invoice"):
+        await store.journal.create(payment("p1", "another"))
     found = await store.journal.get("p1")
     assert found is not None
     assert (found.state, found.invoice_id) == (State.SENT, "invoice-p1")

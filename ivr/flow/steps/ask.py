@@ -36,7 +36,7 @@ class AskStep:
     saying: Saying
     save: str
     form: str
-    """digits, card or mobile."""
+    """digits, number (digits without leading zeros), card or mobile."""
     secret: bool
     least: int
     most: int
@@ -150,10 +150,17 @@ def _validated(form: str, keyed: str) -> str | None:
         return keyed if is_card_number(keyed) else None
     if form == "mobile":
         return mobile(keyed)
+    if form == "number":
+        return keyed.lstrip("0") or None
     return keyed
 
 
-_FORMS: Final = {"digits": (1, MOST_DIGITS), "card": (CARD_DIGITS, CARD_DIGITS), "mobile": (10, 14)}
+_FORMS: Final = {
+    "digits": (1, MOST_DIGITS),
+    "number": (1, MOST_DIGITS),
+    "card": (CARD_DIGITS, CARD_DIGITS),
+    "mobile": (10, 14),
+}
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

@@ -35,7 +35,8 @@ class Wanted:
     header: str
     least: int
     most: int
-    amount: bool
+    kind: str
+    """digits, number (digits without leading zeros) or amount."""
     part: int
     """0: the whole header; n: the n-th of the `*`-separated parts of its SIP address's user."""
 
@@ -90,7 +91,9 @@ def _value(raw: str, want: Wanted) -> str | int | None:
     """ASCII digits of the right length, or None. Persian digits, signs, spaces and anything else are refused."""
     if not is_digits(raw) or not want.least <= len(raw) <= want.most:
         return None
-    if not want.amount:
+    if want.kind == "number":
+        return raw.lstrip("0") or None
+    if want.kind == "digits":
         return raw
     try:
         return rial(raw)
@@ -104,12 +107,12 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     wanted = {}
     for name, key, node in fields.names():
         one = Fields(reading.source, node, f"the header of '{name}'")
-        kind = one.one_of("kind", ("digits", "amount"), "digits")
+        kind = one.one_of("kind", ("digits", "number", "amount"), "digits")
         wanted[name] = Wanted(
             header=_header(one),
             least=one.whole("min", 1, least=1, most=MOST_DIGITS),
             most=one.whole("max", 20, least=1, most=MOST_DIGITS),
-            amount=kind == "amount",
+            kind=kind,
             part=one.whole("part", 0, most=9),
         )
         if wanted[name].least > wanted[name].most:
