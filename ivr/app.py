@@ -44,6 +44,9 @@ from ivr.web.operations import Check, operations_app
 DRAIN_SECONDS: Final = 5.0
 """A process that is told to stop lets calls end by themselves for so long; the next process takes over the rest."""
 
+FORGET_AFTER: Final = 60.0
+"""Seconds after the start when a caller whose snapshot is left will not come any more. The dialplan waits less long."""
+
 GC_THRESHOLD: Final = 20_000
 """Objects made and not freed before the collector looks at the youngest."""
 
@@ -102,10 +105,13 @@ async def serve(settings: Settings) -> None:
         ready = asyncio.Event()
 
         async def take_calls() -> None:
-            left = await store.sessions.load_all()
+            switchboard.left = dict(await store.sessions.load_all())
             await switch.start()
-            await switch.take_over(lambda voice, leg: switchboard.resume(voice, left.get(voice.info.call_id), leg))
-            switchboard.forget_others(left)
+            await switch.take_over(
+                lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.call_id, None), leg)
+            )
+            # Callers whom the process before gave back wait in the dialplan and come again one by one.
+            asyncio.get_running_loop().call_later(FORGET_AFTER, switchboard.forget_others)
             ready.set()
             _spare_the_collector()
             _log.info("serving", flows=len(dialplan.flows), numbers=len(dialplan.numbers), pid=os.getpid())
@@ -123,7 +129,7 @@ async def serve(settings: Settings) -> None:
 def _spare_the_collector() -> None:
     """What was loaded stays for ever: do not look through all of it again and again while callers wait.
 
-    A call leaves hardly any cycles behind, so collecting seldom costs little memory and saves a tenth of the CPU.
+    A full collection stops every call for some 50 ms; a call leaves hardly any cycles behind, so it can be seldom.
     """
     gc.collect()
     gc.freeze()

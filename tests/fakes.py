@@ -99,6 +99,10 @@ class FakeVoice:
         self._do("headers")
         return {name: self._headers.get(name) for name in names}
 
+    async def release(self) -> None:
+        self._do("release")
+        self.released = True
+
     async def hang_up(self, cause: HangupCause) -> None:
         self._do("hang_up")
         self.cause = cause

@@ -27,7 +27,7 @@ class Reply:
     code: str | None = None
     reference: str | None = None
     of_invoice: bool = False
-    """The answer is about the invoice and not about this one try to pay it: of several tries it can approve one only."""
+    """The answer is about the invoice and not about this one try to pay it: of several tries it approves one only."""
 
 
 class Provider(Protocol):

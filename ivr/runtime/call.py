@@ -360,3 +360,8 @@ class Call:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.session.leg is None:
+            try:
+                await self._voice.release()
+            except IvrError as exc:
+                _log.error("not_released", error=str(exc))

@@ -65,6 +65,10 @@ class Voice(Protocol):
         """The SIP headers of the caller's INVITE; None for an absent one."""
         ...
 
+    async def release(self) -> None:
+        """Give the caller back to where calls wait while nobody takes them; they come again as a new call."""
+        ...
+
     async def hang_up(self, cause: HangupCause) -> None:
         """End the call, any dialled leg with it."""
         ...

@@ -5,7 +5,8 @@ channel that nobody drives is either taken over or hung up.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -37,6 +38,9 @@ class Switchboard:
         self._most_calls = most_calls
         self._nudge = nudge
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._draining = False
+        self.left: dict[str, str] = {}
+        """Snapshots that an earlier process left, of callers who may come again."""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -48,6 +52,10 @@ class Switchboard:
     def accept(self, voice: Voice) -> Emit:
         """A new caller; returns where the caller's events go."""
         info = voice.info
+        if self._draining:
+            return self._let(voice, voice.release())
+        if (snapshot := self.left.pop(info.call_id, None)) is not None:
+            return self.resume(voice, snapshot, None)
         number = self.dialplan.number(info.dialled_number, info.trunk)
         if number is None:
             return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
@@ -69,16 +77,20 @@ class Switchboard:
         flow = self.dialplan.flows[session.flow]
         return self._drive(voice, flow, session, Resumed(leg))
 
-    def forget_others(self, snapshots: Mapping[str, str]) -> None:
+    def forget_others(self) -> None:
         """Snapshots whose callers are gone: nobody will come back for them."""
-        for call_id in snapshots.keys() - self._calls.keys():
-            session = _restored(snapshots[call_id])
+        left, self.left = self.left, {}
+        for call_id in left.keys() - self._calls.keys():
+            session = _restored(left[call_id])
             if session is not None and session.payment is not None:
                 self._nudge(session.payment, "caller gone while nobody drove the call")
             self._services.snapshots.forget(call_id)
 
     async def drain(self, seconds: float) -> None:
-        """Let calls end by themselves for so long. Those that remain stay up for the next process to take over."""
+        """Take no more calls, and let those that go on end by themselves for so long. Callers who remain wait in
+        Asterisk for the next process; those who are talking to somebody go on talking.
+        """
+        self._draining = True
         if self._calls:
             await asyncio.wait(list(self._calls.values()), timeout=seconds)
         for task in list(self._calls.values()):
@@ -102,17 +114,21 @@ class Switchboard:
     def _refuse(self, voice: Voice, why: str, cause: HangupCause) -> Emit:
         self._services.observer.refused.labels(why).inc()
         _log.warning("call_refused", call_id=voice.info.call_id, why=why, trunk=voice.info.trunk)
-        task = asyncio.create_task(_hang_up(voice, cause))
+        return self._let(voice, voice.hang_up(cause))
+
+    def _let(self, voice: Voice, go: Coroutine[Any, Any, None]) -> Emit:
+        """The caller goes, one way or the other, and is not driven."""
+        task = asyncio.create_task(_quietly(voice.info.call_id, go))
         self._calls[voice.info.call_id] = task
         task.add_done_callback(lambda _: self._calls.pop(voice.info.call_id, None))
         return lambda event: None
 
 
-async def _hang_up(voice: Voice, cause: HangupCause) -> None:
+async def _quietly(call_id: str, go: Coroutine[Any, Any, None]) -> None:
     try:
-        await voice.hang_up(cause)
+        await go
     except IvrError as exc:
-        _log.error("refusal_failed", call_id=voice.info.call_id, error=str(exc))
+        _log.error("refusal_failed", call_id=call_id, error=str(exc))
 
 
 def _restored(snapshot: str | None) -> Session | None:

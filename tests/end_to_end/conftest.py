@@ -16,8 +16,9 @@ from ivr.lab.hearing import Sound, load_prompts
 from ivr.lab.town import HOUSE, Town
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
+from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
 from tests.end_to_end.evening import Evening, spend
-from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, NUMBERS, TRUNKS, write_dialplan
+from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
 from tests.end_to_end.stage import Stage
 
 HERE = Path(__file__).parent
@@ -73,6 +74,7 @@ async def town(
         trunks=TRUNKS,
         bank_extensions=BANK_EXTENSIONS,
         strange_gateways=GATEWAYS,
+        sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD)),
     ) as town:
         yield town
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ivr.lab.sip_trace import SipMessage
 from tests.end_to_end.stage import Stage, Told, all_quiet
 
-AT_ONCE: Final = 24
+AT_ONCE: Final = 32
 """Callers at the same time: the machine that runs the tests is also the town."""
 
 Story = Callable[[Stage], Awaitable["Spent"]]

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ivr.domain.secret import Secret
 from ivr.lab.town import HOUSE
+from ivr.sandbox.settings import SandboxCard
 
 BUSY: Final = "42475001"
 REFUSES: Final = "42475002"
@@ -21,6 +23,9 @@ BROKEN: Final = "42475008"
 NOBODY_THERE: Final = "42475009"
 STRANGE_GATEWAY: Final = "42475010"
 """Not the bank but the merchant's credential at PayStar is wrong."""
+
+SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
+"""Its number and PIN are like nothing else, so that they can be searched for."""
 
 BANK_EXTENSIONS: Final[Mapping[str, Sequence[str]]] = {
     "2190000001": ("Busy()",),

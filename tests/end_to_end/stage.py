@@ -108,6 +108,10 @@ class Caller:
                 raise Deaf(f"{'the call ended' if over else 'too late'} without {' or '.join(names)}: {all_of_it}")
             await asyncio.sleep(LOOK_EVERY)
 
+    def forgets(self) -> None:
+        """From now on wait for what is said later."""
+        self._from = self.call.now
+
     async def barges(self, name: str, keys: str, *, secret: bool = False) -> None:
         """Key while this prompt is being said."""
         await self.hears(name, share=0.2)
@@ -115,7 +119,7 @@ class Caller:
 
     async def keys(self, keys: str, *, secret: bool = False) -> None:
         """Key, and from now on wait for what is said afterwards."""
-        self._from = self.call.now
+        self.forgets()
         await self.call.key(keys, secret=secret)
 
     async def answers(self, name: str, keys: str, *, secret: bool = False) -> None:
@@ -171,7 +175,8 @@ def _mended(heard: Sequence[Heard], sounds: Mapping[str, Sound]) -> list[Heard]:
     for one in heard:
         before = mended[-1] if mended else None
         length = len(sounds[one.name]) / RATE
-        if before is not None and before.name == one.name and one.end - before.start < length + MOST_STALL:
+        broken = before is not None and before.name == one.name and before.share < WHOLE
+        if before is not None and broken and one.end - before.start < length + MOST_STALL:
             mended[-1] = replace(before, end=one.end, share=max(before.share, one.share))
         else:
             mended.append(one)

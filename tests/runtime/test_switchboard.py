@@ -162,6 +162,27 @@ async def test_a_step_that_is_gone_is_an_apology(house: House) -> None:
     await voice.hears("common/technical_problem")
 
 
+async def test_a_caller_who_waited_in_the_dialplan_goes_on_where_they_were(house: House) -> None:
+    """The process was restarted: its callers heard ringing, come again, and are not asked for everything once more."""
+    voice = house.caller()
+    house.switchboard.left = {voice.info.call_id: replace(_at_the_bank(), step="read_amount", payment=None).snapshot()}
+    house.rings(voice)
+    await voice.hears("pay/amount_payable")
+    assert "answer" not in voice.did
+
+
+async def test_a_process_that_is_going_takes_no_new_caller(house: House) -> None:
+    """Nobody is answered and then left in silence: a new caller waits for the next process, and so do the others."""
+    talking = house.rings(house.caller(listens=False))
+    await talking.hears("invoice/welcome")
+    draining = asyncio.create_task(house.switchboard.drain(0.05))
+    await asyncio.sleep(0)
+    late = house.rings(house.caller())
+    await draining
+    assert late.did == ["release"] and "release" in talking.did
+    assert talking.cause is None
+
+
 async def test_callers_who_are_gone_leave_nothing_behind(house: House) -> None:
     """After a crash: their snapshots go, and a payment of theirs is looked after."""
     voice = house.rings(house.caller(listens=False))
@@ -175,7 +196,8 @@ async def test_callers_who_are_gone_leave_nothing_behind(house: House) -> None:
         "gone.3": "not a snapshot",
     }
     house.store.kept |= left
-    house.switchboard.forget_others(left)
+    house.switchboard.left = left
+    house.switchboard.forget_others()
     await house.store.changes.until(lambda: len(house.store.kept) == 1)
     assert house.nudged == [("gone.1.6", "caller gone while nobody drove the call")]
     assert list(house.store.kept) == [voice.info.call_id]

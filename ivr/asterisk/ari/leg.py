@@ -5,7 +5,9 @@ the far side pick up, whether or not both could talk yet; every other result mea
 caller's has reached it, for both are joined only after the answer. A leg never outlives its caller.
 """
 
+import asyncio
 from enum import Enum
+from typing import Final
 
 import structlog
 
@@ -20,6 +22,9 @@ from ivr.asterisk.ari.survey import Survey
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import LegAnswered, LegEnded
 from ivr.runtime.ports import Emit, LegOrder
+
+RING_AFTER: Final = 0.3
+"""Seconds that dialling may take before the caller hears ringing. Most banks answer sooner: two requests less."""
 
 log = structlog.get_logger()
 
@@ -52,6 +57,8 @@ class DialledLeg:
         self._call_id = call_id
         self._bridge_id = bridge_id(call_id, token)
         self._emit = emit
+        self._ring_soon: asyncio.TimerHandle | None = None
+        self._rings = False
         self._heard = False
         self._result = LegResult.UNREACHABLE
         self._answered = False
@@ -69,16 +76,14 @@ class DialledLeg:
         return self._answered and self.state is not LegState.OVER
 
     async def dial(self, order: LegOrder) -> None:
-        """Let the caller hear ringing and dial. Whatever goes wrong becomes a LegEnded."""
-        asked = False
+        """Dial; a caller who has to wait hears ringing. Whatever goes wrong becomes a LegEnded."""
+        if self.over:
+            return
+        self._ring_soon = asyncio.get_running_loop().call_later(RING_AFTER, self._start_ringing)
         try:
-            await self._client.send(ring(self._call_id))
-            if self.over:
-                return
-            asked = True
             await self._client.send(dial(self._client.application, self._call_id, self.token, order))
         except AriDisconnected as exc:
-            if asked and not isinstance(exc, AriUnsent):
+            if not isinstance(exc, AriUnsent):
                 return  # whether it was made shows after the next connect
             await self._finish(LegResult.UNREACHABLE)
             return
@@ -88,6 +93,24 @@ class DialledLeg:
             return
         if self.over:  # the caller went while Asterisk was making it
             await tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
+
+    def _start_ringing(self) -> None:
+        if self.state is LegState.DIALLING:
+            self._rings = True
+            self._chores.add(self._ring(), self._call_id)
+
+    async def _ring(self) -> None:
+        await tidy(self._client, ring(self._call_id))
+        if not self._rings:  # it was answered or over before Asterisk had taken the request
+            await tidy(self._client, stop_ringing(self._call_id))
+
+    async def _be_quiet(self) -> None:
+        """The ringing is a tone generator of its own: in a bridge it would go on under the far side's voice."""
+        if self._ring_soon is not None:
+            self._ring_soon.cancel()
+        if self._rings:
+            self._rings = False
+            await tidy(self._client, stop_ringing(self._call_id))
 
     def on_event(self, event: CallEvent) -> None:
         """What Asterisk says of the leg's channel."""
@@ -127,6 +150,7 @@ class DialledLeg:
     def adopt(self, survey: Survey) -> None:
         """It was dialled by an earlier process; one that was joined already is not announced again."""
         self._connect = -1
+        self._rings = True  # perhaps, and then it has to be stopped
         if survey.joined(self._bridge_id, (self._call_id, self.channel_id)):
             self._announced = True
 
@@ -143,8 +167,7 @@ class DialledLeg:
             except Gone as exc:
                 if exc.status != CONFLICT:  # one of this name is what we want
                     raise
-            # The ringing is a tone generator of its own: in a bridge it would go on under the far side's voice.
-            await tidy(self._client, stop_ringing(self._call_id))
+            await self._be_quiet()
             await self._client.send(join(self._bridge_id, (self._call_id, self.channel_id)))
         except AriDisconnected:
             return  # done again after the next connect
@@ -177,7 +200,9 @@ class DialledLeg:
             return
         self.state = LegState.ENDING
         self._result = result
-        await tidy(self._client, drop_bridge(self._bridge_id) if self._answered else stop_ringing(self._call_id))
+        await self._be_quiet()
+        if self._answered:
+            await tidy(self._client, drop_bridge(self._bridge_id))
         if not self.over:
             self._over(result)
 

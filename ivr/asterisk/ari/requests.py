@@ -13,6 +13,7 @@ from ivr.domain.legs import HangupCause
 from ivr.runtime.ports import LegOrder
 
 APOLOGY_LABEL: Final = "sorry"
+AGAIN_LABEL: Final = "again"
 """The label in each of our extensions at which callers are told to try later."""
 
 Body = Mapping[str, object]
@@ -121,9 +122,9 @@ def hang_up(channel: str, cause: HangupCause) -> Request:
     return Request("DELETE", f"/channels/{_id(channel)}", query={"reason_code": str(cause.value)})
 
 
-def back_to_dialplan(channel: str) -> Request:
-    """Let the dialplan speak to the caller: on at its apology, in the extension where the channel is."""
-    return Request("POST", f"/channels/{_id(channel)}/continue", body={"label": APOLOGY_LABEL})
+def back_to_dialplan(channel: str, label: str = APOLOGY_LABEL) -> Request:
+    """Let the dialplan take the caller on, in the extension where the channel is: at its apology, or in its queue."""
+    return Request("POST", f"/channels/{_id(channel)}/continue", body={"label": label})
 
 
 def _id(text: str) -> str:

@@ -19,7 +19,17 @@ from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfRece
 from ivr.asterisk.ari.ids import leg_of, playback_id, playback_token
 from ivr.asterisk.ari.keys import Keys
 from ivr.asterisk.ari.leg import DialledLeg
-from ivr.asterisk.ari.requests import Request, answer, hang_up, look_at_playback, play, read_variable, stop_playback
+from ivr.asterisk.ari.requests import (
+    AGAIN_LABEL,
+    Request,
+    answer,
+    back_to_dialplan,
+    hang_up,
+    look_at_playback,
+    play,
+    read_variable,
+    stop_playback,
+)
 from ivr.asterisk.ari.survey import Survey
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
@@ -102,6 +112,11 @@ class AriVoice:
             check_header_name(name)
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))
+
+    async def release(self) -> None:
+        """Give the caller back to the dialplan, which waits with them for the next process."""
+        if not self._gone:
+            await self._command(back_to_dialplan(self.info.call_id, AGAIN_LABEL))
 
     async def hang_up(self, cause: HangupCause) -> None:
         """End the call; its leg goes with it."""

@@ -14,6 +14,8 @@ from ivr.domain.errors import BadInput
 
 MOST_TRIES: Final = 60
 TRY: Final = "IVR_TRY"
+AGAIN: Final = "again"
+"""Where a caller waits for our application; `ivr.asterisk.ari` sends callers there by this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,8 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
 
 
 def _extension(number: str, enter: str, prompt: str, away: Away) -> list[tuple[str, str]]:
+    # Whoever comes back from Stasis alive was not served: our application is away, or is just going.
     steps = (
-        enter,
-        'GotoIf($["${STASISSTATUS}" != "FAILED"]?done)',
         f"Set({TRY}=$[0${{{TRY}}} + 1])",
         f"GotoIf($[${{{TRY}}} > {away.tries}]?sorry)",
         "Ringing()",
@@ -64,9 +65,10 @@ def _extension(number: str, enter: str, prompt: str, away: Away) -> list[tuple[s
         "Goto(1)",
     )
     return [
-        ("exten", f"{number},1,{steps[0]}"),
+        ("exten", f"{number},1,{enter}"),
+        ("same", f"n({AGAIN}),{steps[0]}"),
         *(("same", f"n,{step}") for step in steps[1:]),
         ("same", "n(sorry),Answer()"),
         ("same", f"n,Playback({prompt})"),
-        ("same", "n(done),Hangup()"),
+        ("same", "n,Hangup()"),
     ]
