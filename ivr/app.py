@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 
 from ivr.asterisk.ari.switch import AriSwitch
 from ivr.config import Settings
-from ivr.domain.errors import BadInput, Unusable
+from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.loader import load_dialplan
@@ -150,6 +150,8 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
                 **({"phone": phone} if phone else {}),
             }
             reply = await client.ask("create_invoice", arguments)
+        except (Unusable, OutcomeUnknown) as exc:
+            raise Unusable(f"provider {provider} could not be asked for an invoice: {exc}") from None
         finally:
             await client.close()
         if reply.exit != "ok":

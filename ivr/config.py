@@ -3,15 +3,17 @@
 Law: a credential never stands in the file itself: `{env: NAME}` or `{file: path}`. Paths are relative to the file.
 """
 
+import ipaddress
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import yaml
 
 from ivr.asterisk.ari.connection import base_url
+from ivr.asterisk.render import check as check_rendering
 from ivr.asterisk.settings import Ari, AsteriskSettings, Trunk
 from ivr.domain.errors import BadInput
 from ivr.domain.operations import Operation
@@ -29,6 +31,9 @@ DEFAULT_FILE: Final = Path("config/ivr.yaml")
 
 _NO_CREDENTIAL: Final = "none"
 """Stands where a credential is missing; nothing connects with it."""
+
+MOST_TRUSTED: Final = 65_536
+"""Addresses that one trusted trunk may call from."""
 
 MOST_CALLS: Final = 500
 LONGEST_CALL: Final = 1800.0
@@ -178,36 +183,69 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
-        trunks=_trunks(fields.fields("trunks", "the trunks"), base),
+        trunks=(),
     )
+    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings))
     try:
         base_url(settings.ari)
     except BadInput as exc:
         ari.blame(str(exc), "url")
+    else:
+        _check_rendering(asterisk, replace(settings, trunks=()))
     ari.done()
     rtp.done()
     asterisk.done()
     return settings
 
 
-def _trunks(fields: Fields, base: _Base) -> tuple[Trunk, ...]:
-    trunks = []
+def _check_rendering(fields: Fields, settings: AsteriskSettings) -> None:
+    """What could not be written into Asterisk's configuration is found here, with its place."""
+    try:
+        check_rendering(settings)
+    except BadInput as exc:
+        fields.blame(str(exc))
+
+
+def _trunks(fields: Fields, base: _Base, settings: AsteriskSettings) -> tuple[Trunk, ...]:
+    trunks: list[Trunk] = []
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"trunk '{name}'")
-        trunks.append(
-            Trunk(
-                name=name,
-                host=one.text("host"),
-                port=one.whole("port", 5060, least=1, most=65535),
-                match=tuple(text for text, _ in one.texts("match", required=False)),
-                username=one.text("username", "") or None,
-                password=_secret(one, "password", base) if one.has("password") else None,
-                codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
-                trust_headers=one.truth("trust_headers", False),
-            )
+        trunk = Trunk(
+            name=name,
+            host=one.text("host"),
+            port=one.whole("port", 5060, least=1, most=65535),
+            match=tuple(text for text, _ in one.texts("match", required=False)),
+            username=one.text("username", "") or None,
+            password=_secret(one, "password", base) if one.has("password") else None,
+            codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
+            trust_headers=one.truth("trust_headers", False),
         )
         one.done()
+        if trunk.host:
+            _check_rendering(one, replace(settings, trunks=(trunk,)))
+        _check_match(one, trunk, trunks)
+        trunks.append(trunk)
     return tuple(trunks)
+
+
+def _check_match(fields: Fields, trunk: Trunk, others: Sequence[Trunk]) -> None:
+    """Two trunks that one address could be: a stranger might be taken for the trusted one."""
+    for network in _networks(trunk):
+        if trunk.trust_headers and network.num_addresses > MOST_TRUSTED:
+            fields.blame(f"'{network}' is too wide for a trunk whose headers are believed", "match")
+        for other in others:
+            if any(network.version == theirs.version and network.overlaps(theirs) for theirs in _networks(other)):
+                fields.blame(f"'{network}' is also matched by trunk '{other.name}'", "match")
+
+
+def _networks(trunk: Trunk) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    found = []
+    for text in trunk.match:
+        try:
+            found.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            continue  # blamed by the rendering
+    return found
 
 
 # -- providers ---------------------------------------------------------------------------------------------------------
@@ -229,14 +267,17 @@ def _providers(fields: Fields, base: _Base) -> Mapping[str, ProviderSettings]:
     return found
 
 
-def _http(fields: Fields) -> HttpSettings:
+def _http(fields: Fields, base: _Base) -> HttpSettings:
+    ca_file = _path(fields, "ca_file", base, "") if fields.has("ca_file") else None
+    if ca_file is not None and not ca_file.is_file():
+        fields.blame(f"there is no file {ca_file}", "ca_file")
     return HttpSettings(
         base_url=fields.text("base_url"),
         connect_seconds=fields.seconds("connect_timeout", 3.0, most=60),
         read_seconds=fields.seconds("read_timeout", 10.0, most=120),
         pool_seconds=fields.seconds("pool_timeout", 2.0, most=60),
         total_seconds=fields.seconds("total_timeout", 20.0, most=300),
-        ca_file=fields.text("ca_file", "") or None,
+        ca_file=str(ca_file) if ca_file else None,
     )
 
 
@@ -245,7 +286,7 @@ def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:
     error_fields = fields.fields("error_exits", "'error_exits'", required=False)
     errors = {code: error_fields.text(code) for code, _, _ in error_fields.names()}
     settings = PaystarSamanSettings(
-        http=_http(fields),
+        http=_http(fields, base),
         sequence=_secret(fields, "sequence", base),
         name=name,
         trunk_id=_secret(fields, "trunk_id", base) if fields.has("trunk_id") else None,
@@ -260,7 +301,7 @@ def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:
 
 
 def _sandbox_bank(fields: Fields, name: str, base: _Base) -> ProviderSettings:
-    http = _http(fields)
+    http = _http(fields, base)
     return ProviderSettings(sandbox_bank.OPERATIONS, lambda observe: sandbox_bank.SandboxBank(http, observe))
 
 

@@ -116,6 +116,21 @@ def test_faults_have_their_line(file: Path, old: str, new: str, line: int, about
     assert any(at == line and about in message for at, message in found), found
 
 
+@pytest.mark.parametrize(
+    ("trunks", "line", "about"),
+    [
+        ("bank: {host: 127.0.0.2, codecs: [g729]}", 4, "g729"),
+        ('bank: {host: 127.0.0.2, match: ["127.0.0.400 ; x"]}', 4, "match"),
+        ('bank: {host: 127.0.0.2, match: ["0.0.0.0/0"], trust_headers: true}', 4, "too wide"),
+        ('a: {host: 1.1.1.1, match: ["10.0.0.0/8"]}\n  b: {host: 1.1.1.2, match: ["10.1.2.3"]}', 5, "by trunk 'a'"),
+    ],
+)
+def test_a_trunk_that_asterisk_could_not_have(file: Path, trunks: str, line: int, about: str) -> None:
+    """What could not be rendered, or could be mistaken for another trunk, is told before Asterisk is touched."""
+    found = faults(file, MINIMAL.replace("bank: {host: 127.0.0.2}", trunks))
+    assert any(at == line and about in message for at, message in found), found
+
+
 def test_all_faults_at_once(file: Path) -> None:
     """Nobody has to mend one to hear of the next."""
     text = MINIMAL.replace("{env: TEST_ARI}", "x").replace("127.0.0.2", "h, porty: 1") + "colour: blue\n"

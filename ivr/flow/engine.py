@@ -71,7 +71,7 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
         _take(flow, visit, event)
         _walk(flow, visit)
     except Illegal as exc:
-        return replace(fail(flow, session), fault=str(exc))
+        return replace(fail(flow, _without(session, event)), fault=str(exc))
     return Turn(visit.session, tuple(visit.commands))
 
 
@@ -91,6 +91,15 @@ def fail(flow: Flow, session: Session) -> Turn:
     visit.hang_up(HangupCause.UNAVAILABLE)
     visit.session.ended = "failed"
     return Turn(visit.session, tuple(visit.commands))
+
+
+def _without(session: Session, event: Event) -> Session:
+    """The session, but for the prompt that this event says is over."""
+    if not isinstance(event, PromptFinished) or event.token != session.playing:
+        return session
+    copy = session.copy()
+    copy.playing = None
+    return copy
 
 
 def _take(flow: Flow, visit: Visit, event: Event) -> None:

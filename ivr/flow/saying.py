@@ -35,6 +35,11 @@ class Saying:
         """With this call's values."""
         return tuple(_resolve(part, visit) for part in self.parts)
 
+    def must_be_heard(self, failed: bool) -> None:
+        """Raise Illegal when an amount could not be said: nobody agrees to what they have not heard."""
+        if failed and any(isinstance(part, AmountOf) for part in self.parts):
+            raise Illegal("the amount could not be said")
+
 
 def _resolve(part: Prompt | AmountOf | DigitsOf, visit: Visit) -> Say:
     match part:
@@ -59,6 +64,11 @@ class Template:
     def names(self) -> tuple[str, ...]:
         """The names it refers to, in order."""
         return tuple(_REFERENCE.findall(self.text))
+
+    @property
+    def fixed(self) -> str:
+        """The text without its values."""
+        return _REFERENCE.sub("", self.text)
 
     @property
     def fault(self) -> str | None:

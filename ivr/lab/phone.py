@@ -5,6 +5,7 @@ Law: what the phone says of a call comes from its own SIP and RTP alone. It know
 
 import asyncio
 import itertools
+import os
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -94,7 +95,7 @@ class Phone:
         answer_timeout: float = 30.0,
     ) -> "PhoneCall":
         """Dial by a trunk and return at once; `PhoneCall.answered` must follow."""
-        call = PhoneCall(self._client, f"phone{next(self._ids)}", Ear(self._address), self._recordings)
+        call = PhoneCall(self._client, f"phone{os.getpid()}-{next(self._ids)}", Ear(self._address), self._recordings)
         self._calls[call.id] = call
         await call.prepare()
         variables = {f"PJSIP_HEADER(add,{name})": value for name, value in (headers or {}).items()}

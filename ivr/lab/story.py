@@ -33,18 +33,18 @@ class Line:
 
 async def pay(call: PhoneCall, invoice: str, card: SandboxCard, say: Say) -> Path:
     """Pay an invoice as the prompts ask for it, listening to each to its end. Returns the recording."""
-    await call.prompt_end()
-    say("the greeting was heard; keying the invoice number")
-    await call.key(f"{invoice}#")
-    await call.prompt_end()
-    say("the amount was heard; agreeing")
-    await call.key("1")
-    await call.prompt_end(CONNECTING)
-    say("the bank asks for the card")
-    await call.key(card.pan.reveal(), secret=True)
-    await call.prompt_end()
-    say("the bank asks for the PIN")
-    await call.key(f"{card.pin.reveal()}#", secret=True)
+    for heard, keys, secret in (
+        ("the greeting was heard; keying the invoice number", f"{invoice}#", False),
+        ("the amount was heard; agreeing", "1", False),
+        ("the bank asks for the card", card.pan.reveal(), True),
+        ("the bank asks for the PIN", f"{card.pin.reveal()}#", True),
+    ):
+        await call.prompt_end(CONNECTING)
+        if call.over:
+            say("the call ended early")
+            break
+        say(heard)
+        await call.key(keys, secret=secret)
     return await call.ended()
 
 

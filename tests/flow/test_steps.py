@@ -9,11 +9,12 @@ from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Digits, Prompt
 from ivr.flow.commands import AskProvider, Dial, Play, StartTimer
-from ivr.flow.events import Digit, HeadersRead, LegAnswered, LegEnded, ProviderReplied
+from ivr.flow.events import Digit, HeadersRead, LegAnswered, LegEnded, PromptFinished, ProviderReplied
 from ivr.flow.model import Flow
+from ivr.flow.steps.ask import MOST_OVERFLOW
 from ivr.flow.visit import Visit
 from tests.flow.caller import Caller
-from tests.flow.world import answered, session_of, shipped, small_flow
+from tests.flow.world import KNOWN, answered, session_of, shipped, small_flow
 
 NO_WAYS = "next: end, exits: {busy: end, no_answer: end, rejected: end, unreachable: end}"
 
@@ -118,6 +119,24 @@ def test_ask_counts_attempts(tmp_path: Path) -> None:
     assert said(caller) == (Prompt("common/technical_problem"),)
 
 
+def test_ask_gives_up_on_a_key_that_is_stuck() -> None:
+    """Digits without end do not keep a line busy for half an hour; some of them are only too many, and asked again."""
+    caller = answered(shipped("pay_invoice"))
+    caller.hear()
+    caller.keys("7" * (12 + MOST_OVERFLOW))
+    assert caller.session.step == "ask_invoice"
+    caller.keys("7")
+    assert caller.session.step == "too_many_attempts"
+
+
+def test_ask_drops_leading_zeros_of_a_number() -> None:
+    """0123456 and 123456 are one invoice to the provider, and one in our books."""
+    caller = answered(shipped("pay_invoice"))
+    caller.hear()
+    caller.keys("00123456#")
+    assert caller.session.answers["invoice_id"] == "123456"
+
+
 # -- menu --------------------------------------------------------------------------------------------------------------
 
 MENU = """{menu: {prompt: pay/is, keys: {"1": b}%s}, exits: {silence: sorry, invalid: sorry}}
@@ -152,6 +171,14 @@ def test_menu_forgets_what_stands_behind_a_wrong_key(tmp_path: Path) -> None:
 
 
 # -- say and choose ----------------------------------------------------------------------------------------------------
+
+
+def test_nobody_agrees_to_an_amount_that_could_not_be_said() -> None:
+    """The recording is broken: the caller hears of a technical problem and is not offered to pay."""
+    caller = answered(shipped("pay_invoice"))
+    caller.session = replace(caller.session, step="read_amount", answers={**KNOWN}, data={"attempt": 1})
+    caller.send(PromptFinished(caller.session.playing or 0, failed=True))
+    assert caller.session.step == "technical_problem" and caller.faults == ["the amount could not be said"]
 
 
 def test_say_is_heard_to_its_end_unless_the_admin_says_otherwise(tmp_path: Path) -> None:

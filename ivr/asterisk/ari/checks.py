@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from ivr.domain.errors import BadInput
+from ivr.domain.sip import CALLER_ID_CHARACTERS, RESERVED_HEADERS
 from ivr.runtime.ports import LegOrder
 
 LONGEST_VALUE: Final = 256
@@ -16,15 +17,7 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _VALUE: Final = re.compile(r"[ -~]*")
 _TRUNK: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NUMBER: Final = re.compile(r"[0-9A-Za-z*#+_.-]+")
-_CALLER_ID: Final = re.compile(r"[0-9A-Za-z*#+]*")
-"""Without `.` and `-`: Asterisk removes them from a caller id's number."""
-
-_SIPS_OWN: Final = frozenset(
-    {"accept", "allow", "authorization", "call-id", "contact", "content-length", "content-type", "cseq", "expires"}
-    | {"from", "i", "k", "l", "m", "max-forwards", "p-asserted-identity", "proxy-authorization", "record-route"}
-    | {"require", "route", "s", "session-expires", "supported", "t", "to", "user-agent", "v", "via"}
-)
-"""Headers that SIP itself lives by: a flow may not add a second one."""
+_CALLER_ID: Final = re.compile(f"[{re.escape(''.join(sorted(CALLER_ID_CHARACTERS)))}]*")
 
 
 def check_order(order: LegOrder) -> None:
@@ -36,7 +29,7 @@ def check_order(order: LegOrder) -> None:
         raise BadInput("the leg's answer timeout must be more than 0 seconds")
     for name, value in order.headers.items():
         check_header_name(name)
-        if name.lower() in _SIPS_OWN:
+        if name.lower() in RESERVED_HEADERS:
             raise BadInput(f"the SIP header {name} belongs to SIP itself and cannot be added")
         _match(_VALUE, value, f"header {name}", LONGEST_VALUE)
 

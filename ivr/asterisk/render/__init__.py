@@ -15,7 +15,15 @@ from ivr.asterisk.render.places import Directories
 from ivr.asterisk.render.sip import sip_file
 from ivr.asterisk.settings import AsteriskSettings
 
-__all__ = ["BENCH_MODULES", "Away", "Directories", "render"]
+__all__ = ["BENCH_MODULES", "Away", "Directories", "check", "render"]
+
+
+def check(settings: AsteriskSettings) -> None:
+    """Raise BadInput for what `render` would refuse. Writes nothing."""
+    core_files(settings, Path("/etc/asterisk"), None)
+    modules_file(settings, ())
+    sip_file(settings)
+    dialplan_file(settings, (), Away())
 
 
 def render(

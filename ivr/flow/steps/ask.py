@@ -25,6 +25,9 @@ SILENCE: Final = "silence"
 INVALID: Final = "invalid"
 CANCELLED: Final = "cancelled"
 
+MOST_OVERFLOW: Final = 40
+"""Digits too many, after which nobody waits for the finish key any longer: a key is stuck, or it is a machine."""
+
 MOST_DIGITS: Final = 40
 """The longest number that can be asked for; the collecting buffer never grows beyond one more."""
 
@@ -108,7 +111,11 @@ class AskStep:
             if len(collected) < self.most:
                 visit.session.collected = Secret(collected.reveal() + key)
             else:
-                visit.data["overflow"] = True
+                overflow = visit.data["overflow"] = int(visit.data.get("overflow", 0)) + 1
+                if overflow > MOST_OVERFLOW:
+                    visit.forget_keys()
+                    visit.leave(INVALID)
+                    return
             if self.finish_at_most and len(visit.session.collected) == self.most:
                 visit.overlook(self.finish_key)
                 self._complete(visit, timed_out=False)

@@ -11,6 +11,7 @@ import yaml
 
 from ivr.domain.legs import LegResult
 from ivr.domain.reading import Fields, did_you_mean
+from ivr.domain.sip import CALLER_ID_CHARACTERS, RESERVED_HEADERS
 from ivr.flow.events import Event, LegEnded, PromptFinished
 from ivr.flow.saying import Saying, Template
 from ivr.flow.steps.base import Made, Reading
@@ -85,10 +86,14 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, reading.world.trunks)}", "trunk")
     header_fields = fields.fields("headers", "the SIP headers", required=False)
     headers = {}
-    for name, key, _ in header_fields.names():
+    for name, key, value in header_fields.names():
         if not _is_token(name):
             reading.source.blame(key, f"'{name}' is not a SIP header's name")
+        elif name.lower() in RESERVED_HEADERS:
+            reading.source.blame(key, f"'{name}' belongs to SIP itself and cannot be added")
         headers[name] = reading.template(header_fields, name)
+        if not (headers[name].fixed.isascii() and headers[name].fixed.isprintable()):
+            reading.source.blame(value, f"'{name}' may hold printable ASCII only")
     if len(headers) > MOST_HEADERS:
         header_fields.blame(f"a leg may carry {MOST_HEADERS} SIP headers, not {len(headers)}")
     payment = read_payment(fields.fields("payment", "the payment"), reading) if fields.has("payment") else None
@@ -96,13 +101,20 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         saying=reading.say(fields, "prompt", required=False),
         trunk=trunk,
         number=reading.template(fields, "number"),
-        caller_id=reading.template(fields, "caller_id"),
+        caller_id=_caller_id(fields, reading),
         headers=headers,
         answer_timeout=fields.seconds("answer_timeout", 30, least=1, most=300),
         payment=payment,
     )
     fields.done()
     return Made(made, frozenset(result.value for result in LegResult))
+
+
+def _caller_id(fields: Fields, reading: Reading) -> Template:
+    template = reading.template(fields, "caller_id")
+    if not set(template.fixed) <= CALLER_ID_CHARACTERS:
+        fields.blame("a caller id may hold letters, digits, *, # and + only: Asterisk drops the rest", "caller_id")
+    return template
 
 
 def _is_token(name: str) -> bool:

@@ -47,7 +47,8 @@ class MenuStep:
         match event:
             case Digit():
                 self._take_key(visit)
-            case PromptFinished():
+            case PromptFinished(_, failed):
+                self.saying.must_be_heard(failed)
                 visit.start_timer(self.first_digit_timeout)
                 self._take_key(visit)
             case TimerFired():
