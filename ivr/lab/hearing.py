@@ -39,7 +39,8 @@ _OVERLAP: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One prompt in a recording. Times are seconds from its beginning; `share` is how much of the prompt was played."""
+    """One prompt in a recording: from when to when it could be heard (seconds from the recording's beginning, the
+    prompt's silent edges left out), and how much of it was played."""
 
     name: str
     start: float
@@ -117,7 +118,7 @@ def _pieces(prompt: Sound) -> Iterator[int]:
 
 def _follow(recording: Sound, prompt: Sound, start: int, name: str) -> Heard | None:
     """Compare window by window until they disagree; None when hardly anything agrees."""
-    agreed = lost = end = 0
+    agreed = lost = begin = end = 0
     for at in range(0, len(prompt), _WINDOW):
         ours = prompt[at : at + _WINDOW]
         if start + at < 0:
@@ -128,6 +129,7 @@ def _follow(recording: Sound, prompt: Sound, start: int, name: str) -> Heard | N
         if np.max(np.abs(ours.astype(np.int32))) < _LOUD:
             continue
         if np.mean(ours == theirs) >= _ALIKE:
+            begin = begin if agreed else at
             agreed += len(ours)
             lost = 0
             end = at + len(ours)
@@ -139,7 +141,7 @@ def _follow(recording: Sound, prompt: Sound, start: int, name: str) -> Heard | N
         return None
     loud = np.flatnonzero(np.abs(prompt.astype(np.int32)) > _LOUD)
     last = int(loud[-1]) + 1 if len(loud) else len(prompt)
-    return Heard(name, max(0, start) / RATE, (start + end) / RATE, min(1.0, end / last))
+    return Heard(name, (start + begin) / RATE, (start + end) / RATE, min(1.0, end / last))
 
 
 def _choose(places: Iterable[Heard]) -> list[Heard]:

@@ -4,8 +4,10 @@ Every test and every async fixture here runs in the session's event loop, which 
 something starts it again; whoever sets a fault of the sandbox clears it.
 """
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from ivr.lab.town import HOUSE, Town
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
-from tests.end_to_end.evening import Evening, spend
+from tests.end_to_end.evening import SCENES, Evening, spend
 from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
 from tests.end_to_end.stage import Stage
 
@@ -54,29 +56,40 @@ def sounds(recordings: Path) -> Mapping[str, Sound]:
 
 
 @pytest.fixture(scope="session")
-def town_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the town keeps everything that it leaves on disk."""
-    return tmp_path_factory.mktemp("town")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the towns keep everything that they leave on disk, each in a directory of its own."""
+    return tmp_path_factory.mktemp("towns")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def town(
-    asterisk: Installation, recordings: Path, town_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Town]:
-    """Everything up. The merchant has some odd numbers besides its own; see `odd_numbers`."""
+async def towns(
+    asterisk: Installation, recordings: Path, homes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[Town]]:
+    """The town, and one aside for scenes when any are to be played."""
     dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
-    async with Town(
-        asterisk,
-        recordings,
-        home=town_home,
-        dialplan=dialplan,
-        numbers=NUMBERS,
-        trunks=TRUNKS,
-        bank_extensions=BANK_EXTENSIONS,
-        strange_gateways=GATEWAYS,
-        sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD)),
-    ) as town:
-        yield town
+    towns = [
+        Town(
+            asterisk,
+            recordings,
+            home=homes / name,
+            dialplan=dialplan,
+            numbers=NUMBERS,
+            trunks=TRUNKS,
+            bank_extensions=BANK_EXTENSIONS,
+            strange_gateways=GATEWAYS,
+            sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD)),
+        )
+        for name in (["town", "aside"] if SCENES else ["town"])
+    ]
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(*(stack.enter_async_context(town) for town in towns))
+        yield towns
+
+
+@pytest.fixture(scope="session")
+def town(towns: list[Town]) -> Town:
+    """Everything up. The merchant has some odd numbers besides its own; see `odd_numbers`."""
+    return towns[0]
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +98,13 @@ def stage(town: Town, sounds: Mapping[str, Sound]) -> Stage:
     return Stage(town, sounds)
 
 
+@pytest.fixture(scope="session")
+def aside(towns: list[Town], sounds: Mapping[str, Sound]) -> Stage | None:
+    """The town in which scenes are played."""
+    return Stage(towns[1], sounds) if len(towns) > 1 else None
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def evening(stage: Stage) -> Evening:
-    """Every story that the collected tests tell, all at the same time; see `evening`."""
-    return await spend(stage)
+async def evening(stage: Stage, aside: Stage | None) -> Evening:
+    """Every story and scene of the collected tests, all at the same time; see `evening`."""
+    return await spend(stage, aside)

@@ -1,5 +1,8 @@
 """Calls that do not disturb each other are made at the same time, once; then each test judges its own.
 
+What would disturb the others (an application killed, a port closed) is a scene: scenes are played one after the other
+in a town of their own, meanwhile.
+
 Law: a story is one caller's evening: it makes its call, and what it returns is judged by tests only. What went wrong in
 it is raised in the test that asks for it, and nowhere else.
 """
@@ -7,7 +10,7 @@ it is raised in the test that asks for it, and nowhere else.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from ivr.lab.sip_trace import SipMessage
 from tests.end_to_end.stage import Stage, Told, all_quiet
@@ -16,6 +19,7 @@ AT_ONCE: Final = 32
 """Callers at the same time: the machine that runs the tests is also the town."""
 
 Story = Callable[[Stage], Awaitable["Spent"]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ def stories(family: Mapping[str, Story]) -> Sequence[str]:
     return tuple(family)
 
 
+SCENES: Final[dict[str, Callable[[Stage], Awaitable[object]]]] = {}
+
+
+def scene(run: Callable[[Stage], Awaitable[T]]) -> Callable[[Stage], Awaitable[T]]:
+    """Register a scene under its name."""
+    assert run.__name__ not in SCENES
+    SCENES[run.__name__] = run
+    return run
+
+
 @dataclass(frozen=True)
 class Evening:
     """All that is known afterwards."""
@@ -55,6 +69,14 @@ class Evening:
     """Channels that were still up when all callers were gone."""
     transactions: Mapping[str, Sequence[str]]
     """By invoice, in order."""
+    scenes: Mapping[str, object]
+
+    def scene(self, run: Callable[[Stage], Awaitable[T]]) -> T:
+        """What a scene came to. Raises what it raised."""
+        found = self.scenes[run.__name__]
+        if isinstance(found, BaseException):
+            raise found
+        return cast(T, found)
 
     def of(self, name: str) -> Spent:
         """One story's end. Raises what it raised."""
@@ -82,15 +104,28 @@ class Evening:
         return [invite for invite in self.invites if invite.caller[1].rpartition("*")[2] in ids]
 
 
-async def spend(stage: Stage) -> Evening:
-    """Run every story."""
+async def spend(stage: Stage, aside: Stage | None) -> Evening:
+    """Tell every story, and play every scene aside."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def run(one: Story) -> Spent:
+    async def tell(one: Story) -> Spent:
         async with places:
-            return await one(stage)
+            t = __import__("time").time()
+            try:
+                return await one(stage)
+            finally:
+                print(
+                    "story",
+                    [k for k, v in STORIES.items() if v is one],
+                    round(__import__("time").time() - t),
+                    round(t - t0),
+                )
 
-    done = await asyncio.gather(*(run(one) for one in STORIES.values()), return_exceptions=True)
+    t0 = __import__("time").time()
+    stories = asyncio.gather(*(tell(one) for one in STORIES.values()), return_exceptions=True)
+    scenes = asyncio.create_task(_play(aside)) if aside is not None else None
+    done = await stories
+    print("stories", __import__("time").time() - t0)
     town = stage.town
     left = await all_quiet(town)
     merchant, switch, bank = await asyncio.gather(*(p.payments() for p in (town.merchant, town.switch, town.bank)))
@@ -103,4 +138,13 @@ async def spend(stage: Stage) -> Evening:
         invites=await town.bank.invites(),
         left=left,
         transactions=transactions,
+        scenes=await scenes if scenes is not None else {},
     )
+
+
+async def _play(stage: Stage) -> dict[str, object]:
+    results: dict[str, object] = {}
+    for name, run in SCENES.items():
+        print(name, __import__("time").time())
+        [results[name]] = await asyncio.gather(run(stage), return_exceptions=True)
+    return results

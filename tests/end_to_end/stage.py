@@ -218,6 +218,14 @@ class Stage:
 
         assert await eventually(look, bool, PATIENCE), f"nobody asked {operation}"
 
+    async def until_found(self, invoice: str) -> None:
+        """Return once PayStar has said that an invoice is paid, or patience is over."""
+
+        async def look() -> bool:
+            return any(line.result == "paid" and line.fault is None for line in self.asked("result", invoice))
+
+        await eventually(look, bool, PATIENCE)
+
     def transaction(self, invoice: str) -> str:
         """The invoice's last transaction at PayStar."""
         transactions = self.town.sandbox.books.transactions.values()

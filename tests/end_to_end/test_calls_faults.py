@@ -9,7 +9,7 @@ import pytest
 from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
 from ivr.sandbox.faults import FaultKind
 from tests.end_to_end.evening import Evening, Spent, stories
-from tests.end_to_end.stage import MOST_SILENCE, Stage, eventually, payments_of
+from tests.end_to_end.stage import MOST_SILENCE, Stage
 
 FAULTS: Mapping[str, Mapping[str, Any]] = {
     "timeout": {"kind": FaultKind.DELAY, "seconds": 6.0},
@@ -18,6 +18,9 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "half a body": {"kind": FaultKind.HALF_BODY},
     "dropped after the work": {"kind": FaultKind.DROP, "commit": True},
 }
+
+TIMES_ASKED = 3
+"""A payment is called not confirmed after so many questions."""
 
 
 async def _creating(fault: Mapping[str, Any], stage: Stage) -> Spent:
@@ -35,17 +38,16 @@ async def _result(fault: Mapping[str, Any], number: str, stage: Stage) -> Spent:
     await caller.agrees(code)
     await caller.pays()
     told = await caller.told()
-
-    async def look() -> list[str]:
-        return [str(row["state"]) for row in await payments_of(stage.town.merchant, code)]
-
-    await eventually(look, lambda states: states == ["approved"], every=2.0, patience=40.0)
+    await stage.until_found(code)
     return Spent(told, code)
 
 
 stories({f"transaction {name}": partial(_creating, fault) for name, fault in FAULTS.items()})
-stories({f"result {name}": partial(_result, fault, PAY_NUMBER) for name, fault in FAULTS.items()})
-stories({"result 5xx in the chain": partial(_result, FAULTS["5xx"], CHAIN_NUMBER)})
+stories(
+    {f"result {name}": partial(_result, {**fault, "times": TIMES_ASKED}, PAY_NUMBER) for name, fault in FAULTS.items()}
+)
+stories({"result once": partial(_result, FAULTS["5xx"], PAY_NUMBER)})
+stories({"result 5xx in the chain": partial(_result, {**FAULTS["5xx"], "times": TIMES_ASKED}, CHAIN_NUMBER)})
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -69,6 +71,14 @@ def test_no_result(evening: Evening, name: str) -> None:
     assert one.told.silence() < MOST_SILENCE
     assert [state for state, _ in evening.states("merchant", one.code)] == ["approved"]
     assert len(evening.invites_for(one.code)) == 1
+
+
+def test_result_at_the_second_asking(evening: Evening) -> None:
+    """PayStar stumbles once: the caller hears that it takes a moment, and then that it is paid."""
+    one = evening.of("result once")
+    assert "pay/paid" in one.told.after("bank/paid")
+    assert "pay/not_confirmed" not in one.told.names
+    assert [state for state, _ in evening.states("merchant", one.code)] == ["approved"]
 
 
 def test_no_result_in_the_chain(evening: Evening) -> None:

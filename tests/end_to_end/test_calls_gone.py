@@ -11,7 +11,7 @@ from ivr.sandbox.faults import FaultKind
 from ivr.sandbox.settings import DEMO_CARDS
 from tests.end_to_end.evening import Evening, Spent, stories
 from tests.end_to_end.odd_numbers import NEVER_ANSWERS
-from tests.end_to_end.stage import Caller, Stage, channels, eventually, payments_of
+from tests.end_to_end.stage import Caller, Stage, channels, eventually
 
 CARD = DEMO_CARDS[0]
 NEVER_LEFT = "created"
@@ -66,7 +66,7 @@ async def _while_it_rings(stage: Stage, caller: Caller, code: str) -> None:
     async def look() -> bool:
         return any(transaction in line for line in await channels(stage.town.bank))
 
-    assert await eventually(look, bool)
+    assert await eventually(look, bool, every=0.5)
 
 
 async def _at_the_bank(stage: Stage, caller: Caller, code: str) -> None:
@@ -139,11 +139,7 @@ async def _leave(leaves: Leaves, stage: Stage) -> Spent:
     await leaves.goes(stage, caller, code)
     told = await caller.hangs_up()
     if leaves.state == "approved":  # the bank has the money: the merchant must find that out by itself
-
-        async def look() -> list[str]:
-            return [str(row["state"]) for row in await payments_of(stage.town.merchant, code)]
-
-        await eventually(look, lambda states: states == ["approved"], every=2.0, patience=40.0)
+        await stage.until_found(code)
     return Spent(told, code)
 
 

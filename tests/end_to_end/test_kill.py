@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
-import pytest_asyncio
+import pytest
 
+from ivr.lab.sip_trace import SipMessage
 from ivr.lab.town import PAY_NUMBER
 from ivr.sandbox.settings import DEMO_CARDS
-from tests.end_to_end.stage import Caller, Stage, Told, all_quiet, payments_of
+from tests.end_to_end.evening import Evening, scene
+from tests.end_to_end.stage import Caller, Stage, Told, all_quiet
 
 CARD = DEMO_CARDS[0]
 
@@ -21,16 +24,18 @@ class Killed:
     settled_meanwhile: Told
     settled_afterwards: Told
     came_meanwhile: Told
-    codes: dict[str, str]
+    apologised: Told
     left: list[str]
+    payments: dict[str, list[dict[str, Any]]]
+    invites: dict[str, list[SipMessage]]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def killed(stage: Stage) -> Killed:
-    """One kill, five callers: at the greeting, at the amount, twice at the bank, and one who comes in between."""
+@scene
+async def kill_the_merchant(stage: Stage) -> Killed:
+    """One kill, six callers: at the greeting, at the amount, two at the bank, and two who come in between."""
     merchant = stage.town.merchant
     codes = {name: stage.invoice().tracking_code for name in ("reading", "meanwhile", "afterwards")}
-    meanwhile, afterwards = [await _at_the_pin(stage, codes[name]) for name in ("meanwhile", "afterwards")]
+    meanwhile, afterwards = await asyncio.gather(*(_at_the_pin(stage, codes[n]) for n in ("meanwhile", "afterwards")))
     reading = await stage.call(PAY_NUMBER)
     await reading.keys_invoice(codes["reading"])
     greeted = await stage.call(PAY_NUMBER)
@@ -39,10 +44,12 @@ async def killed(stage: Stage) -> Killed:
     await merchant.kill_app()
     for caller in (reading, greeted):
         caller.forgets()
-    came = await stage.town.phone.dial(PAY_NUMBER, caller_number=stage.number(""))
-    await came.rings()
+    impatient = asyncio.create_task(stage.call(PAY_NUMBER))
     await meanwhile.keys(f"{CARD.pin.reveal()}#", secret=True)
     await meanwhile.hears("bank/paid")
+    came = await stage.town.phone.dial(PAY_NUMBER, caller_number=stage.number(""))
+    await came.rings()
+    apologised = await impatient
     await merchant.start_app()
 
     async def comes_meanwhile() -> Told:
@@ -67,9 +74,24 @@ async def killed(stage: Stage) -> Killed:
         return await afterwards.told()
 
     told = await asyncio.gather(
-        hears_the_greeting_again(), hears_the_amount_again(), meanwhile.told(), pays_afterwards(), comes_meanwhile()
+        hears_the_greeting_again(),
+        hears_the_amount_again(),
+        meanwhile.told(),
+        pays_afterwards(),
+        comes_meanwhile(),
+        apologised.told(),
     )
-    return Killed(*told, codes=codes, left=await all_quiet(stage.town))
+    left = await all_quiet(stage.town)
+    payments, invites = await asyncio.gather(merchant.payments(), stage.town.bank.invites())
+    return Killed(
+        *told,
+        left=left,
+        payments={name: [row for row in payments if row["invoice_id"] == code] for name, code in codes.items()},
+        invites={
+            name: [one for one in invites if one.caller[1].endswith(f"*{stage.transaction(code)}")]
+            for name, code in codes.items()
+        },
+    )
 
 
 async def _at_the_pin(stage: Stage, code: str) -> Caller:
@@ -80,30 +102,36 @@ async def _at_the_pin(stage: Stage, code: str) -> Caller:
     return caller
 
 
+@pytest.fixture
+def killed(evening: Evening) -> Killed:
+    """What it came to."""
+    return evening.scene(kill_the_merchant)
+
+
 def test_at_the_greeting(killed: Killed) -> None:
     """The greeting begins again, and the call goes on."""
     assert killed.greeted.names == ["invoice/welcome", "invoice/welcome", "invoice/enter_number"]
 
 
-async def test_while_the_amount_is_read(killed: Killed, stage: Stage) -> None:
+def test_while_the_amount_is_read(killed: Killed) -> None:
     """The caller hears the amount again, agrees, and pays once."""
     names = killed.reading.names
     assert names.count("pay/amount_payable") == 2
     assert names.count("pay/paid") == 1
     assert names[-1] == "common/goodbye"
-    await _paid_once(stage, killed.codes["reading"])
+    _paid_once(killed, "reading")
 
 
-async def test_while_the_bank_takes_the_money(killed: Killed, stage: Stage) -> None:
+def test_while_the_bank_takes_the_money(killed: Killed) -> None:
     """The bank settles while nobody drives the call: the caller is told in the end, and the journal knows."""
     assert killed.settled_meanwhile.after("bank/paid")[:2] == ["pay/paid", "pay/tracking_number_is"]
-    await _paid_once(stage, killed.codes["meanwhile"])
+    _paid_once(killed, "meanwhile")
 
 
-async def test_bank_leg_goes_on(killed: Killed, stage: Stage) -> None:
+def test_bank_leg_goes_on(killed: Killed) -> None:
     """Who is still talking to the bank when the next process comes notices nothing at all."""
     assert killed.settled_afterwards.after("bank/paid")[:2] == ["pay/paid", "pay/tracking_number_is"]
-    await _paid_once(stage, killed.codes["afterwards"])
+    _paid_once(killed, "afterwards")
 
 
 def test_new_caller_is_served_by_the_next_process(killed: Killed) -> None:
@@ -116,21 +144,11 @@ def test_nothing_is_left_up(killed: Killed) -> None:
     assert killed.left == []
 
 
-async def test_nobody_comes_back(stage: Stage) -> None:
-    """The application stays away: the caller hears an apology instead of ringing for ever."""
-    merchant = stage.town.merchant
-    await merchant.kill_app()
-    try:
-        caller = await stage.call(PAY_NUMBER)
-        told = await caller.told()
-    finally:
-        await merchant.start_app()
-    assert told.whole == ["common/sorry_try_later"]
+def test_nobody_comes_back(killed: Killed) -> None:
+    """The application stays away too long: the caller hears an apology instead of ringing for ever."""
+    assert killed.apologised.whole == ["common/sorry_try_later"]
 
 
-async def _paid_once(stage: Stage, code: str) -> None:
-    [payment] = await payments_of(stage.town.merchant, code)
-    assert payment["state"] == "approved"
-    transactions = [t.id for t in stage.town.sandbox.books.transactions.values() if t.invoice.tracking_code == code]
-    invites = [one for one in await stage.town.bank.invites() if one.caller[1].rpartition("*")[2] in transactions]
-    assert len(invites) == 1
+def _paid_once(killed: Killed, name: str) -> None:
+    assert [payment["state"] for payment in killed.payments[name]] == ["approved"]
+    assert len(killed.invites[name]) == 1

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
-import pytest_asyncio
+import pytest
 
 from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
 from ivr.sandbox.faults import Fault, FaultKind
 from ivr.sandbox.settings import DEMO_CARDS
+from tests.end_to_end.evening import Evening, scene
 from tests.end_to_end.stage import MOST_SILENCE, Stage, Told, eventually, payments_of
 
 
@@ -18,11 +20,15 @@ class Gone:
     asks_for_a_transaction: Told
     asks_by_the_chain: Told
     asks_for_the_result: Told
-    codes: tuple[str, str, str]
+    merchant: list[dict[str, Any]]
+    switch: list[dict[str, Any]]
+    """Payments of the invoices for which there was no transaction."""
+    found: list[dict[str, Any]]
+    """The payment that nobody could be asked about, when PayStar is back."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def gone(stage: Stage) -> Gone:
+@scene
+async def close_the_port(stage: Stage) -> Gone:
     """PayStar's port is closed while one caller is at the PIN and two more come."""
     sandbox = stage.town.sandbox
     first, second, third = (stage.invoice().tracking_code for _ in range(3))
@@ -38,31 +44,39 @@ async def gone(stage: Stage) -> Gone:
         told = await asyncio.gather(asking.told(), chained.told(), paying.told())
     finally:
         await sandbox.clear_faults()
-    return Gone(*told, codes=(first, second, third))
+    await stage.until_found(third)
+    merchant, switch = stage.town.merchant, stage.town.switch
+
+    async def look() -> list[dict[str, Any]]:
+        return await payments_of(merchant, third)
+
+    found = await eventually(look, lambda rows: rows[0]["state"] == "approved", every=1.0)
+    return Gone(*told, await payments_of(merchant, first), await payments_of(switch, second), found)
 
 
-async def test_no_transaction(gone: Gone, stage: Stage) -> None:
+@pytest.fixture
+def gone(evening: Evening) -> Gone:
+    """What it came to."""
+    return evening.scene(close_the_port)
+
+
+def test_no_transaction(gone: Gone) -> None:
     """The caller hears that the payment service cannot be reached; nothing is written, nothing is sent."""
     assert gone.asks_for_a_transaction.names == ["invoice/welcome", "pay/provider_unreachable", "common/goodbye"]
     assert gone.asks_for_a_transaction.silence() < MOST_SILENCE
-    assert await payments_of(stage.town.merchant, gone.codes[0]) == []
+    assert gone.merchant == []
 
 
-async def test_no_transaction_in_the_chain(gone: Gone, stage: Stage) -> None:
+def test_no_transaction_in_the_chain(gone: Gone) -> None:
     """The payment service says so, and the merchant that nothing is registered."""
     assert gone.asks_by_the_chain.names == [
         *("invoice/welcome", "merchant/connecting", "pay/provider_unreachable", "common/goodbye"),
         *("merchant/not_registered", "common/goodbye"),
     ]
-    assert await payments_of(stage.town.switch, gone.codes[1]) == []
+    assert gone.switch == []
 
 
-async def test_no_result(gone: Gone, stage: Stage) -> None:
+def test_no_result(gone: Gone) -> None:
     """Paid at the bank, but nobody can be asked: not confirmed yet, and found out once PayStar is back."""
     assert gone.asks_for_the_result.after("bank/paid") == ["pay/not_confirmed", "common/goodbye"]
-
-    async def look() -> list[str]:
-        return [str(row["state"]) for row in await payments_of(stage.town.merchant, gone.codes[2])]
-
-    states = await eventually(look, lambda states: states == ["approved"], every=2.0, patience=60.0)
-    assert states == ["approved"]
+    assert [payment["state"] for payment in gone.found] == ["approved"]

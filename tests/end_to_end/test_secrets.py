@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
 from ivr.sandbox.settings import DEMO_CARDS, DEMO_GATEWAY
+from tests.end_to_end.evening import Evening, Spent, stories
 from tests.end_to_end.odd_numbers import SECRET_CARD
 from tests.end_to_end.stage import Stage
 
@@ -28,44 +30,55 @@ def _holding(home: Path, needle: str) -> list[str]:
     ]
 
 
-async def test_cards_and_pins_are_nowhere(stage: Stage, town_home: Path) -> None:
+async def _pays_in_secret(number: str, stage: Stage) -> Spent:
+    code = stage.invoice().tracking_code
+    caller = await stage.call(number)
+    await caller.agrees(code)
+    await caller.pays(SECRET_CARD)
+    await caller.hears("bank/paid")
+    return Spent(await caller.hangs_up(), code)
+
+
+CALLS = stories(
+    {
+        "secret directly": partial(_pays_in_secret, PAY_NUMBER),
+        "secret by the chain": partial(_pays_in_secret, CHAIN_NUMBER),
+    }
+)
+
+
+def test_cards_and_pins_are_nowhere(evening: Evening, stage: Stage, homes: Path) -> None:
     """Two calls with a card and a PIN that are like nothing else: neither can be found in anything left behind."""
-    for number in (PAY_NUMBER, CHAIN_NUMBER):
-        code = stage.invoice().tracking_code
-        caller = await stage.call(number)
-        await caller.agrees(code)
-        await caller.pays(SECRET_CARD)
-        await caller.hears("bank/paid")
-        await caller.hangs_up()
-        assert stage.town.sandbox.books.invoices[code].reference is not None
+    for name in CALLS:
+        assert stage.town.sandbox.books.invoices[evening.of(name).code].reference is not None
     cards = (SECRET_CARD, *DEMO_CARDS)
-    assert {card.pan: found for card in cards if (found := _holding(town_home, card.pan.reveal()))} == {}
-    assert _holding(town_home, SECRET_CARD.pin.reveal()) == []
+    assert {card.pan: found for card in cards if (found := _holding(homes, card.pan.reveal()))} == {}
+    assert _holding(homes, SECRET_CARD.pin.reveal()) == []
 
 
-async def test_keys_are_not_logged_one_by_one(stage: Stage, town_home: Path) -> None:
+def test_keys_are_not_logged_one_by_one(stage: Stage, homes: Path) -> None:
     """No log, ours or Asterisk's, has a line for each key."""
-    logs = [path for path, content in _files(town_home) if "log" in path.name or "log" in path.parent.name]
+    logs = [path for path, content in _files(homes) if "log" in path.name or "log" in path.parent.name]
     assert logs
     assert [path for path in logs if KEYS_IN_A_LOG.search(path.read_bytes())] == []
 
 
-async def test_credentials_are_only_where_they_belong(stage: Stage, town_home: Path) -> None:
+def test_credentials_are_only_where_they_belong(stage: Stage, homes: Path) -> None:
     """The gateway's sequence is in no file; each ARI password in its own Asterisk's ari.conf alone."""
-    assert _holding(town_home, DEMO_GATEWAY.sequence.reveal()) == []
-    assert _holding(town_home, "nobody-knows-this-one") == []
+    assert _holding(homes, DEMO_GATEWAY.sequence.reveal()) == []
+    assert _holding(homes, "nobody-knows-this-one") == []
     for party in (stage.town.merchant, stage.town.switch, stage.town.bank, stage.town.handset):
-        assert _holding(town_home, party.password) == [f"{party.name}/asterisk/etc/ari.conf"]
+        assert _holding(homes, party.password) == [f"town/{party.name}/asterisk/etc/ari.conf"]
 
 
-def test_search_finds_what_is_there(stage: Stage, town_home: Path) -> None:
+def test_search_finds_what_is_there(stage: Stage, homes: Path) -> None:
     """A card number planted among the books, as a file's content and as a file's name, is found."""
     pan = SECRET_CARD.pan.reveal()
-    canaries = [stage.town.merchant.storage / "canary.sqlite-wal", town_home / "heard" / f"{pan}.wav"]
+    canaries = [stage.town.merchant.storage / "canary.sqlite-wal", stage.town.home / "heard" / f"{pan}.wav"]
     canaries[0].write_bytes(b"\x00\xff" + pan.encode() + b"\x00")
     canaries[1].write_bytes(b"")
     try:
-        assert len(_holding(town_home, pan)) == len(canaries)
+        assert len(_holding(homes, pan)) == len(canaries)
     finally:
         for canary in canaries:
             canary.unlink()

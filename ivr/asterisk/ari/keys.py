@@ -3,8 +3,8 @@
 Law: every key counts once. Asterisk reports some keys twice: it plays a key over again, as long as it lasted and a gap
 more, when it did not see the key begin (a playback ended while it was down: the caller answers at the very end of a
 question, or the question was stopped for the key before) or when the key came too short over a jittery line. A key
-released meanwhile is reported, put back, reported again when its turn comes, and played over again itself. So an echo is
-a second report sooner than the key could have been pressed once more, or at the moment when its turn comes.
+released meanwhile is reported, put back, reported again when its turn comes, and played over again itself. So an echo
+is a second report sooner than the key could have been pressed once more, or at the moment when its turn comes.
 """
 
 from collections import deque
