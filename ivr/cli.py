@@ -112,6 +112,8 @@ def list_payments(
             _json(rows)
             return
         table = Table("payment", "state", "rial", "invoice", "transaction", "reason", "at")
+        for column in table.columns:
+            column.overflow = "fold"  # an id that is cut short is of no use
         for row in rows:
             cells = (row[name] for name in ("id", "state", "amount_rial", "invoice_id", "transaction_id", "reason"))
             table.add_row(*("" if cell is None else str(cell) for cell in cells), str(row["changed_at"]))
