@@ -105,6 +105,8 @@ def aside(towns: list[Town], sounds: Mapping[str, Sound]) -> Stage | None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def evening(stage: Stage, aside: Stage | None) -> Evening:
+async def evening(stage: Stage, aside: Stage | None) -> AsyncIterator[Evening]:
     """Every story and scene of the collected tests, all at the same time; see `evening`."""
-    return await spend(stage, aside)
+    evening = await spend(stage, aside)
+    yield evening
+    await evening.close()

@@ -69,14 +69,18 @@ class Evening:
     """Channels that were still up when all callers were gone."""
     transactions: Mapping[str, Sequence[str]]
     """By invoice, in order."""
-    scenes: Mapping[str, object]
+    scenes: Mapping[str, asyncio.Task[object]]
+    """They may still be going on."""
 
-    def scene(self, run: Callable[[Stage], Awaitable[T]]) -> T:
-        """What a scene came to. Raises what it raised."""
-        found = self.scenes[run.__name__]
-        if isinstance(found, BaseException):
-            raise found
-        return cast(T, found)
+    async def scene(self, run: Callable[[Stage], Awaitable[T]]) -> T:
+        """What a scene came to, once it is over. Raises what it raised."""
+        return cast(T, await self.scenes[run.__name__])
+
+    async def close(self) -> None:
+        """End what nobody waited for."""
+        for playing in self.scenes.values():
+            playing.cancel()
+        await asyncio.gather(*self.scenes.values(), return_exceptions=True)
 
     def of(self, name: str) -> Spent:
         """One story's end. Raises what it raised."""
@@ -105,27 +109,15 @@ class Evening:
 
 
 async def spend(stage: Stage, aside: Stage | None) -> Evening:
-    """Tell every story, and play every scene aside."""
+    """Tell every story, and begin to play the scenes aside."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def tell(one: Story) -> Spent:
         async with places:
-            t = __import__("time").time()
-            try:
-                return await one(stage)
-            finally:
-                print(
-                    "story",
-                    [k for k, v in STORIES.items() if v is one],
-                    round(__import__("time").time() - t),
-                    round(t - t0),
-                )
+            return await one(stage)
 
-    t0 = __import__("time").time()
-    stories = asyncio.gather(*(tell(one) for one in STORIES.values()), return_exceptions=True)
-    scenes = asyncio.create_task(_play(aside)) if aside is not None else None
-    done = await stories
-    print("stories", __import__("time").time() - t0)
+    scenes = _play(aside) if aside is not None else {}
+    done = await asyncio.gather(*(tell(one) for one in STORIES.values()), return_exceptions=True)
     town = stage.town
     left = await all_quiet(town)
     merchant, switch, bank = await asyncio.gather(*(p.payments() for p in (town.merchant, town.switch, town.bank)))
@@ -138,13 +130,16 @@ async def spend(stage: Stage, aside: Stage | None) -> Evening:
         invites=await town.bank.invites(),
         left=left,
         transactions=transactions,
-        scenes=await scenes if scenes is not None else {},
+        scenes=scenes,
     )
 
 
-async def _play(stage: Stage) -> dict[str, object]:
-    results: dict[str, object] = {}
-    for name, run in SCENES.items():
-        print(name, __import__("time").time())
-        [results[name]] = await asyncio.gather(run(stage), return_exceptions=True)
-    return results
+def _play(stage: Stage) -> dict[str, asyncio.Task[object]]:
+    """Begin with the first scene; each of the others begins when the one before is over."""
+    turn = asyncio.Lock()
+
+    async def play(run: Callable[[Stage], Awaitable[object]]) -> object:
+        async with turn:
+            return await run(stage)
+
+    return {name: asyncio.create_task(play(run)) for name, run in SCENES.items()}

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
+import pytest_asyncio
 
 from ivr.lab.sip_trace import SipMessage
 from ivr.lab.town import PAY_NUMBER
@@ -102,10 +102,10 @@ async def _at_the_pin(stage: Stage, code: str) -> Caller:
     return caller
 
 
-@pytest.fixture
-def killed(evening: Evening) -> Killed:
+@pytest_asyncio.fixture(loop_scope="session")
+async def killed(evening: Evening) -> Killed:
     """What it came to."""
-    return evening.scene(kill_the_merchant)
+    return await evening.scene(kill_the_merchant)
 
 
 def test_at_the_greeting(killed: Killed) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
+import pytest_asyncio
 
 from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
 from ivr.sandbox.faults import Fault, FaultKind
@@ -54,10 +54,10 @@ async def close_the_port(stage: Stage) -> Gone:
     return Gone(*told, await payments_of(merchant, first), await payments_of(switch, second), found)
 
 
-@pytest.fixture
-def gone(evening: Evening) -> Gone:
+@pytest_asyncio.fixture(loop_scope="session")
+async def gone(evening: Evening) -> Gone:
     """What it came to."""
-    return evening.scene(close_the_port)
+    return await evening.scene(close_the_port)
 
 
 def test_no_transaction(gone: Gone) -> None:
