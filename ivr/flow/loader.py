@@ -136,7 +136,7 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
     made: Made | None = None
     if len(kinds) == 1:
         [(kind, body)] = kinds.items()
-        made = KINDS[kind](body, Reading(source, world, draft.uses, draft.flow.name))
+        made = KINDS[kind](body, Reading(source, world, draft.uses))
     elif kinds:
         fields.blame(f"a step does one thing: '{name}' says {' and '.join(kinds)}")
     exits: dict[str, tuple[str, yaml.Node]] = dict(made.inline) if made else {}

@@ -200,7 +200,7 @@ class Call:
 
     async def _leg_failed(self, payment_id: str, result: LegResult) -> None:
         try:
-            await self._services.cashier.leg_failed(payment_id, result)
+            await self._services.cashier.unsent(payment_id, result.value)
         except IvrError as exc:
             # It stands as sent, so somebody will inquire; the caller hears what became of the leg all the same.
             _log.error("entry_not_kept", payment_id=payment_id, error=str(exc))

@@ -11,7 +11,6 @@ from enum import Enum, auto
 import structlog
 
 from ivr.domain.errors import AlreadyInPayment, Illegal
-from ivr.domain.legs import LegResult
 from ivr.domain.operations import Outcome
 from ivr.flow.commands import PaymentOrder
 from ivr.payments.details import plain
@@ -76,10 +75,6 @@ class Cashier:
             case _:
                 return Go.SEND
 
-    async def leg_failed(self, payment_id: str, result: LegResult) -> None:
-        """The leg was never answered, so nothing was paid over it."""
-        await self._note(payment_id, EntryKind.UNSENT, {"reason": result.value})
-
     async def answered(self, payment_id: str, reply: Reply) -> None:
         """A provider's answer about this payment."""
         match reply.outcome:
@@ -97,7 +92,7 @@ class Cashier:
             await self._note(payment_id, EntryKind.UNANSWERED, {"reason": reason})
 
     async def unsent(self, payment_id: str, reason: str) -> None:
-        """It turned out that nothing had left."""
+        """It turned out that nothing had left: nobody was reached, or nobody answered."""
         await self._note(payment_id, EntryKind.UNSENT, {"reason": reason})
 
     async def undecided(self, payment_id: str) -> bool:

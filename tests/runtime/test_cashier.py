@@ -44,7 +44,7 @@ async def test_sent_once(cashier: Cashier) -> None:
 async def test_may_be_sent_again_when_nothing_had_left(cashier: Cashier) -> None:
     """The bank was busy, and the caller tries again."""
     await cashier.before_sending(ORDER, "c")
-    await cashier.leg_failed("c.1", LegResult.BUSY)
+    await cashier.unsent("c.1", LegResult.BUSY.value)
     assert await cashier.before_sending(ORDER, "c") is Go.SEND
 
 

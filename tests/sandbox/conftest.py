@@ -1,7 +1,6 @@
 """A sandbox on free ports, its clock in hand, and clients that talk to it over real sockets."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import aiohttp
 import pytest
@@ -12,16 +11,7 @@ from ivr.runtime.http_client import HttpSettings
 from ivr.sandbox.bank import SandboxBank
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY, SandboxSettings
-
-
-@dataclass
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture

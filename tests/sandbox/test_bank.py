@@ -17,9 +17,9 @@ from ivr.sandbox.bank import SandboxBank
 from ivr.sandbox.faults import Fault, FaultKind
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
+from tests.clock import Clock
 from tests.providers import raw_server as raw
 from tests.providers.raw_server import RawServer, says
-from tests.sandbox.conftest import Clock
 
 CARD, OTHER_CARD, POOR_CARD = DEMO_CARDS
 

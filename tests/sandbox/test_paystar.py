@@ -13,7 +13,8 @@ from ivr.providers.paystar_saman import PaystarSaman
 from ivr.sandbox.books import InvoiceState
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY, ErrorShape, Gateway, SandboxSettings
-from tests.sandbox.conftest import Clock, paystar_client
+from tests.clock import Clock
+from tests.sandbox.conftest import paystar_client
 
 BEARER = {"Authorization": f"Bearer {DEMO_GATEWAY.sequence.reveal()}"}
 

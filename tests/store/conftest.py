@@ -1,23 +1,13 @@
 """A store in a directory of its own, and a clock that is turned by hand."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ivr.payments.state import Payment, State
 from ivr.store.opening import Store, open_store
-
-
-@dataclass
-class Clock:
-    """Seconds since 1970; goes on only when a test says so."""
-
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from ivr.store import database as module
 from ivr.store.database import Database
 from ivr.store.journal import SqliteJournal
 from ivr.store.sqlite import connect
-from tests.store.conftest import Clock, payment
+from tests.clock import Clock
+from tests.store.conftest import payment
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ivr.payments.port import Invoices
 from ivr.runtime.ports import SessionStore
 from ivr.store.opening import Store
 from ivr.store.sessions import MOST_SNAPSHOT
-from tests.store.conftest import Clock
+from tests.clock import Clock
 
 INVOICE = Invoice("paystar", "00123", 160000, "order-1", 5.0)
 

@@ -19,7 +19,8 @@ from ivr.payments.state import Entry, EntryKind, Payment, State, apply
 from ivr.store.journal import MOST_TEXT
 from ivr.store.opening import Store, open_store
 from ivr.store.reading import Reading
-from tests.store.conftest import Clock, payment
+from tests.clock import Clock
+from tests.store.conftest import payment
 
 SENT, UNSENT, APPROVED = EntryKind.SENT, EntryKind.UNSENT, EntryKind.APPROVED
 DECLINED, UNANSWERED = EntryKind.DECLINED, EntryKind.UNANSWERED

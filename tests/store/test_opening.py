@@ -15,7 +15,8 @@ from ivr.store.lock import Lock
 from ivr.store.opening import Store, open_invoices, open_store
 from ivr.store.reading import Reading
 from ivr.store.sqlite import connect, connect_reader
-from tests.store.conftest import Clock, payment
+from tests.clock import Clock
+from tests.store.conftest import payment
 
 
 async def refusal(directory: Path) -> str:

@@ -11,7 +11,8 @@ from ivr.domain.errors import Unusable
 from ivr.payments.state import EntryKind, State
 from ivr.store.opening import Store
 from ivr.store.reading import Reading
-from tests.store.conftest import Clock, payment
+from tests.clock import Clock
+from tests.store.conftest import payment
 
 
 async def test_everything_of_a_payment(store: Store, clock: Clock, tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ class Reading:
     source: Source
     world: World
     uses: Uses
-    flow: str
 
     def say(self, fields: Fields, name: str, *, required: bool = True) -> Saying:
         """A prompt's name, or a list of names, `{amount: value}` and `{digits: value}`."""
