@@ -41,11 +41,17 @@ def write_lines(out: TextIO, level: LogLevel = LogLevel.INFO) -> None:
     log.info("serving")
 
 
+def written(out: io.TextIOWrapper) -> str:
+    buffer = out.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
+
+
 def test_json_in_a_pipe() -> None:
     """Every line is an object with name, level, UTC time and the call it belongs to; a bug's line holds its trace."""
-    out = io.StringIO()
+    out = io.TextIOWrapper(io.BytesIO())
     write_lines(out)
-    step, odd, broke, serving = [json.loads(line) for line in out.getvalue().splitlines()]
+    step, odd, broke, serving = [json.loads(line) for line in written(out).splitlines()]
     assert (step["event"], step["level"], step["call_id"], step["step"]) == (
         "step",
         "info",
@@ -56,7 +62,7 @@ def test_json_in_a_pipe() -> None:
     assert odd["event"] == "odd"
     assert broke["exception"][0]["exc_type"] == "RuntimeError"
     assert "call_id" not in serving
-    assert "603799" not in out.getvalue()
+    assert "603799" not in written(out)
 
 
 def test_readable_on_a_terminal(terminal: tuple[TextIO, Callable[[], str]]) -> None:
@@ -71,9 +77,9 @@ def test_readable_on_a_terminal(terminal: tuple[TextIO, Callable[[], str]]) -> N
 @pytest.mark.parametrize(("level", "lines"), [("debug", 5), ("info", 4), ("warning", 2), ("error", 1)])
 def test_levels(level: str, lines: int) -> None:
     """Who wants less gets less."""
-    out = io.StringIO()
+    out = io.TextIOWrapper(io.BytesIO())
     write_lines(out, LogLevel(level))
-    assert len(out.getvalue().splitlines()) == lines
+    assert len(written(out).splitlines()) == lines
 
 
 @pytest.fixture

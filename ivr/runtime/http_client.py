@@ -6,24 +6,38 @@ body, neither in its text nor in its chain.
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import aiohttp
-import httpx
+import msgspec
+from yarl import URL
 
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, ProviderUnreachable
-from ivr.runtime.http_transport import transport
 
 MOST_BODY: Final = 64 * 1024
 """The longest answer we read, in bytes. A provider's answers are a few hundred."""
 
-NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""Errors of httpx that prove that nothing was sent. Every other one leaves the outcome unknown."""
+KEEPALIVE_SECONDS: Final = 4.0
+"""An idle connection is let go after so long: before the usual servers (5 s and up) close it under a request."""
 
+NEVER_LEFT: Final = (
+    aiohttp.ClientConnectorError,  # refused, no route, no such host, TLS not agreed
+    aiohttp.ConnectionTimeoutError,  # connecting, or waiting for a free connection
+    aiohttp.NonHttpUrlClientError,
+    aiohttp.InvalidURL,
+)
+"""Errors of aiohttp that prove that nothing was sent. Every other one leaves the outcome unknown."""
 
-HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ivr"}
+HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "User-Agent": "ivr",
+}
 """Sent with every request. Compressed answers are refused: a few bytes can unpack into gigabytes."""
 
 
@@ -50,10 +64,10 @@ class HttpSettings:
 
     def __post_init__(self) -> None:
         try:
-            url = httpx.URL(self.base_url)
-        except httpx.InvalidURL:
+            url = URL(self.base_url)
+        except ValueError:
             raise BadInput("base_url is not an address") from None
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
+        if url.scheme not in ("http", "https") or not url.host or url.raw_user or url.raw_query_string or url.fragment:
             raise BadInput("base_url must be http(s)://host[:port][/path] without user, query and fragment")
         for name in ("connect_seconds", "read_seconds", "pool_seconds", "total_seconds"):
             if not 0 < getattr(self, name) <= 600:
@@ -71,25 +85,13 @@ class HttpAnswer:
 
 
 class HttpClient:
-    """Speaks to one provider. Connects at the first request; close it from the same event loop.
-
-    It hands httpx's requests straight to the transport. `httpx.AsyncClient` around it would add cookies, redirects,
-    URLs in the log at level info, and half as much CPU again.
-    """
+    """Speaks to one provider. Connects at the first request; use and close it in one event loop."""
 
     def __init__(self, settings: HttpSettings) -> None:
-        self._total = settings.total_seconds
-        self._transport = transport(settings.most_connections, settings.verify_tls, settings.ca_file)
+        self._settings = settings
         self._base = settings.base_url.rstrip("/")
-        self._urls: dict[str, httpx.URL] = {}
-        timeout = httpx.Timeout(
-            connect=settings.connect_seconds,
-            read=settings.read_seconds,
-            write=settings.read_seconds,
-            # aiohttp's limit for getting a connection holds the connecting as well.
-            pool=settings.pool_seconds + settings.connect_seconds,
-        )
-        self._extensions = {"timeout": timeout.as_dict()}
+        self._urls: dict[str, URL] = {}
+        self._session: aiohttp.ClientSession | None = None
 
     async def request(
         self,
@@ -106,17 +108,20 @@ class HttpClient:
         """
         error: IvrError
         try:
-            async with asyncio.timeout(self._total):
-                return await self._request(method, path, json, query, headers)
+            return await self._request(method, path, json, query, headers)
         except NEVER_LEFT as exc:
             error = ProviderUnreachable(f"nothing was sent: {type(exc).__name__}")
-        except (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError) as exc:
+        except _SentOnce as exc:
+            error = exc.told
+        except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
             error = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
         raise error  # outside of `except`, so that no chain leads to the request and its headers
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._transport.aclose()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def _request(
         self,
@@ -126,27 +131,75 @@ class HttpClient:
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
     ) -> HttpAnswer:
-        url = self._urls.get(path) or self._urls.setdefault(path, httpx.URL(self._base + path))
-        request = httpx.Request(
-            method, url, params=query, headers={**HEADERS, **(headers or {})}, json=json, extensions=self._extensions
-        )
-        response = await self._transport.handle_async_request(request)
-        try:
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise httpx.DecodingError("we asked for an answer that is not compressed")
-            return HttpAnswer(response.status_code, await _body(response))
-        except NEVER_LEFT as exc:  # an error while reading never means that nothing was sent
-            told = httpx.ReadError(type(exc).__name__)
-        finally:
-            await response.aclose()
+        session = self._session or self._connect()
+        url = self._urls.get(path) or self._urls.setdefault(path, URL(self._base + path))
+        async with session.request(
+            method,
+            url if query is None else url.with_query(query),
+            data=None if json is None else msgspec.json.encode(json),
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
+            try:
+                if response.headers.get("Content-Encoding", "identity") != "identity":
+                    raise OutcomeUnknown("no whole answer: it is compressed, and we asked for one that is not")
+                body = b""
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > MOST_BODY:
+                        raise OutcomeUnknown("no whole answer: it is too long")
+            except NEVER_LEFT as exc:  # an error while reading never means that nothing was sent
+                told = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
+            else:
+                return HttpAnswer(response.status, body)
         raise told
 
+    def _connect(self) -> aiohttp.ClientSession:
+        settings = self._settings
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=settings.most_connections,
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                ssl=_tls(settings.ca_file) if settings.verify_tls else False,
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=settings.total_seconds,
+                # aiohttp's limit for getting a connection holds the connecting as well.
+                connect=settings.pool_seconds + settings.connect_seconds,
+                sock_connect=settings.connect_seconds,
+                sock_read=settings.read_seconds,
+            ),
+            headers=HEADERS,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            middlewares=(_send_once,),
+        )
+        return self._session
 
-async def _body(response: httpx.Response) -> bytes:
-    """The answer's bytes. Raises TransportError when there are more than `MOST_BODY`."""
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MOST_BODY:
-            raise httpx.RemoteProtocolError("the answer is too long")
-    return bytes(body)
+
+class _SentOnce(Exception):
+    """Carries what happened past aiohttp, which would send a lost GET a second time by itself."""
+
+    def __init__(self, told: OutcomeUnknown) -> None:
+        super().__init__()
+        self.told = told
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """A middleware of aiohttp: it sees the error before aiohttp decides to try again."""
+    try:
+        return await handler(request)
+    except NEVER_LEFT:
+        raise
+    except aiohttp.ClientError as exc:
+        told = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
+    raise _SentOnce(told)
+
+
+@cache  # reading the authorities takes longer than a hundred requests
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context

@@ -6,10 +6,13 @@ repr). Local variables are never part of a traceback.
 
 import logging
 import sys
+import time
 from enum import StrEnum
-from typing import TextIO
+from typing import Final, TextIO
 
+import msgspec
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 
 class LogLevel(StrEnum):
@@ -25,23 +28,48 @@ def configure_logs(stream: TextIO | None = None, level: LogLevel = LogLevel.INFO
     """Set structlog up for this process."""
     out = stream or sys.stderr
     terminal = out.isatty()
-    if terminal:
-        renderer: list[structlog.typing.Processor] = [
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        ]
-    else:
-        renderer = [
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *renderer,
+            *(_FOR_PEOPLE if terminal else _FOR_PROGRAMS),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.name]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=out) if terminal else structlog.BytesLoggerFactory(out.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+_seconds = (0, "")
+"""The second that the last line was written in, and how it is written."""
+
+
+def stamp(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Level and UTC time, to the millisecond. The date is spelt once a second."""
+    global _seconds
+    now = time.time()
+    second = int(now)
+    if second != _seconds[0]:
+        _seconds = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+    event["level"] = "error" if method == "exception" else method
+    event["timestamp"] = f"{_seconds[1]}.{int((now - second) * 1000):03d}Z"
+    return event
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=repr)
+
+
+def encode(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    """One line of JSON; what JSON does not know is written as its repr."""
+    return _encoder.encode(event)
+
+
+_FOR_PEOPLE: Final = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+)
+_FOR_PROGRAMS: Final = (
+    structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+    stamp,
+    encode,
+)

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import aiohttp
-import httpx
 import pytest
 
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
 from ivr.runtime.http_client import MOST_BODY, NEVER_LEFT, HttpClient, HttpSettings
-from ivr.runtime.http_transport import TRUTH
 from tests.providers import raw_server as raw
 from tests.providers.raw_server import RawServer, says
 
@@ -33,21 +31,8 @@ def tree(root: type[BaseException]) -> Iterator[type[BaseException]]:
         yield from tree(child)
 
 
-def test_every_error_of_httpx_has_been_thought_about() -> None:
-    """A new transport error in httpx must be sorted by a person into "left" or "never left"."""
-    thought_about = {
-        "TimeoutException", "ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout",
-        "NetworkError", "ConnectError", "ReadError", "WriteError", "CloseError",
-        "ProxyError", "UnsupportedProtocol", "ProtocolError", "LocalProtocolError", "RemoteProtocolError",
-    }  # fmt: skip
-    upstream = {error for error in tree(httpx.TransportError) if error.__module__.startswith("httpx")}
-    assert {error.__name__ for error in upstream} == thought_about
-    never_left = {error.__name__ for error in upstream if issubclass(error, NEVER_LEFT)}
-    assert never_left == {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
-
-
 def test_every_error_of_aiohttp_has_been_thought_about() -> None:
-    """A new error in aiohttp must be sorted too: only those of connecting may say that nothing left."""
+    """A new error in aiohttp must be sorted by a person: only those of connecting may say that nothing left."""
     left = {
         "ClientOSError", "ClientConnectionError", "ClientConnectionResetError", "ServerConnectionError",
         "ServerDisconnectedError", "ServerTimeoutError", "SocketTimeoutError", "ServerFingerprintMismatch",
@@ -62,9 +47,7 @@ def test_every_error_of_aiohttp_has_been_thought_about() -> None:
     }  # fmt: skip
     upstream = {error for error in tree(aiohttp.ClientError) if error.__module__.startswith("aiohttp")}
     assert {error.__name__ for error in upstream} == left | never_left
-    for error in upstream:
-        meaning = next(meaning for ours, meaning in TRUTH if issubclass(error, ours))
-        assert issubclass(meaning, NEVER_LEFT) == (error.__name__ in never_left), error.__name__
+    assert {error.__name__ for error in upstream if issubclass(error, NEVER_LEFT)} == never_left
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -97,7 +80,7 @@ async def test_whatever_goes_wrong_after_sending_is_unknown_and_sent_once(behave
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_kept_connection_that_breaks_is_unknown_too(method: str) -> None:
-    """aiohttp would send a GET again, and httpx_aiohttp would call the loss a connect timeout."""
+    """aiohttp by itself would send a GET again."""
     async with RawServer(says({})) as server, client_of(server.url) as client:
         await client.request(method, "/x")
         server.behave = raw.closes
@@ -109,7 +92,7 @@ async def test_a_kept_connection_that_breaks_is_unknown_too(method: str) -> None
 async def test_a_closed_port_means_that_nothing_was_sent() -> None:
     """The caller may simply try again."""
     async with client_of(f"http://127.0.0.1:{raw.free_port()}") as client:
-        with pytest.raises(ProviderUnreachable, match="ConnectError") as caught:
+        with pytest.raises(ProviderUnreachable, match="ClientConnector") as caught:
             await client.request("POST", "/x", json={})
     assert caught.value.__context__ is None
 
@@ -158,7 +141,7 @@ async def test_a_certificate_that_is_wrong_means_that_nothing_was_sent() -> None
 async def test_an_answer_that_drips_ends_too() -> None:
     """Every byte comes in time, but a caller does not wait for a million of them."""
     async with RawServer(raw.drips) as server, client_of(server.url, total_seconds=0.2) as client:
-        with pytest.raises(OutcomeUnknown, match="TimeoutError"):
+        with pytest.raises(OutcomeUnknown, match="Timeout"):
             await client.request("POST", "/x", json={})
 
 
@@ -192,7 +175,7 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
 async def test_a_compressed_answer_is_refused() -> None:
     """A few bytes that unpack into gigabytes are not read."""
     async with RawServer(says(b"x", "200 OK\r\nContent-Encoding: gzip")) as server, client_of(server.url) as client:
-        with pytest.raises(OutcomeUnknown, match="DecodingError"):
+        with pytest.raises(OutcomeUnknown, match="compressed"):
             await client.request("GET", "/x")
         assert server.seen[0].headers["accept-encoding"] == "identity"
 
@@ -207,7 +190,7 @@ async def test_the_path_of_the_base_address_is_kept_and_connections_are() -> Non
         assert server.seen[0].json == {"a": "ب"}
 
 
-async def test_httpx_does_not_write_addresses_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nobody_writes_addresses_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """An invoice id in a query stays out of the log."""
     caplog.set_level(logging.INFO)
     async with RawServer(says({})) as server, client_of(server.url) as client:

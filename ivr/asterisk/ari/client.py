@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from websockets.exceptions import InvalidStatus, WebSocketException
+from picows import WSError, WSInvalidStatusError
 
 from ivr.asterisk.ari.connection import Connection, base_url
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, AriUnsent, place, refusal
@@ -160,9 +160,9 @@ class AriClient:
         try:
             connection = Connection(self._on_message)
             await connection.open(self._settings, self._timing)
-        except InvalidStatus as exc:
-            raise self._refused(exc.response.status_code) from None
-        except (OSError, TimeoutError, WebSocketException) as exc:
+        except WSInvalidStatusError as exc:
+            raise self._refused(exc.response.status if exc.response is not None else 0) from None
+        except (OSError, TimeoutError, WSError) as exc:
             raise Unusable(f"Asterisk's ARI at {self._where} cannot be reached: {type(exc).__name__}") from None
         self._connection = connection
         self.connects += 1

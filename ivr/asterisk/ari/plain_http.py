@@ -4,7 +4,6 @@ from typing import Final
 
 import httpx
 import msgspec
-from httpx_aiohttp import AiohttpTransport
 
 from ivr.asterisk.ari.connection import Reply, authorization, base_url
 from ivr.asterisk.ari.errors import AriDisconnected, AriUnsent
@@ -22,7 +21,7 @@ class PlainHttp:
         self._base = base_url(settings)
         self._connect = connect
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(limits=httpx.Limits(max_connections=CONNECTIONS)),
+            limits=httpx.Limits(max_connections=CONNECTIONS),
             headers={"Authorization": authorization(settings), "Content-Type": "application/json"},
             trust_env=False,
         )
