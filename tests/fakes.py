@@ -78,20 +78,20 @@ class FakeVoice:
 
     # -- the port
 
-    async def answer(self) -> None:
+    def answer(self) -> None:
         self._do("answer")
 
-    async def play(self, token: int, media: Sequence[str]) -> None:
+    def play(self, token: int, media: Sequence[str]) -> None:
         self._do("play")
         self.heard += media
         self._playing = token
         if self._listens:
             self.finish()
 
-    async def stop(self, token: int) -> None:
+    def stop(self, token: int) -> None:
         self._do("stop")
 
-    async def dial(self, token: int, leg: LegOrder) -> None:
+    def dial(self, token: int, leg: LegOrder) -> None:
         self._do("dial")
         self.legs.append((token, leg))
 
@@ -103,7 +103,7 @@ class FakeVoice:
         self._do("release")
         self.released = True
 
-    async def hang_up(self, cause: HangupCause) -> None:
+    def hang_up(self, cause: HangupCause) -> None:
         self._do("hang_up")
         self.cause = cause
 

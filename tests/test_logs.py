@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import select
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
@@ -90,7 +91,10 @@ def terminal() -> Iterator[tuple[TextIO, Callable[[], str]]]:
 
     def shown() -> str:
         out.flush()
-        return os.read(ours, 65536).decode()
+        text = b""
+        while select.select([ours], [], [], 0.2)[0]:  # a terminal hands on what was written in its own time
+            text += os.read(ours, 65536)
+        return text.decode()
 
     yield out, shown
     out.close()

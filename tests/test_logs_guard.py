@@ -14,8 +14,8 @@ LOGGERS = frozenset({"log", "_log"})
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "bind", "msg", "log"})
 
 FIELDS = frozenset(
-    # ids, each somebody's own number for a thing, never a caller's secret
-    {"call_id", "leg_id", "payment_id", "payment_ids", "invoice_id", "pid"}
+    # a bug's trace, and ids: each somebody's own number for a thing, never a caller's secret
+    {"exc_info", "call_id", "leg_id", "payment_id", "payment_ids", "invoice_id", "pid"}
     # names from the configuration or from our own code
     | {"application", "entry", "exit", "flow", "operation", "provider", "step", "trunk", "type", "where"}
     # how something ended; `error` and `reason` are our own sentences, which hold no secret

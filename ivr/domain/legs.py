@@ -14,6 +14,8 @@ class LegResult(Enum):
     """The far side said no (403, 603 …)."""
     UNREACHABLE = "unreachable"
     """Nobody there, no route, or the trunk is broken."""
+    BEING_PAID = "being_paid"
+    """Nothing was dialled: another payment of the same invoice is under way or approved."""
 
 
 class HangupCause(Enum):

@@ -1,15 +1,18 @@
-"""One task per call: events in, the session advances, its commands go out.
+"""One call: events in, the session advances, its commands go out.
 
 Laws:
-- Events are taken in the order they came, from a queue that is this call's own and never full.
+- Events are taken one after the other in the order they came, each as soon as it comes; they wait, and none is
+  dropped, only while the books are asked about this call's money.
 - The session is saved before money moves, and after every step.
 - Whatever breaks here ends in the flow's failure step, or at least in a hangup; a caller is never left in silence.
 - A question about money runs to its end even when the caller has hung up.
 """
 
 import asyncio
+import contextvars
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +27,7 @@ from ivr.flow.commands import (
     Command,
     Dial,
     HangUp,
+    PaymentOrder,
     Play,
     ReadHeaders,
     StartTimer,
@@ -75,6 +79,10 @@ class Services:
     """Seconds after which a call is ended whatever it does."""
 
 
+_Slow = Coroutine[Any, Any, None]
+"""What has to be waited for before the next event is taken."""
+
+
 class _Leg(NamedTuple):
     """A leg that this process dialled, and the payment that goes over it."""
 
@@ -92,27 +100,38 @@ class Call:
         self._voice = voice
         self._flow = flow
         self._services = services
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._events: deque[Event] = deque()
+        self._busy = True
+        """Something is being done that the next event has to wait for; at first the answering."""
+        self._over = asyncio.Event()
+        self._context = contextvars.copy_context()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[int, _Leg] = {}
+        self._decided: str | None = None
         self._key_at: float | None = None
         self._abandoned = False
 
     def emit(self, event: Event) -> None:
-        """Put an event at the end of the queue."""
+        """Put an event at the end of the queue; if nothing is ahead of it, it is taken before this returns."""
         if isinstance(event, Digit):
             self._key_at = time.perf_counter()
         if isinstance(event, PromptFinished) and event.failed:
             # A caller who hangs up breaks the playback off first: nothing may begin on behalf of who is gone.
-            asyncio.get_running_loop().call_later(HANGUP_PATIENCE, self._events.put_nowait, event)
+            asyncio.get_running_loop().call_later(HANGUP_PATIENCE, self._put, event)
         else:
-            self._events.put_nowait(event)
+            self._put(event)
+
+    def _put(self, event: Event) -> None:
+        self._events.append(event)
+        if not self._busy:
+            self._context.run(self._take_all)
 
     async def run(self, first: Event) -> None:
         """Drive the call to its end. `first` is Answered for a new call, Resumed for one taken over."""
         # Whatever is logged on behalf of this call, by whichever part, says which call it was.
         with structlog.contextvars.bound_contextvars(call_id=self.session.call_id, flow=self._flow.name):
+            self._context = contextvars.copy_context()
             await self._run(first)
 
     async def _run(self, first: Event) -> None:
@@ -122,19 +141,18 @@ class Call:
         overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self._end_overdue)
         try:
             if isinstance(first, Answered):
-                await self._voice.answer()
-            await self._take(first)  # before whatever has come meanwhile: only then is the session this process's own
-            while self.session.ended is None:
-                await self._take(await self._events.get())
+                self._voice.answer()
+            self._events.appendleft(first)  # before whatever has come meanwhile: only then is the session our own
+            self._context.run(self._take_all)
+            await self._over.wait()
         except asyncio.CancelledError:
             # This process is going: the caller and the snapshot stay for the next one.
             self._abandoned = True
             raise
-        except Exception:  # noqa: BLE001 - the failure step broke too: what is left is to hang up
-            _log.exception("call_broke", step=self.session.step)
-            self.session = fail(self._flow, self.session).session
-            self.session.ended = "failed"
+        except Exception:  # noqa: BLE001 - not even answered: what is left is to hang up
+            self._give_up()
         finally:
+            self._busy = True
             overdue.cancel()
             self._stop_timer()
             try:
@@ -151,23 +169,61 @@ class Call:
 
     # -- one event ----------------------------------------------------------------------------------------------------
 
-    async def _take(self, event: Event) -> None:
+    def _take_all(self) -> None:
+        """Take what waits, until something takes time or the call is over."""
+        self._busy = True
+        while self._events and self.session.ended is None:
+            if (slow := self._take(self._events.popleft())) is not None:
+                self._spawn(self._finish(slow))
+                return
+        if self.session.ended is None:
+            self._busy = False
+        else:
+            self._over.set()
+
+    async def _finish(self, slow: _Slow) -> None:
+        left: _Slow | None = slow
+        while left is not None:
+            try:
+                await left
+                left = None
+            except Exception as exc:  # noqa: BLE001 - whatever broke, the caller must not be left in silence
+                left = self._broke(exc)
+        self._take_all()
+
+    def _take(self, event: Event) -> _Slow | None:
+        """Returns what is left to do if that takes time."""
         try:
-            await self._account(event)
-            await self._carry_out(advance(self._flow, self.session, event))
-        except IvrError as exc:
-            # The port or the books cannot do it: the flow's failure step says so to the caller.
+            if (accounting := self._account(event)) is not None:
+                return self._advance_after(accounting, event)
+            return self._carry_out(advance(self._flow, self.session, event))
+        except Exception as exc:  # noqa: BLE001 - as above
+            return self._broke(exc)
+
+    async def _advance_after(self, accounting: _Slow, event: Event) -> None:
+        await accounting
+        if (slow := self._carry_out(advance(self._flow, self.session, event))) is not None:
+            await slow
+
+    def _broke(self, exc: Exception) -> _Slow | None:
+        """The port or the books cannot do it, or a bug: the flow's failure step says so to the caller."""
+        if isinstance(exc, IvrError):
             _log.error("command_failed", step=self.session.step, error=str(exc))
-            await self._carry_out(self._failed())
-        except Exception:  # noqa: BLE001 - whatever broke, the caller must not be left in silence
-            _log.exception("command_broke", step=self.session.step)
-            await self._carry_out(self._failed())
-
-    def _failed(self) -> Turn:
+        else:
+            _log.error("command_broke", step=self.session.step, exc_info=exc)
         self._services.observer.faults.labels(self._flow.name).inc()
-        return fail(self._flow, self.session)
+        try:
+            return self._carry_out(fail(self._flow, self.session))
+        except Exception:  # noqa: BLE001 - the failure step broke too: what is left is to hang up
+            self._give_up()
+            return None
 
-    async def _carry_out(self, turn: Turn) -> None:
+    def _give_up(self) -> None:
+        _log.exception("call_broke", step=self.session.step)
+        self.session = fail(self._flow, self.session).session
+        self.session.ended = "failed"
+
+    def _carry_out(self, turn: Turn) -> _Slow | None:
         before, self.session = self.session, turn.session
         if turn.fault is not None:
             self._services.observer.faults.labels(self._flow.name).inc()
@@ -176,11 +232,21 @@ class Call:
             _log.info("step", step=turn.session.step)
             if turn.session.ended is None:
                 self._services.snapshots.put(turn.session)
-        for command in turn.commands:
-            await self._do(command)
+        return self._do_all(iter(turn.commands))
 
-    async def _account(self, event: Event) -> None:
-        """What the books and the figures must know before the flow goes on."""
+    def _do_all(self, commands: Iterator[Command]) -> _Slow | None:
+        for command in commands:
+            if (slow := self._do(command)) is not None:
+                return self._do_after(slow, commands)
+        return None
+
+    async def _do_after(self, slow: _Slow, commands: Iterator[Command]) -> None:
+        await slow
+        if (more := self._do_all(commands)) is not None:
+            await more
+
+    def _account(self, event: Event) -> Coroutine[Any, Any, None] | None:
+        """What the books and the figures must know before the flow goes on. Returns what has to be waited for."""
         match event:
             case PromptFinished(_, failed) if failed:
                 self._services.observer.prompts_failed.inc()
@@ -191,12 +257,13 @@ class Call:
                 _log.info("leg_ended", result=result.value)
                 leg = self._legs.pop(token, None)
                 if leg is None:
-                    return
+                    return None
                 self._services.observer.legs.labels(leg.trunk, result.value).inc()
                 if leg.payment_id is not None and result is not LegResult.ENDED and not early_media:
-                    await self._leg_failed(leg.payment_id, result)
+                    return self._leg_failed(leg.payment_id, result)
             case _:
                 pass
+        return None
 
     async def _leg_failed(self, payment_id: str, result: LegResult) -> None:
         try:
@@ -207,15 +274,16 @@ class Call:
 
     # -- one command --------------------------------------------------------------------------------------------------
 
-    async def _do(self, command: Command) -> None:
+    def _do(self, command: Command) -> _Slow | None:
+        """Returns what is left to do if that takes time."""
         match command:
             case Play(token, say):
-                await self._voice.play(token, self._services.speak(say, self.session.language))
+                self._voice.play(token, self._services.speak(say, self.session.language))
                 if self._key_at is not None:
                     self._services.observer.post_key_seconds.observe(time.perf_counter() - self._key_at)
                     self._key_at = None
             case StopPlaying(token):
-                await self._voice.stop(token)
+                self._voice.stop(token)
             case StartTimer(token, seconds):
                 self._stop_timer()
                 self._timer = asyncio.get_running_loop().call_later(seconds, self.emit, TimerFired(token))
@@ -225,11 +293,14 @@ class Call:
                 self._key_at = None  # the provider's time is its own histogram
                 self._spawn(self._ask(command))
             case ReadHeaders(token, names):
-                await self._read_headers(token, names)
+                return self._read_headers(token, names)
             case Dial():
-                await self._dial(command)
+                if command.payment is not None:
+                    return self._pay_by_dialling(command, command.payment)
+                self._dial(command)
             case HangUp(cause):
-                await self._voice.hang_up(cause)
+                self._voice.hang_up(cause)
+        return None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -243,17 +314,18 @@ class Call:
             return
         self.emit(HeadersRead(token, True, await self._voice.headers(names)))
 
-    async def _dial(self, command: Dial) -> None:
+    async def _pay_by_dialling(self, command: Dial, order: PaymentOrder) -> None:
+        await self._services.snapshots.flush(self.session)
+        go = await self._services.cashier.before_sending(order, self.session.call_id)
+        if go is Go.SENT_BEFORE:
+            self.emit(LegEnded(command.token, LegResult.ENDED))
+        elif go is Go.REFUSED:
+            self.emit(LegEnded(command.token, LegResult.BEING_PAID))
+        else:
+            self._dial(command)
+
+    def _dial(self, command: Dial) -> None:
         order = command.payment
-        if order is not None:
-            await self._services.snapshots.flush(self.session)
-            go = await self._services.cashier.before_sending(order, self.session.call_id)
-            if go is Go.SENT_BEFORE:
-                self.emit(LegEnded(command.token, LegResult.ENDED))
-                return
-            if go is Go.REFUSED:
-                self.emit(LegEnded(command.token, LegResult.BUSY))
-                return
         self._legs[command.token] = _Leg(command.trunk, order.id if order is not None else None)
         leg = LegOrder(
             leg_id=f"{self.session.call_id}.leg{command.token}",
@@ -264,7 +336,7 @@ class Call:
             answer_timeout=command.answer_timeout,
         )
         try:
-            await self._voice.dial(command.token, leg)
+            self._voice.dial(command.token, leg)
         except IvrError as exc:
             _log.error("dial_failed", trunk=command.trunk, error=str(exc))
             self.emit(LegEnded(command.token, LegResult.UNREACHABLE))
@@ -316,8 +388,8 @@ class Call:
             if command.payment is not None:
                 await cashier.unanswered(command.payment.id, UNKNOWN)
             return Reply(UNKNOWN)
-        if about is not None:
-            await cashier.answered(about, reply)
+        if about is not None and await cashier.answered(about, reply):
+            self._decided = about
         return reply
 
     async def _ask_books(self, command: AskProvider) -> Reply:
@@ -337,16 +409,17 @@ class Call:
         session = self.session
         if session.ended != "hung_up":
             try:
-                await self._voice.hang_up(HangupCause.NORMAL)
+                self._voice.hang_up(HangupCause.NORMAL)
             except IvrError as exc:
                 _log.error("not_hung_up", error=str(exc))
-        while not self._events.empty():
+        while self._events:
             # A leg that was ordered for a caller who had just gone was never dialled, and says so after the hangup.
-            if isinstance(event := self._events.get_nowait(), LegEnded):
-                await self._account(event)
+            event = self._events.popleft()
+            if isinstance(event, LegEnded) and (accounting := self._account(event)) is not None:
+                await accounting
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        if session.payment is not None:
+        if session.payment is not None and session.payment != self._decided:
             try:
                 undecided = await self._services.cashier.undecided(session.payment)
             except IvrError as exc:

@@ -75,15 +75,16 @@ class Cashier:
             case _:
                 return Go.SEND
 
-    async def answered(self, payment_id: str, reply: Reply) -> None:
-        """A provider's answer about this payment."""
+    async def answered(self, payment_id: str, reply: Reply) -> bool:
+        """A provider's answer about this payment. True when the book now says what became of it."""
         match reply.outcome:
             case Outcome.APPROVED | Outcome.DECLINED:
-                await self._write(payment_id, write_verdict(self._journal, payment_id, reply))
+                return await self._write(payment_id, write_verdict(self._journal, payment_id, reply))
             case Outcome.UNKNOWN:
                 await self.unanswered(payment_id, reply.exit)
             case None:
                 pass
+        return False
 
     async def unanswered(self, payment_id: str, reason: str) -> None:
         """Nobody can say what became of it, for now."""
@@ -121,11 +122,12 @@ class Cashier:
     async def _note(self, payment_id: str, kind: EntryKind, details: dict[str, str]) -> None:
         await self._write(payment_id, self._journal.append(payment_id, kind, plain(details)))
 
-    async def _write(self, payment_id: str, writing: Awaitable[Payment]) -> None:
+    async def _write(self, payment_id: str, writing: Awaitable[Payment]) -> bool:
         try:
             payment = await writing
         except Illegal as exc:
             # Somebody was quicker (the reconciler, or the provider's answer came twice): the book stands as it is.
             _log.info("entry_not_needed", payment_id=payment_id, error=str(exc))
-        else:
-            _log.info("payment", payment_id=payment_id, state=payment.state.value)
+            return False
+        _log.info("payment", payment_id=payment_id, state=payment.state.value)
+        return True

@@ -5,7 +5,6 @@ OutcomeUnknown. No redirects, no cookies, no proxies from the environment. An er
 body, neither in its text nor in its chain.
 """
 
-import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -39,25 +39,25 @@ Emit = Callable[[Event], None]
 class Voice(Protocol):
     """One living caller, whichever way Asterisk is spoken to.
 
-    Every method returns when Asterisk has accepted the command. A caller who is already gone is no error:
-    the call's CallerHungUp is on its way, and the method returns quietly.
+    A command returns when it is on its way: commands are carried out in their order, and what becomes of them comes
+    as events. A caller who is already gone is no error: the call's CallerHungUp is on its way.
     """
 
     info: CallInfo
 
-    async def answer(self) -> None:
+    def answer(self) -> None:
         """Pick up."""
         ...
 
-    async def play(self, token: int, media: Sequence[str]) -> None:
+    def play(self, token: int, media: Sequence[str]) -> None:
         """Play these files in a row; PromptFinished(token) follows, with failed=True if they could not be."""
         ...
 
-    async def stop(self, token: int) -> None:
+    def stop(self, token: int) -> None:
         """Stop that playback now. No PromptFinished is owed for it."""
         ...
 
-    async def dial(self, token: int, leg: LegOrder) -> None:
+    def dial(self, token: int, leg: LegOrder) -> None:
         """Dial and, once answered, connect both. LegAnswered(token) and LegEnded(token) follow."""
         ...
 
@@ -69,7 +69,7 @@ class Voice(Protocol):
         """Give the caller back to where calls wait while nobody takes them; they come again as a new call."""
         ...
 
-    async def hang_up(self, cause: HangupCause) -> None:
+    def hang_up(self, cause: HangupCause) -> None:
         """End the call, any dialled leg with it."""
         ...
 

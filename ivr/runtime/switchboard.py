@@ -5,8 +5,7 @@ channel that nobody drives is either taken over or hung up.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 
@@ -53,7 +52,7 @@ class Switchboard:
         """A new caller; returns where the caller's events go."""
         info = voice.info
         if self._draining:
-            return self._let(voice, voice.release())
+            return self._send_back(voice)
         if (snapshot := self.left.pop(info.call_id, None)) is not None:
             return self.resume(voice, snapshot, None)
         number = self.dialplan.number(info.dialled_number, info.trunk)
@@ -114,21 +113,26 @@ class Switchboard:
     def _refuse(self, voice: Voice, why: str, cause: HangupCause) -> Emit:
         self._services.observer.refused.labels(why).inc()
         _log.warning("call_refused", call_id=voice.info.call_id, why=why, trunk=voice.info.trunk)
-        return self._let(voice, voice.hang_up(cause))
+        voice.hang_up(cause)
+        return _ignore
 
-    def _let(self, voice: Voice, go: Coroutine[Any, Any, None]) -> Emit:
-        """The caller goes, one way or the other, and is not driven."""
-        task = asyncio.create_task(_quietly(voice.info.call_id, go))
+    def _send_back(self, voice: Voice) -> Emit:
+        """The caller waits in Asterisk for the next process."""
+        task = asyncio.create_task(_release(voice))
         self._calls[voice.info.call_id] = task
         task.add_done_callback(lambda _: self._calls.pop(voice.info.call_id, None))
-        return lambda event: None
+        return _ignore
 
 
-async def _quietly(call_id: str, go: Coroutine[Any, Any, None]) -> None:
+def _ignore(event: Event) -> None:
+    """The caller is not driven."""
+
+
+async def _release(voice: Voice) -> None:
     try:
-        await go
+        await voice.release()
     except IvrError as exc:
-        _log.error("refusal_failed", call_id=call_id, error=str(exc))
+        _log.error("not_released", call_id=voice.info.call_id, error=str(exc))
 
 
 def _restored(snapshot: str | None) -> Session | None:

@@ -95,7 +95,8 @@ def _go_on(caller: Caller, number: int, *, failing: bool = False) -> None:
         assert caller.asked is not None
         caller.send(_answer(caller.asked, number, failing=failing))
     elif session.leg is not None:
-        result = list(LegResult)[number % len(LegResult)]
+        results = list(LegResult) if session.payment is not None else list(LegResult)[:-1]
+        result = results[number % len(results)]
         caller.send(LegAnswered(session.leg) if number % 3 == 1 else LegEnded(session.leg, result))
     elif caller.playing is not None:
         caller.hear(failed=number % 7 == 1)

@@ -54,14 +54,15 @@ async def test_a_withheld_number_is_asked_for(house: House) -> None:
     await voice.hears("caller/enter_mobile")
 
 
-async def test_a_refusal_that_fails_is_noted(house: House) -> None:
-    """Asterisk is away: a line in the log, and no call left in our books."""
-    voice = house.caller("999")
-    voice.breaks.on("hang_up", Unusable("no connection"))
+async def test_a_caller_who_cannot_be_sent_back_is_noted(house: House) -> None:
+    """We are going and Asterisk is away: a line in the log, and no call left in our books."""
+    await house.switchboard.drain(0)
+    voice = house.caller()
+    voice.breaks.on("release", Unusable("no connection"))
     with capture_logs() as lines:
         house.rings(voice)
         await house.over()
-    assert [line["event"] for line in lines] == ["call_refused", "refusal_failed"]
+    assert [line["event"] for line in lines] == ["not_released"]
     assert len(house.switchboard) == 0
 
 

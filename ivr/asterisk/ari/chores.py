@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -40,11 +41,12 @@ class Chores:
             log.error("call_chore_failed", call_id=task.get_name(), where=place(exc))
 
 
-async def tidy(client: AriClient, request: Request) -> None:
+def tidy(client: AriClient, request: Request) -> None:
     """Send what may fail without harm: its object is gone already, or the next look at Asterisk finds it."""
-    try:
-        await client.send(request)
-    except (Gone, AriDisconnected):
-        return
-    except AriError as exc:
-        log.warning("ari_request_refused", method=request.method, path=request.path, status=exc.status)
+    client.post(request, partial(unless_gone, request))
+
+
+def unless_gone(request: Request, error: AriError | AriDisconnected | None) -> None:
+    """Log a refusal that is not about something gone already."""
+    if isinstance(error, AriError) and not isinstance(error, Gone):
+        log.warning("ari_request_refused", method=request.method, path=request.path, status=error.status)

@@ -8,13 +8,14 @@ say so; two that fight would each lose calls.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import structlog
 from picows import WSError, WSInvalidStatusError
 
-from ivr.asterisk.ari.connection import Connection, base_url
+from ivr.asterisk.ari.connection import Connection, Reply, base_url
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, AriUnsent, place, refusal
 from ivr.asterisk.ari.events import CALL_EVENTS, CONNECTION_EVENTS, ApplicationReplaced, CallEvent
 from ivr.asterisk.ari.plain_http import PlainHttp
@@ -27,6 +28,9 @@ from ivr.domain.errors import Unusable
 _REFUSED: Final = frozenset({401, 403})
 
 log = structlog.get_logger()
+
+Done = Callable[[AriError | AriDisconnected | None], None]
+"""Told, once, how a request ended: None when Asterisk carried it out."""
 
 
 class AriClient:
@@ -57,6 +61,8 @@ class AriClient:
         self._http: PlainHttp | None = None
         self._over_http = False
         self._replaced = False
+        self._posts: asyncio.Queue[tuple[Request, Done]] = asyncio.Queue()
+        self._posting: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
 
@@ -118,6 +124,18 @@ class AriClient:
             return msgspec.json.decode(body) if body else None
         raise refusal(status, _message(body))
 
+    def post(self, request: Request, done: Done) -> None:
+        """Send it and go on; `done` is told what became of it. Posted requests are carried out in their order."""
+        connection = self._connection
+        if connection is None:
+            done(AriUnsent(f"no connection to Asterisk's ARI at {self._where}"))
+        elif self._over_http:
+            self._posts.put_nowait((request, done))
+            if self._posting is None:
+                self._posting = asyncio.create_task(self._post_in_order(), name="ari-posts")
+        else:
+            connection.post(request, self._timing.request, partial(self._replied, connection, done))
+
     async def request(self, method: str, path: str, query: dict[str, str] | None = None, body: Any = None) -> Any:
         """The same, for a request that `requests.py` does not know."""
         return await self.send(Request(method, path, query, body))
@@ -128,10 +146,34 @@ class AriClient:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError, Unusable):
                 await self._keeper
+        if self._posting is not None:
+            self._posting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._posting
         await self._disconnect()
         if self._http is not None:
             await self._http.close()
             self._http = None
+
+    def _replied(self, connection: Connection, done: Done, reply: Reply | AriDisconnected) -> None:
+        if not isinstance(reply, Reply):
+            if connection is self._connection:
+                self._connected.clear()
+            done(reply)
+        elif 200 <= reply.status < 300:
+            done(None)
+        else:
+            done(refusal(reply.status, _message(reply.body)))
+
+    async def _post_in_order(self) -> None:
+        while True:
+            request, done = await self._posts.get()
+            try:
+                await self.send(request)
+            except (AriError, AriDisconnected) as exc:
+                done(exc)
+            else:
+                done(None)
 
     async def _stay_connected(self) -> None:
         loop = asyncio.get_running_loop()

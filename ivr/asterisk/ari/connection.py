@@ -1,7 +1,7 @@
 """One events websocket, from its handshake to its end: events come out, requests go in and their replies come back.
 
 Law: messages are handed on in the order in which they came, each exactly once. When the socket dies every request
-in flight raises AriDisconnected. A reply that does not come in time means the same: Asterisk serves one
+in flight gets AriDisconnected. A reply that does not come in time means the same: Asterisk serves one
 connection's requests one after the other, so nothing behind it would be served either; the socket is dropped.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from ivr.asterisk.ari.errors import AriDisconnected, AriUnsent
+from ivr.asterisk.ari.errors import AriDisconnected, AriUnsent, place
 from ivr.asterisk.ari.events import ApplicationReplaced, CallEvent, RESTResponse, decode
 from ivr.asterisk.ari.requests import Request
 from ivr.asterisk.ari.timing import Timing
@@ -39,6 +39,10 @@ class Reply(NamedTuple):
 
     status: int
     body: str | bytes
+
+
+Done = Callable[[Reply | AriDisconnected], None]
+"""Told, once, what became of a request: its reply whatever the status, or that nobody can say."""
 
 
 class _RESTRequest(msgspec.Struct, frozen=True, tag="RESTRequest", omit_defaults=True, gc=False):
@@ -82,7 +86,10 @@ class Connection:
 
     def __init__(self, on_message: Callable[[CallEvent | ApplicationReplaced], None]) -> None:
         self._on_message = on_message
-        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._waiting: dict[str, tuple[Done, float]] = {}
+        """Who waits for which reply, and until when; the oldest first."""
+        self._overdue: asyncio.TimerHandle | None = None
+        self._why = "the connection to Asterisk's ARI was lost"
         self._last_id = 0
         self._loop = asyncio.get_running_loop()
         self._socket: WSTransport
@@ -112,32 +119,43 @@ class Connection:
         except Exception as exc:  # noqa: BLE001 -- whatever ended it, it is over; the message may quote what came
             log.warning("ari_connection_broke", error=type(exc).__name__)
         finally:
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(AriDisconnected("the connection to Asterisk's ARI was lost"))
-            self._waiting.clear()
+            if self._overdue is not None:
+                self._overdue.cancel()
+            waiting, self._waiting = self._waiting, {}
+            for done, _ in waiting.values():
+                self._tell(done, AriDisconnected(self._why))
+
+    def post(self, request: Request, timeout: float, done: Done) -> None:
+        """Send it. Requests are carried out in the order in which they were posted."""
+        if self._socket.is_disconnected or self._socket.is_close_frame_sent:
+            done(AriUnsent("no connection to Asterisk's ARI"))
+            return
+        self._last_id += 1
+        request_id = str(self._last_id)
+        self._waiting[request_id] = (done, self._loop.time() + timeout)
+        if self._overdue is None:
+            self._overdue = self._loop.call_later(timeout, self._look_for_overdue)
+        self._socket.send(_TEXT, _encode(request_id, request))
 
     async def request(self, request: Request, timeout: float) -> Reply:
         """Send it and wait for its reply, whatever the status. Raises AriDisconnected."""
-        self._last_id += 1
-        request_id = str(self._last_id)
-        reply: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting[request_id] = reply
-        deadline = self._loop.call_later(timeout, self._too_late, request_id)
-        try:
-            if self._socket.is_disconnected or self._socket.is_close_frame_sent:
-                raise AriUnsent("no connection to Asterisk's ARI")
-            self._socket.send(_TEXT, _encode(request_id, request))
-            return await reply
-        finally:
-            deadline.cancel()
-            self._waiting.pop(request_id, None)
+        future: asyncio.Future[Reply] = self._loop.create_future()
+
+        def done(reply: Reply | AriDisconnected) -> None:
+            if future.done():  # nobody waits any more
+                return
+            if isinstance(reply, Reply):
+                future.set_result(reply)
+            else:
+                future.set_exception(reply)
+
+        self.post(request, timeout, done)
+        return await future
 
     async def close(self) -> None:
         """Say goodbye, shortly."""
         if not self._socket.is_disconnected:
-            self._socket.send_close()
-            self._socket.disconnect()
+            self._socket.send_close()  # and Asterisk says its own: from then on it sends us no more calls
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._socket.wait_disconnected()
@@ -159,18 +177,29 @@ class Connection:
         if message is None:
             return
         if isinstance(message, RESTResponse):
-            waiting = self._waiting.get(message.request_id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(Reply(message.status_code, message.message_body))
+            waiting = self._waiting.pop(message.request_id, None)
+            if waiting is not None:
+                self._tell(waiting[0], Reply(message.status_code, message.message_body))
             return
         self._on_message(message)
 
-    def _too_late(self, request_id: str) -> None:
-        waiting = self._waiting.get(request_id)
-        if waiting is not None and not waiting.done():
-            waiting.set_exception(AriDisconnected("Asterisk's ARI did not reply in time"))
-            log.warning("ari_reply_missing", waiting=len(self._waiting))
-            self.drop()
+    def _tell(self, done: Done, reply: Reply | AriDisconnected) -> None:
+        try:
+            done(reply)
+        except Exception as exc:  # noqa: BLE001 -- one call's bug must not end the other calls' replies
+            log.error("ari_reply_handler_failed", where=place(exc))
+
+    def _look_for_overdue(self) -> None:
+        self._overdue = None
+        for _, deadline in self._waiting.values():
+            late = deadline - self._loop.time()
+            if late > 0:
+                self._overdue = self._loop.call_later(late, self._look_for_overdue)
+            else:
+                log.warning("ari_reply_missing", waiting=len(self._waiting))
+                self._why = "Asterisk's ARI did not reply in time"
+                self.drop()
+            return
 
 
 def base_url(settings: Ari) -> str:

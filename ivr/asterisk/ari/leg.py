@@ -12,9 +12,9 @@ from typing import Final
 import structlog
 
 from ivr.asterisk.ari.causes import unanswered
-from ivr.asterisk.ari.chores import Chores, tidy
+from ivr.asterisk.ari.chores import tidy
 from ivr.asterisk.ari.client import AriClient
-from ivr.asterisk.ari.errors import CONFLICT, AriDisconnected, AriError, AriUnsent, Gone
+from ivr.asterisk.ari.errors import AriDisconnected, AriError, AriUnsent
 from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisEnd, StasisStart
 from ivr.asterisk.ari.ids import bridge_id
 from ivr.asterisk.ari.requests import dial, drop_bridge, hang_up, join, make_bridge, ring, stop_ringing
@@ -36,31 +36,25 @@ class LegState(Enum):
     JOINING = "joining"
     """Answered; the bridge is being made."""
     JOINED = "joined"
-    ENDING = "ending"
-    """Its channel is gone; what it left behind is being cleared away."""
     OVER = "over"
 
 
 class DialledLeg:
     """One leg of one call."""
 
-    def __init__(
-        self, client: AriClient, chores: Chores, call_id: str, token: int, channel_id: str, emit: Emit
-    ) -> None:
+    def __init__(self, client: AriClient, call_id: str, token: int, channel_id: str, emit: Emit) -> None:
         self.token = token
         self.channel_id = channel_id
         self.state = LegState.DIALLING
         self.had_media = False
         """The far side sent early media. The caller did not hear it."""
         self._client = client
-        self._chores = chores
         self._call_id = call_id
         self._bridge_id = bridge_id(call_id, token)
         self._emit = emit
         self._ring_soon: asyncio.TimerHandle | None = None
         self._rings = False
         self._heard = False
-        self._result = LegResult.UNREACHABLE
         self._answered = False
         self._announced = False
         self._connect = client.connects
@@ -75,42 +69,35 @@ class DialledLeg:
         """The caller's keys are for the far side: the caller may be keying a card at the bank."""
         return self._answered and self.state is not LegState.OVER
 
-    async def dial(self, order: LegOrder) -> None:
+    def dial(self, order: LegOrder) -> None:
         """Dial; a caller who has to wait hears ringing. Whatever goes wrong becomes a LegEnded."""
         if self.over:
             return
         self._ring_soon = asyncio.get_running_loop().call_later(RING_AFTER, self._start_ringing)
-        try:
-            await self._client.send(dial(self._client.application, self._call_id, self.token, order))
-        except AriDisconnected as exc:
-            if not isinstance(exc, AriUnsent):
-                return  # whether it was made shows after the next connect
-            await self._finish(LegResult.UNREACHABLE)
-            return
-        except AriError as exc:  # Gone: of the caller; nothing was dialled
-            log.warning("leg_refused", call_id=self._call_id, leg_id=self.channel_id, status=exc.status)
-            await self._finish(LegResult.UNREACHABLE)
-            return
-        if self.over:  # the caller went while Asterisk was making it
-            await tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
+        self._client.post(dial(self._client.application, self._call_id, self.token, order), self._dialled)
+
+    def _dialled(self, error: AriError | AriDisconnected | None) -> None:
+        if isinstance(error, AriUnsent):
+            self._ended(LegResult.UNREACHABLE)
+        elif isinstance(error, AriError):  # Gone: of the caller; nothing was dialled
+            log.warning("leg_refused", call_id=self._call_id, leg_id=self.channel_id, status=error.status)
+            self._ended(LegResult.UNREACHABLE)
+        elif error is None and self.over:  # the caller went while Asterisk was making it
+            tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
+        # else nobody can say whether it was made: that shows after the next connect
 
     def _start_ringing(self) -> None:
         if self.state is LegState.DIALLING:
             self._rings = True
-            self._chores.add(self._ring(), self._call_id)
+            tidy(self._client, ring(self._call_id))
 
-    async def _ring(self) -> None:
-        await tidy(self._client, ring(self._call_id))
-        if not self._rings:  # it was answered or over before Asterisk had taken the request
-            await tidy(self._client, stop_ringing(self._call_id))
-
-    async def _be_quiet(self) -> None:
+    def _be_quiet(self) -> None:
         """The ringing is a tone generator of its own: in a bridge it would go on under the far side's voice."""
         if self._ring_soon is not None:
             self._ring_soon.cancel()
         if self._rings:
             self._rings = False
-            await tidy(self._client, stop_ringing(self._call_id))
+            tidy(self._client, stop_ringing(self._call_id))
 
     def on_event(self, event: CallEvent) -> None:
         """What Asterisk says of the leg's channel."""
@@ -128,10 +115,10 @@ class DialledLeg:
         """The caller is gone: say how the leg ended, now, and clear it away."""
         if self.over:
             return
-        self._over(self._result if self.state is LegState.ENDING else LegResult.NO_ANSWER)
-        self._chores.add(self._clear_away(), self._call_id)
+        self._over(LegResult.NO_ANSWER)
+        self._clear_away()
 
-    async def look(self, survey: Survey) -> None:
+    def look(self, survey: Survey) -> None:
         """Catch up with what happened while nobody listened. A leg dialled since the reconnect missed nothing."""
         if self._connect == self._client.connects:
             return
@@ -145,7 +132,7 @@ class DialledLeg:
         elif survey.in_application(channel):
             self.state = LegState.JOINING
             self._answered = True
-            await self._join()
+            self._join()
 
     def adopt(self, survey: Survey) -> None:
         """It was dialled by an earlier process; one that was joined already is not announced again."""
@@ -158,26 +145,24 @@ class DialledLeg:
         if self.state is LegState.DIALLING:
             self.state = LegState.JOINING
             self._answered = True
-            self._chores.add(self._join(), self._call_id)
+            self._join()
 
-    async def _join(self) -> None:
-        try:
-            try:
-                await self._client.send(make_bridge(self._bridge_id))
-            except Gone as exc:
-                if exc.status != CONFLICT:  # one of this name is what we want
-                    raise
-            await self._be_quiet()
-            await self._client.send(join(self._bridge_id, (self._call_id, self.channel_id)))
-        except AriDisconnected:
+    def _join(self) -> None:
+        # Requests are carried out in their order; a bridge that could not be made shows when nobody can join it, and
+        # one of this name (409) is what we want.
+        self._client.post(make_bridge(self._bridge_id), lambda error: None)
+        self._be_quiet()
+        self._client.post(join(self._bridge_id, (self._call_id, self.channel_id)), self._join_ended)
+
+    def _join_ended(self, error: AriError | AriDisconnected | None) -> None:
+        if isinstance(error, AriDisconnected):
             return  # done again after the next connect
-        except AriError as exc:
+        if error is not None:
             # Either side has just gone, and its end is on its way; else both would sit in silence: end the leg.
-            log.warning("leg_not_joined", call_id=self._call_id, leg_id=self.channel_id, status=exc.status)
-            await self._clear_away()
-            return
-        if self.over:
-            await self._clear_away()
+            log.warning("leg_not_joined", call_id=self._call_id, leg_id=self.channel_id, status=error.status)
+            self._clear_away()
+        elif self.over:
+            self._clear_away()
         else:
             self._joined()
 
@@ -189,28 +174,19 @@ class DialledLeg:
                 self._emit(LegAnswered(self.token))
 
     def _ended(self, result: LegResult) -> None:
-        if self.state in (LegState.DIALLING, LegState.JOINING, LegState.JOINED):
-            self.state = LegState.ENDING
-            self._result = result
-            self._chores.add(self._finish(result), self._call_id)
-
-    async def _finish(self, result: LegResult) -> None:
         """Clear away first: what the flow does next must not find the caller in a bridge or under a ringing tone."""
         if self.over:
             return
-        self.state = LegState.ENDING
-        self._result = result
-        await self._be_quiet()
+        self._be_quiet()
         if self._answered:
-            await tidy(self._client, drop_bridge(self._bridge_id))
-        if not self.over:
-            self._over(result)
+            tidy(self._client, drop_bridge(self._bridge_id))
+        self._over(result)
 
     def _over(self, result: LegResult) -> None:
         self.state = LegState.OVER
         self._emit(LegEnded(self.token, LegResult.ENDED if self._answered else result, early_media=self.had_media))
 
-    async def _clear_away(self) -> None:
-        await tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
+    def _clear_away(self) -> None:
+        tidy(self._client, hang_up(self.channel_id, HangupCause.NORMAL))
         if self._answered:
-            await tidy(self._client, drop_bridge(self._bridge_id))
+            tidy(self._client, drop_bridge(self._bridge_id))

@@ -81,7 +81,7 @@ class AriSwitch:
         left = [channel for call_id, channel in survey.callers().items() if call_id not in self._voices]
         for channel in left:
             self._admit(channel, resume)
-        await self._catch_up_with(survey, [self._voices[c.id] for c in left if c.id in self._voices])
+        self._catch_up_with(survey, [self._voices[c.id] for c in left if c.id in self._voices])
 
     async def wait_closed(self) -> None:
         """Return after `close()`; raise Unusable when another process took the application over."""
@@ -99,15 +99,15 @@ class AriSwitch:
             self._admit(event.channel, self._on_call)
         else:
             log.info("leg_without_caller", leg_id=event.channel.id)
-            self._chores.add(tidy(self.client, hang_up(event.channel.id, HangupCause.NORMAL)), event.channel.id)
+            tidy(self.client, hang_up(event.channel.id, HangupCause.NORMAL))
 
     def _admit(self, channel: Channel, on_call: OnCall) -> None:
         try:
-            voice = AriVoice(self.client, self._chores, call_info(channel), self._left)
+            voice = AriVoice(self.client, call_info(channel), self._left)
             voice.attach(on_call(voice))
         except Exception as exc:  # noqa: BLE001 -- whatever is wrong with us, the caller must hear the dialplan's fallback
             log.error("call_not_taken", call_id=channel.id, where=place(exc))
-            self._chores.add(tidy(self.client, back_to_dialplan(channel.id)), channel.id)
+            tidy(self.client, back_to_dialplan(channel.id))
             return
         self._voices[channel.id] = voice
         self._router.attach(channel.id, voice.on_event)
@@ -134,7 +134,7 @@ class AriSwitch:
                 for call_id, channel in survey.callers().items():
                     if call_id not in self._voices:
                         self._admit(channel, self._on_call)
-            await self._catch_up_with(survey, known)
+            self._catch_up_with(survey, known)
         except AriDisconnected:
             return  # the next connect begins anew
 
@@ -149,17 +149,17 @@ class AriSwitch:
             survey.channels.pop(call_id, None)
         return survey
 
-    async def _catch_up_with(self, survey: Survey, voices: Iterable[AriVoice]) -> None:
+    def _catch_up_with(self, survey: Survey, voices: Iterable[AriVoice]) -> None:
         for voice in voices:
-            await voice.look(survey)
+            voice.look(survey)
         for name in survey.channels:
             leg = leg_of(name)
             if leg is not None and not self._in_use(leg):
-                await tidy(self.client, hang_up(name, HangupCause.NORMAL))
+                tidy(self.client, hang_up(name, HangupCause.NORMAL))
         for name in survey.bridges:
             bridge = bridge_of(name)
             if bridge is not None and not self._in_use(bridge):
-                await tidy(self.client, drop_bridge(name))
+                tidy(self.client, drop_bridge(name))
 
     def _in_use(self, part: tuple[str, int]) -> bool:
         call_id, token = part

@@ -7,12 +7,14 @@ digits are passed on as they come, and not at all while the caller talks to a le
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
 
 from ivr.asterisk.ari.checks import check_header_name, check_order
-from ivr.asterisk.ari.chores import Chores
+from ivr.asterisk.ari.chores import tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
 from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfReceived, Dial, PlaybackFinished, StasisEnd
@@ -47,10 +49,9 @@ log = structlog.get_logger()
 class AriVoice:
     """Fulfils `ivr.runtime.ports.Voice`. Made by `AriSwitch`."""
 
-    def __init__(self, client: AriClient, chores: Chores, info: CallInfo, on_gone: Callable[[str], None]) -> None:
+    def __init__(self, client: AriClient, info: CallInfo, on_gone: Callable[[str], None]) -> None:
         self.info = info
         self._client = client
-        self._chores = chores
         self._on_gone = on_gone
         self._emit: Emit = _unheard
         self._gone = False
@@ -67,13 +68,12 @@ class AriVoice:
 
     # ---- what the runtime asks for
 
-    async def answer(self) -> None:
+    def answer(self) -> None:
         """Pick up."""
         self._unanswered = True
-        if await self._command(answer(self.info.call_id)):
-            self._unanswered = False
+        self._order(answer(self.info.call_id))
 
-    async def play(self, token: int, media: Sequence[str]) -> None:
+    def play(self, token: int, media: Sequence[str]) -> None:
         """Play these files in a row, as Asterisk names them: without their suffix."""
         if self._gone:
             return
@@ -82,15 +82,15 @@ class AriVoice:
             return
         self._has_played = True
         owed = self._owed[token] = _Owed(playback_id(self.info.call_id, token), media)
-        await self._start(token, owed)
+        self._start(token, owed)
 
-    async def stop(self, token: int) -> None:
+    def stop(self, token: int) -> None:
         """Stop that playback now, an earlier process's too; one that is over already needs no request."""
         owed = self._owed.pop(token, None)
         if (owed is not None or not self._has_played) and not self._gone:
-            await self._command(stop_playback(playback_id(self.info.call_id, token)), about_caller=False)
+            tidy(self._client, stop_playback(playback_id(self.info.call_id, token)))
 
-    async def dial(self, token: int, leg: LegOrder) -> None:
+    def dial(self, token: int, leg: LegOrder) -> None:
         """Dial and, once answered, connect both. Raises BadInput, having sent nothing.
 
         LegEnded follows even when the caller is gone already: somebody's payment hangs on it.
@@ -104,7 +104,7 @@ class AriVoice:
             self._emit(LegEnded(token, LegResult.NO_ANSWER))
             return
         self._leg = self._new_leg(token, leg.leg_id)
-        await self._leg.dial(leg)
+        self._leg.dial(leg)
 
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
         """The SIP headers of the caller's INVITE. Raises BadInput for a name that cannot be one."""
@@ -115,13 +115,15 @@ class AriVoice:
 
     async def release(self) -> None:
         """Give the caller back to the dialplan, which waits with them for the next process."""
-        if not self._gone:
-            await self._command(back_to_dialplan(self.info.call_id, AGAIN_LABEL))
+        if self._gone:
+            return
+        with suppress(Gone, AriDisconnected):
+            await self._client.send(back_to_dialplan(self.info.call_id, AGAIN_LABEL))
 
-    async def hang_up(self, cause: HangupCause) -> None:
+    def hang_up(self, cause: HangupCause) -> None:
         """End the call; its leg goes with it."""
         self._hanging_up = cause
-        await self._command(hang_up(self.info.call_id, cause))
+        self._order(hang_up(self.info.call_id, cause))
 
     # ---- what Asterisk says
 
@@ -165,66 +167,62 @@ class AriVoice:
         self._leg = self._new_leg(token, channel_id)
         self._leg.adopt(survey)
 
-    async def look(self, survey: Survey) -> None:
-        """Catch up with what happened while nobody listened. Raises AriDisconnected."""
+    def look(self, survey: Survey) -> None:
+        """Catch up with what happened while nobody listened."""
         if self.info.call_id not in survey.channels:
             self.gone()
             return
         if self._hanging_up is not None:
-            await self.hang_up(self._hanging_up)
+            self._order(hang_up(self.info.call_id, self._hanging_up))
             return
         if self._unanswered:
-            await self.answer()
+            self._order(answer(self.info.call_id))
         for token, owed in list(self._owed.items()):
             if owed.connect != self._client.connects:
-                await self._look_at(token, owed)
+                self._client.post(look_at_playback(owed.playback_id), partial(self._looked_at, token, owed))
         if self._leg is not None and not self._leg.over:
-            await self._leg.look(survey)
+            self._leg.look(survey)
 
     # ---- helpers
 
-    async def _start(self, token: int, owed: "_Owed") -> None:
+    def _start(self, token: int, owed: "_Owed") -> None:
         owed.connect = self._client.connects
-        try:
-            await self._client.send(play(self.info.call_id, owed.playback_id, owed.media))
+        self._client.post(play(self.info.call_id, owed.playback_id, owed.media), partial(self._started, token, owed))
+
+    def _started(self, token: int, owed: "_Owed", error: AriError | AriDisconnected | None) -> None:
+        if error is None:
             owed.accepted = True
-        except AriDisconnected:
-            return
-        except Gone as exc:
-            self._refused(exc)
-        except AriError as exc:
-            log.warning("playback_refused", call_id=self.info.call_id, status=exc.status)
+        elif isinstance(error, Gone):
+            self._refused(error)
+        elif isinstance(error, AriError):
+            log.warning("playback_refused", call_id=self.info.call_id, status=error.status)
             if self._owed.pop(token, None) is not None:
                 self._say(PromptFinished(token, failed=True))
 
-    async def _look_at(self, token: int, owed: "_Owed") -> None:
-        try:
-            await self._client.send(look_at_playback(owed.playback_id))
-        except AriError as exc:
-            if self._owed.get(token) is not owed:
-                return
-            if not isinstance(exc, Gone):
-                log.warning("playback_not_found_out", call_id=self.info.call_id, status=exc.status)
-            elif owed.accepted:
-                del self._owed[token]
-                self._say(PromptFinished(token))
-            else:
-                await self._start(token, owed)
+    def _looked_at(self, token: int, owed: "_Owed", error: AriError | AriDisconnected | None) -> None:
+        if not isinstance(error, AriError) or self._owed.get(token) is not owed:
+            return
+        if not isinstance(error, Gone):
+            log.warning("playback_not_found_out", call_id=self.info.call_id, status=error.status)
+        elif owed.accepted:
+            del self._owed[token]
+            self._say(PromptFinished(token))
+        else:
+            self._start(token, owed)
 
-    async def _command(self, request: Request, *, about_caller: bool = True) -> bool:
-        """True when it needs no second try."""
-        if self._gone:
-            return True
-        try:
-            await self._client.send(request)
-        except AriDisconnected:
-            return False
-        except Gone as exc:
-            if about_caller:
-                self._refused(exc)
-        except AriError as exc:
-            log.warning("ari_request_refused", method=request.method, path=request.path, status=exc.status)
-        return True
+    def _order(self, request: Request) -> None:
+        """A command about the caller's channel; one that may have been lost is given again by `look`."""
+        if not self._gone:
+            self._client.post(request, partial(self._ordered, request))
+
+    def _ordered(self, request: Request, error: AriError | AriDisconnected | None) -> None:
+        if isinstance(error, AriDisconnected):
+            return
+        self._unanswered = False
+        if isinstance(error, Gone):
+            self._refused(error)
+        else:
+            unless_gone(request, error)
 
     def _refused(self, exc: Gone) -> None:
         if exc.status == NOT_FOUND:  # its StasisEnd may have been lost in a gap
@@ -246,7 +244,7 @@ class AriVoice:
         raise AriDisconnected("the caller's SIP headers could not be read")
 
     def _new_leg(self, token: int, channel_id: str) -> DialledLeg:
-        return DialledLeg(self._client, self._chores, self.info.call_id, token, channel_id, self._say)
+        return DialledLeg(self._client, self.info.call_id, token, channel_id, self._say)
 
     def _say(self, event: Event) -> None:
         if not self._gone:

@@ -107,7 +107,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         payment=payment,
     )
     fields.done()
-    return Made(made, frozenset(result.value for result in LegResult))
+    possible = set(LegResult) if payment is not None else set(LegResult) - {LegResult.BEING_PAID}
+    return Made(made, frozenset(result.value for result in possible))
 
 
 def _caller_id(fields: Fields, reading: Reading) -> Template:

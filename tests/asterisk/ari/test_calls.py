@@ -40,15 +40,15 @@ async def test_a_caller_comes_in_hears_prompts_and_keys_digits(
     heard = await calls.next()
     assert (heard.voice.info.trunk, heard.voice.info.dialled_number) == ("peer", NUMBER)
     assert heard.voice.info.caller_number == "09121234567"
-    await heard.voice.answer()
-    await heard.voice.play(1, [write_sound(sounds / "one", 0.1), write_sound(sounds / "two, with a comma", 0.1)])
+    heard.voice.answer()
+    heard.voice.play(1, [write_sound(sounds / "one", 0.1), write_sound(sounds / "two, with a comma", 0.1)])
     assert await heard.next() == PromptFinished(1)
     await world.press(phone, "12#")
     assert [await heard.next() for _ in range(3)] == [Digit("1"), Digit("2"), Digit("#")]
     await world.hang_up(phone)
     assert await heard.next() == CallerHungUp()
-    await heard.voice.play(2, [write_sound(sounds / "one", 0.1)])
-    await heard.voice.hang_up(HangupCause.NORMAL)
+    heard.voice.play(2, [write_sound(sounds / "one", 0.1)])
+    heard.voice.hang_up(HangupCause.NORMAL)
     assert heard.nothing_more() and not switch.calls
 
 
@@ -58,14 +58,14 @@ async def test_a_missing_sound_fails_and_a_stopped_one_says_nothing(
     """The flow learns that the caller heard nothing; a prompt that was cut short is not reported twice."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.play(1, [str(sounds / "nowhere")])
+    heard.voice.answer()
+    heard.voice.play(1, [str(sounds / "nowhere")])
     assert await heard.next() == PromptFinished(1, failed=True)
-    await heard.voice.play(2, [write_sound(sounds / "long", 30.0)])
-    await heard.voice.stop(2)
-    await heard.voice.play(3, [write_sound(sounds / "short", 0.05)])
+    heard.voice.play(2, [write_sound(sounds / "long", 30.0)])
+    heard.voice.stop(2)
+    heard.voice.play(3, [write_sound(sounds / "short", 0.05)])
     assert await heard.next() == PromptFinished(3)
-    await heard.voice.stop(3)
+    heard.voice.stop(3)
     await world.hang_up(phone)
     assert await heard.next() == CallerHungUp()
 
@@ -83,8 +83,8 @@ async def test_the_caller_is_connected_to_the_bank(switch: AriSwitch, world: Wor
     """The bank sees the caller id and the amount; keys go to the bank and nowhere else; the bank hangs up first."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1))
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1))
     bank = await world.incoming()
     assert await read(world, bank, "CALLERID(num)") == CALLER_ID
     assert await read(world, bank, "PJSIP_HEADER(read,Amount)") == "160000"
@@ -97,7 +97,7 @@ async def test_the_caller_is_connected_to_the_bank(switch: AriSwitch, world: Wor
     assert await heard.next() == LegEnded(1, LegResult.ENDED)
     await world.press(phone, "9")
     assert await heard.next() == Digit("9")
-    await heard.voice.hang_up(HangupCause.NORMAL)
+    heard.voice.hang_up(HangupCause.NORMAL)
     assert await heard.next() == CallerHungUp()
 
 
@@ -105,8 +105,8 @@ async def test_the_caller_hangs_up_at_the_bank(switch: AriSwitch, world: World, 
     """The bank's leg goes with the caller, and the runtime learns of it first."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1))
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1))
     bank = await world.incoming()
     await world.post(bank, "answer")
     assert await heard.next() == LegAnswered(1)
@@ -120,8 +120,8 @@ async def test_the_caller_hangs_up_while_the_bank_rings(switch: AriSwitch, world
     """Nobody picks up a phone that rings for no one: the leg is cancelled."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1))
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1))
     bank = await world.incoming()
     await world.post(bank, "ring")
     await world.hang_up(phone)
@@ -133,9 +133,9 @@ async def test_we_hang_up_in_the_middle_of_dialling(switch: AriSwitch, world: Wo
     """Hanging up ends the leg too, even one that Asterisk has only just been asked for."""
     await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1))
-    await heard.voice.hang_up(HangupCause.NORMAL)
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1))
+    heard.voice.hang_up(HangupCause.NORMAL)
     assert [await heard.next(), await heard.next()] == [LegEnded(1, LegResult.NO_ANSWER), CallerHungUp()]
 
 
@@ -154,11 +154,11 @@ async def test_the_bank_does_not_take_the_call(
     """The flow learns why, and the caller can be spoken to again."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1))
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1))
     await world.hang_up(await world.incoming(), cause)
     assert await heard.next() == LegEnded(1, result)
-    await heard.voice.play(2, [write_sound(sounds / "sorry", 0.05)])
+    heard.voice.play(2, [write_sound(sounds / "sorry", 0.05)])
     assert await heard.next() == PromptFinished(2)
     await world.hang_up(phone)
     assert await heard.next() == CallerHungUp()
@@ -169,8 +169,8 @@ async def test_the_bank_rings_for_ever(switch: AriSwitch, world: World, calls: C
     """After the answer timeout the leg is given up; early media is remembered."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1, timeout=1.0))
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1, timeout=1.0))
     await world.post(await world.incoming(), sign)
     assert await heard.next() == LegEnded(1, LegResult.NO_ANSWER, early_media=media)
     await world.hang_up(phone)
@@ -182,8 +182,8 @@ async def test_nobody_is_there(switch: AriSwitch, world: World, calls: Calls, tr
     """A trunk that gives no sign, or that Asterisk does not know, is unreachable."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
-    await heard.voice.dial(1, order(heard, 1, trunk=trunk, timeout=1.0))
+    heard.voice.answer()
+    heard.voice.dial(1, order(heard, 1, trunk=trunk, timeout=1.0))
     assert await heard.next() == LegEnded(1, LegResult.UNREACHABLE)
     await world.hang_up(phone)
     assert await heard.next() == CallerHungUp()
@@ -193,7 +193,7 @@ async def test_a_refused_caller_hears_busy(switch: AriSwitch, world: World, call
     """Hanging up before answering becomes the SIP answer that the cause says."""
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.hang_up(HangupCause.BUSY)
+    heard.voice.hang_up(HangupCause.BUSY)
     assert await heard.next() == CallerHungUp()
     assert (await world.end_of(phone)).tech_cause == 486
 

@@ -29,13 +29,13 @@ async def began(config: AsteriskSettings, calls: Calls) -> AriSwitch:
 async def answered(world: World, calls: Calls) -> tuple[str, Heard]:
     phone = await world.call()
     heard = await calls.next()
-    await heard.voice.answer()
+    heard.voice.answer()
     return phone, heard
 
 
 async def connected(world: World, calls: Calls) -> tuple[str, str, Heard]:
     phone, heard = await answered(world, calls)
-    await heard.voice.dial(7, order(heard, 7))
+    heard.voice.dial(7, order(heard, 7))
     bank = await world.incoming()
     await world.post(bank, "answer")
     assert await heard.next() == LegAnswered(7)
@@ -52,7 +52,7 @@ async def test_a_living_caller_is_taken_over(ours: AsteriskSettings, world: Worl
     assert (heard.voice.info, heard.leg) == (before.voice.info, None)
     await world.press(phone, "5")
     assert await heard.next() == Digit("5")
-    await heard.voice.play(9, [write_sound(sounds / "again", 0.05)])
+    heard.voice.play(9, [write_sound(sounds / "again", 0.05)])
     assert await heard.next() == PromptFinished(9)
     await world.hang_up(phone)
     assert await heard.next() == CallerHungUp()
@@ -80,7 +80,7 @@ async def test_a_leg_still_rings_when_it_is_taken_over(ours: AsteriskSettings, w
     """Nothing is dialled twice: the next process waits for the same leg and joins it."""
     first = await began(ours, calls)
     phone, heard = await answered(world, calls)
-    await heard.voice.dial(7, order(heard, 7))
+    heard.voice.dial(7, order(heard, 7))
     bank = await world.incoming()
     await world.post(bank, "ring")
     await first.close()
@@ -115,18 +115,18 @@ async def test_a_lost_connection_loses_no_end(
     switch = await began(line.to(ours), calls)
     gone_phone, gone = await answered(world, calls)
     playing_phone, playing = await answered(world, calls)
-    await gone.voice.play(1, [write_sound(sounds / "long", 30.0)])
-    await playing.voice.play(1, [write_sound(sounds / "short", 0.1)])
+    gone.voice.play(1, [write_sound(sounds / "long", 30.0)])
+    playing.voice.play(1, [write_sound(sounds / "short", 0.1)])
     async with line.cut():
         await world.hang_up(gone_phone)
         await world.end_of(gone_phone)
         await asyncio.sleep(0.3)  # the playback ends, and nobody is told of it
-        await playing.voice.play(2, [str(sounds / "short")])
+        playing.voice.play(2, [str(sounds / "short")])
     assert await gone.next() == CallerHungUp()
     assert await playing.next() == PromptFinished(1)
     assert await playing.next() == PromptFinished(2)
     async with line.cut():
-        await playing.voice.hang_up(HangupCause.NORMAL)
+        playing.voice.hang_up(HangupCause.NORMAL)
     assert await playing.next() == CallerHungUp()
     await world.end_of(playing_phone)
     assert gone.nothing_more() and playing.nothing_more()
@@ -146,14 +146,14 @@ async def test_a_leg_lives_through_a_lost_connection(
     staying_phone, staying_bank, staying = await connected(world, calls)
     leaving_phone, leaving_bank, leaving = await connected(world, calls)
     dialling_phone, dialling = await answered(world, calls)
-    await dialling.voice.dial(3, order(dialling, 3))
+    dialling.voice.dial(3, order(dialling, 3))
     dialled_bank = await world.incoming()
     ringing_phone, ringing = await answered(world, calls)
-    await ringing.voice.dial(4, order(ringing, 4))
+    ringing.voice.dial(4, order(ringing, 4))
     ringing_bank = await world.incoming()
     unlucky_phone, unlucky = await answered(world, calls)
     async with line.cut():
-        await unlucky.voice.dial(5, order(unlucky, 5))
+        unlucky.voice.dial(5, order(unlucky, 5))
         await world.hang_up(leaving_bank)
         await world.left(leaving_bank)
         await world.post(dialled_bank, "answer")
