@@ -232,30 +232,26 @@ class FakeSessionStore:
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
-        self.written: list[tuple[str, str | None]] = []
+        self.written: list[Mapping[str, str | None]] = []
         self.breaks = Breaks()
         self.door = asyncio.Event()
         self.door.set()
         self.changes = Changes()
 
-    async def save(self, call_id: str, snapshot: str) -> None:
-        await self._write("save", call_id, snapshot)
-        self.kept[call_id] = snapshot
+    async def keep(self, snapshots: Mapping[str, str | None]) -> None:
+        self.written.append(snapshots)
         self.changes.tell()
-
-    async def forget(self, call_id: str) -> None:
-        await self._write("forget", call_id, None)
-        self.kept.pop(call_id, None)
+        await self.door.wait()
+        self.breaks.now("keep")
+        for call_id, snapshot in snapshots.items():
+            if snapshot is None:
+                self.kept.pop(call_id, None)
+            else:
+                self.kept[call_id] = snapshot
         self.changes.tell()
 
     async def load_all(self) -> Mapping[str, str]:
         return dict(self.kept)
-
-    async def _write(self, method: str, call_id: str, snapshot: str | None) -> None:
-        self.written.append((call_id, snapshot))
-        self.changes.tell()
-        await self.door.wait()
-        self.breaks.now(method)
 
 
 def _nobody(event: Event) -> None:

@@ -1,43 +1,39 @@
 """What a session wants done. Plain values; a command that expects an answer carries a token."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ivr.domain.legs import HangupCause
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(msgspec.Struct, frozen=True):
     """Say these one after the other; answered by PromptFinished."""
 
     token: int
     say: Sequence[Say]
 
 
-@dataclass(frozen=True, slots=True)
-class StopPlaying:
+class StopPlaying(msgspec.Struct, frozen=True):
     """The caller has heard enough."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartTimer:
+class StartTimer(msgspec.Struct, frozen=True):
     """Wait so long; answered by TimerFired. A session has one timer: a new one replaces the old."""
 
     token: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopTimer:
+class StopTimer(msgspec.Struct, frozen=True):
     """No longer waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentOrder:
+class PaymentOrder(msgspec.Struct, frozen=True):
     """A payment to be made by a leg or by a provider; written to the journal before anything leaves."""
 
     id: str
@@ -47,8 +43,7 @@ class PaymentOrder:
     amount_rial: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AskProvider:
+class AskProvider(msgspec.Struct, frozen=True):
     """Ask; answered by ProviderReplied.
 
     `payment` is set when the question moves money; `payment_id` names the earlier payment that the answer is about.
@@ -62,8 +57,7 @@ class AskProvider:
     payment_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True):
     """Connect the caller to a trunk; answered by LegAnswered and LegEnded, or by LegEnded alone."""
 
     token: int
@@ -76,16 +70,14 @@ class Dial:
     payment: PaymentOrder | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadHeaders:
+class ReadHeaders(msgspec.Struct, frozen=True):
     """Read SIP headers of the caller's INVITE; answered by HeadersRead."""
 
     token: int
     names: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(msgspec.Struct, frozen=True):
     """The call is over."""
 
     cause: HangupCause

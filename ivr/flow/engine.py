@@ -182,7 +182,7 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     session.collected = Secret("")
     session.step = name
     session.visit += 1
-    session.visits[name] = session.visits.get(name, 0) + 1
+    session.visits = {**session.visits, name: session.visits.get(name, 0) + 1}
     session.data.clear()
     if session.visit > MOST_VISITS + (MOST_FAREWELL_VISITS if session.failed else 0):
         raise Illegal(f"more than {MOST_VISITS} steps in one call")

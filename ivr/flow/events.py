@@ -1,18 +1,17 @@
 """What can happen to a session. Plain values; whoever answers a command repeats the token that it came with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from ivr.domain.legs import LegResult
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The caller is on the line; the flow begins."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Digit:
+class Digit(msgspec.Struct, frozen=True):
     """One key. It has no readable repr: it may be part of a card number."""
 
     key: str
@@ -21,23 +20,20 @@ class Digit:
         return "Digit(•)"
 
 
-@dataclass(frozen=True, slots=True)
-class PromptFinished:
+class PromptFinished(msgspec.Struct, frozen=True):
     """What we played has been heard to its end, or could not be played (`failed`)."""
 
     token: int
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(msgspec.Struct, frozen=True):
     """Nothing happened for as long as was asked."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderReplied:
+class ProviderReplied(msgspec.Struct, frozen=True):
     """The provider's answer: one of the operation's exits (`unreachable` and `unknown` included) and its values."""
 
     token: int
@@ -45,15 +41,13 @@ class ProviderReplied:
     values: Mapping[str, str | int]
 
 
-@dataclass(frozen=True, slots=True)
-class LegAnswered:
+class LegAnswered(msgspec.Struct, frozen=True):
     """The far side picked up; both can talk."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class LegEnded:
+class LegEnded(msgspec.Struct, frozen=True):
     """The dialled leg is over.
 
     `early_media`: the far side could be heard before it answered, so that it may have taken keys even if it never did.
@@ -64,8 +58,7 @@ class LegEnded:
     early_media: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HeadersRead:
+class HeadersRead(msgspec.Struct, frozen=True):
     """The SIP headers that came with the call, by name; None for one that is absent.
 
     `trusted` is False when the call's trunk may not speak through headers: then `values` is empty.
@@ -76,13 +69,11 @@ class HeadersRead:
     values: Mapping[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class CallerHungUp:
+class CallerHungUp(msgspec.Struct, frozen=True):
     """The caller is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True):
     """A new process took the living call over; what was under way when the old one died is lost.
 
     `leg` is the token of a dialled leg that is still up, or None.

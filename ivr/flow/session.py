@@ -5,10 +5,12 @@ turn out to be, and a session that is restored has none of them.
 """
 
 import json
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from copy import copy
 from typing import Any, Final
 
 import msgspec
+from msgspec import field
 
 from ivr.domain.secret import Secret
 
@@ -19,9 +21,11 @@ TOKEN_LEAP: Final = 1_000_000
 answers."""
 
 
-@dataclass(slots=True)
-class Session:
-    """The state of one call. `advance` works on a copy: a session handed in is never changed."""
+class Session(msgspec.Struct):
+    """The state of one call. `advance` works on a copy: a session handed in is never changed.
+
+    Copies share `answers`, `secrets`, `secret_steps` and `visits`: whoever changes one puts a new dict in its place.
+    """
 
     call_id: str
     flow: str
@@ -32,12 +36,12 @@ class Session:
     """The number of the current visit of a step; counts every step entered."""
     token: int = 0
     """The last token given out."""
-    answers: dict[str, str | int] = field(default_factory=dict)
+    answers: Mapping[str, str | int] = field(default_factory=dict)
     """What is known, by name: `invoice_id`, `transaction.amount`, `caller.number`. Amounts are whole rial."""
-    secrets: dict[str, Secret] = field(default_factory=dict)
-    secret_steps: dict[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    secret_steps: Mapping[str, str] = field(default_factory=dict)
     """Which step asked for which secret: where to go back to when it was lost with its process."""
-    visits: dict[str, int] = field(default_factory=dict)
+    visits: Mapping[str, int] = field(default_factory=dict)
     """How often each step was entered."""
     data: dict[str, str | int | bool] = field(default_factory=dict)
     """What the current visit must remember; emptied at every step."""
@@ -62,13 +66,10 @@ class Session:
     """Keys of the number being keyed in this visit."""
 
     def copy(self) -> "Session":
-        """A copy that can be changed without touching this one. Made for every event, so without `replace`."""
-        copy = object.__new__(Session)
-        for name in _PLAIN:
-            setattr(copy, name, getattr(self, name))
-        for name in _DICTS:
-            setattr(copy, name, getattr(self, name).copy())
-        return copy
+        """A copy that can be changed without touching this one; made for every event."""
+        new = copy(self)
+        new.data = self.data.copy()
+        return new
 
     def snapshot(self) -> str:
         """JSON that `restore` reads."""
@@ -104,6 +105,3 @@ _KEPT: Final = (
     "failed",
     "ended",
 )
-
-_DICTS: Final = ("answers", "secrets", "secret_steps", "visits", "data")
-_PLAIN: Final = tuple(field.name for field in fields(Session) if field.name not in _DICTS)

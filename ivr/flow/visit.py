@@ -73,11 +73,12 @@ class Visit:
 
     def save(self, name: str, value: str | int | Secret) -> None:
         """Make a value known to later steps."""
+        session = self.session
         if isinstance(value, Secret):
-            self.session.secrets[name] = value
-            self.session.secret_steps[name] = self.session.step
+            session.secrets = {**session.secrets, name: value}
+            session.secret_steps = {**session.secret_steps, name: session.step}
         else:
-            self.session.answers[name] = value
+            session.answers = {**session.answers, name: value}
 
     def need_secrets(self) -> None:
         """Go back to the first secret that was lost with its process. Raises LostSecret."""

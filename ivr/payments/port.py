@@ -4,7 +4,7 @@ A provider answers with a Reply, declines included. It raises ProviderUnreachabl
 again) and OutcomeUnknown when the request may have arrived (inquire, never resend).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,18 +56,21 @@ class Provider(Protocol):
 
 
 class Journal(Protocol):
-    """The append-only book of payments. Every call returns after the line is safe on disk."""
+    """The append-only book of payments. What a call returns comes true after the line is safe on disk.
 
-    async def create(self, payment: Payment) -> bool:
+    Lines asked for one after the other are written in that order, without waiting in between.
+    """
+
+    def create(self, payment: Payment) -> Awaitable[bool]:
         """Write a new payment down (its state must be CREATED).
 
         False when a payment with this id is already there: nothing is written then.
         """
         ...
 
-    async def append(
+    def append(
         self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None, *, sole: bool = False
-    ) -> Payment:
+    ) -> Awaitable[Payment]:
         """Write a line; returns the payment after it. Raises Illegal, having written nothing.
 
         SENT raises AlreadyInPayment while another payment of the same invoice stands SENT or APPROVED; so does APPROVED
@@ -75,15 +78,15 @@ class Journal(Protocol):
         """
         ...
 
-    async def get(self, payment_id: str) -> Payment | None:
+    def get(self, payment_id: str) -> Awaitable[Payment | None]:
         """The payment as its lines make it."""
         ...
 
-    async def open_payments(self) -> Sequence[Payment]:
+    def open_payments(self) -> Awaitable[Sequence[Payment]]:
         """Those that are SENT or UNKNOWN, oldest first."""
         ...
 
-    async def for_invoice(self, provider: str, invoice_id: str) -> Sequence[Payment]:
+    def for_invoice(self, provider: str, invoice_id: str) -> Awaitable[Sequence[Payment]]:
         """Every payment of this invoice, oldest first."""
         ...
 
@@ -98,6 +101,6 @@ class Invoices(Protocol):
         """
         ...
 
-    async def invoice(self, provider: str, tracking_code: str) -> Invoice | None:
+    def invoice(self, provider: str, tracking_code: str) -> Awaitable[Invoice | None]:
         """The record of this tracking code, or None when we never had it made."""
         ...

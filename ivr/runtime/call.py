@@ -228,10 +228,11 @@ class Call:
         if turn.fault is not None:
             self._services.observer.faults.labels(self._flow.name).inc()
             _log.error("flow_fault", error=turn.fault, step=before.step)
-        if turn.session.visit != before.visit or turn.session.leg != before.leg:
+        moved = turn.session.visit != before.visit
+        if moved:
             _log.info("step", step=turn.session.step)
-            if turn.session.ended is None:
-                self._services.snapshots.put(turn.session)
+        if (moved or turn.session.leg != before.leg) and turn.session.ended is None:
+            self._services.snapshots.put(turn.session)
         return self._do_all(iter(turn.commands))
 
     def _do_all(self, commands: Iterator[Command]) -> _Slow | None:
@@ -358,7 +359,6 @@ class Call:
         except Exception:  # noqa: BLE001 - a provider client's bug is an answer that nobody knows, not a dead call
             _log.exception("provider_broke", provider=command.provider, operation=command.operation)
             reply = Reply(UNKNOWN)
-        _log.info("provider_replied", operation=command.operation, exit=reply.exit)
         self.emit(ProviderReplied(command.token, reply.exit, reply.values))
 
     async def _reply(self, command: AskProvider) -> Reply:

@@ -77,12 +77,8 @@ class Voice(Protocol):
 class SessionStore(Protocol):
     """Snapshots of sessions, so that a call outlives its process. A snapshot holds no secret."""
 
-    async def save(self, call_id: str, snapshot: str) -> None:
-        """Keep the newest snapshot (JSON) of this call; survives `kill -9`."""
-        ...
-
-    async def forget(self, call_id: str) -> None:
-        """The call is over."""
+    async def keep(self, snapshots: Mapping[str, str | None]) -> None:
+        """Keep the newest snapshot (JSON) of each of these calls; None: the call is over. Survives `kill -9`."""
         ...
 
     async def load_all(self) -> Mapping[str, str]:

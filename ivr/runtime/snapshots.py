@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from ivr.domain.errors import IvrError
+from ivr.domain.errors import BadInput, IvrError
 from ivr.flow.session import Session
 from ivr.runtime.ports import SessionStore
 
@@ -62,7 +62,7 @@ class Snapshots:
         while session.call_id in self._writing:
             await self._at_rest.wait()  # what is being written is older: it must not arrive after this
         self._dirty.pop(session.call_id, None)
-        await self._store.save(session.call_id, session.snapshot())
+        await self._store.keep({session.call_id: session.snapshot()})
 
     async def _write_behind(self) -> None:
         while True:
@@ -78,16 +78,16 @@ class Snapshots:
 
     async def _write(self) -> None:
         batch, self._dirty = self._dirty, {}
+        if not batch:
+            return
         self._writing = frozenset(batch)
         self._at_rest.clear()
-        writes = [
-            self._store.forget(call_id) if session is None else self._store.save(call_id, session.snapshot())
-            for call_id, session in batch.items()
-        ]
         try:
-            for done in await asyncio.gather(*writes, return_exceptions=True):
-                if isinstance(done, BaseException):
-                    raise done
+            await self._store.keep(
+                {call_id: session.snapshot() if session is not None else None for call_id, session in batch.items()}
+            )
+        except BadInput:  # one of them will never fit; the others are kept
+            raise
         except BaseException:  # also when cancelled: what is left is written by `stop`
             self._dirty = {**batch, **self._dirty}
             raise

@@ -26,7 +26,8 @@ MOST_WAITING: Final = 10_000
 """More than this are refused: the disk has stopped, and memory is finite."""
 
 Job = Callable[[sqlite3.Connection], T]
-"""Runs in the thread, inside a transaction. Reads and writes; never begins, commits or waits."""
+"""Runs in the thread, inside a transaction, and once more if the transaction is begun anew. Reads and writes; never
+begins, commits or waits."""
 
 _Asked = tuple[Job[Any], asyncio.Future[Any]]
 _Answer = tuple[Any, BaseException | None]
@@ -85,12 +86,26 @@ class Database:
     def _carry_out(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            answers = [self._answer(job) for job, _ in group]
+            answers = self._all(group) or self._one_by_one(group)
             self._connection.execute("COMMIT")
             self._still_there()
         except Exception as exc:  # noqa: BLE001 - the thread must live on: callers wait for it
             return [(None, self._undo(exc)) for _ in group]
         return answers
+
+    def _all(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
+        """Every job's answer; empty, and nothing is changed, if one of them raises."""
+        try:
+            return [(job(self._connection), None) for job, _ in group]
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error) and is_outside(exc):
+                raise
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            return []
+
+    def _one_by_one(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
+        return [self._answer(job) for job, _ in group]
 
     def _answer(self, job: Job[Any]) -> _Answer:
         execute = self._connection.execute

@@ -4,7 +4,7 @@ Law: a tracking code stands for one amount and one order for ever.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ivr.domain.errors import Illegal
@@ -45,9 +45,9 @@ class SqliteInvoices:
 
         await self._database.run(job)
 
-    async def invoice(self, provider: str, tracking_code: str) -> Invoice | None:
+    def invoice(self, provider: str, tracking_code: str) -> Awaitable[Invoice | None]:
         """See the port."""
-        return await self._database.run(lambda connection: _find(connection, provider, tracking_code))
+        return self._database.run(lambda connection: _find(connection, provider, tracking_code))
 
 
 def _find(connection: sqlite3.Connection, provider: str, tracking_code: str) -> Invoice | None:

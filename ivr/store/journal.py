@@ -6,7 +6,7 @@ writer goes on. What this file says of a payment is what its lines make of it.
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -48,7 +48,7 @@ class SqliteJournal:
         self._database = database
         self._clock = clock
 
-    async def create(self, payment: Payment) -> bool:
+    def create(self, payment: Payment) -> Awaitable[bool]:
         """See the port. `created_at` is kept when it is set. Raises BadInput for texts or amounts out of bounds."""
         if payment.state is not State.CREATED:
             raise Illegal(f"payment {payment.id} is {payment.state.value}: only a created one can be new")
@@ -66,11 +66,11 @@ class SqliteJournal:
             connection.execute(_ADD_ENTRY, (new.id, EntryKind.CREATED.value, at, "{}"))
             return True
 
-        return await self._database.run(job)
+        return self._database.run(job)
 
-    async def append(
+    def append(
         self, payment_id: str, kind: EntryKind, details: Mapping[str, str] | None = None, *, sole: bool = False
-    ) -> Payment:
+    ) -> Awaitable[Payment]:
         """See the port. Raises BadInput when a detail is too long or looks like a card number."""
         details = details or {}
         if details:
@@ -94,19 +94,19 @@ class SqliteJournal:
             )
             return after
 
-        return await self._database.run(job)
+        return self._database.run(job)
 
-    async def get(self, payment_id: str) -> Payment | None:
+    def get(self, payment_id: str) -> Awaitable[Payment | None]:
         """See the port."""
-        return await self._database.run(lambda connection: _find(connection, payment_id))
+        return self._database.run(lambda connection: _find(connection, payment_id))
 
-    async def open_payments(self) -> Sequence[Payment]:
+    def open_payments(self) -> Awaitable[Sequence[Payment]]:
         """See the port."""
-        return await self._database.run(lambda connection: [payment_of(row) for row in connection.execute(_OPEN)])
+        return self._database.run(lambda connection: [payment_of(row) for row in connection.execute(_OPEN)])
 
-    async def for_invoice(self, provider: str, invoice_id: str) -> Sequence[Payment]:
+    def for_invoice(self, provider: str, invoice_id: str) -> Awaitable[Sequence[Payment]]:
         """See the port."""
-        return await self._database.run(
+        return self._database.run(
             lambda connection: [payment_of(row) for row in connection.execute(_OF_INVOICE, (provider, invoice_id))]
         )
 

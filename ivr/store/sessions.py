@@ -18,6 +18,7 @@ _SAVE: Final = (
     "INSERT INTO sessions (call_id, snapshot) VALUES (?, ?) "
     "ON CONFLICT (call_id) DO UPDATE SET snapshot = excluded.snapshot"
 )
+_FORGET: Final = "DELETE FROM sessions WHERE call_id = ?"
 
 
 class SqliteSessions:
@@ -26,23 +27,20 @@ class SqliteSessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, call_id: str, snapshot: str) -> None:
-        """See the port. Raises BadInput for a snapshot of more than `MOST_SNAPSHOT` characters."""
-        if len(snapshot) > MOST_SNAPSHOT:
-            raise BadInput(f"the session's snapshot has {len(snapshot)} characters, {MOST_SNAPSHOT} at most")
+    async def keep(self, snapshots: Mapping[str, str | None]) -> None:
+        """See the port. Raises BadInput for a snapshot of more than `MOST_SNAPSHOT` characters; the others are kept."""
+        long = max((len(snapshot) for snapshot in snapshots.values() if snapshot is not None), default=0)
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute(_SAVE, (call_id, snapshot))
+            for call_id, snapshot in snapshots.items():
+                if snapshot is None:
+                    connection.execute(_FORGET, (call_id,))
+                elif len(snapshot) <= MOST_SNAPSHOT:
+                    connection.execute(_SAVE, (call_id, snapshot))
 
         await self._database.run(job)
-
-    async def forget(self, call_id: str) -> None:
-        """See the port."""
-
-        def job(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM sessions WHERE call_id = ?", (call_id,))
-
-        await self._database.run(job)
+        if long > MOST_SNAPSHOT:
+            raise BadInput(f"a session's snapshot has {long} characters, {MOST_SNAPSHOT} at most")
 
     async def load_all(self) -> Mapping[str, str]:
         """See the port."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret
@@ -29,7 +30,7 @@ def caller_at(name: str, step: str) -> Caller:
 
 def without_token(noticed: Noticed | None) -> Noticed | None:
     """What was noticed, to be compared with what another process makes of the same step."""
-    return replace(noticed, token=0) if isinstance(noticed, Play | AskProvider | Dial) else None
+    return changed(noticed, token=0) if isinstance(noticed, Play | AskProvider | Dial) else None
 
 
 @pytest.mark.parametrize(("flow", "step"), STEPS)
@@ -116,7 +117,7 @@ def test_a_crash_before_the_call_was_answered() -> None:
 def test_a_step_became_another_kind_while_nobody_drove_the_call(step: str, then: str) -> None:
     """The dialplan was changed, and the caller's step waits for nothing any more: the call goes on from there."""
     flow = shipped("pay_invoice")
-    caller = Caller(flow, replace(session_of(flow, dict(KNOWN)), step=step, visit=3))
+    caller = Caller(flow, changed(session_of(flow, dict(KNOWN)), step=step, visit=3))
     caller.restart()
     assert caller.session.step == then and not caller.faults
 

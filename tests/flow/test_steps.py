@@ -1,9 +1,9 @@
 """What each step kind does where the shipped flows do not show it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret

@@ -1,12 +1,12 @@
 """Reads and runs the calls in `tests/vectors/`; what their entries mean stands in the README there."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from msgspec.structs import asdict
 
 from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret

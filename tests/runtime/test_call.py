@@ -139,8 +139,8 @@ async def test_a_payment_that_cannot_be_written_down_is_not_sent(house: House, m
 async def test_a_session_that_cannot_be_kept_sends_no_payment(house: House) -> None:
     """Before money moves the snapshot must be safe."""
     voice = await house.at_the_amount()
-    await house.store.changes.until(lambda: len(house.store.kept) == 1)
-    house.store.breaks.on("save", *[DISK_FULL] * 3)
+    await house.store.changes.until(lambda: '"step":"read_amount"' in house.store.kept.get(voice.info.call_id, ""))
+    house.store.breaks.on("keep", DISK_FULL)
     voice.keys("1")
     await voice.hears("common/technical_problem")
     await house.over()

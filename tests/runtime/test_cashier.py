@@ -1,8 +1,7 @@
 """What a call writes into the journal, and what it may do because of what stands there."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ivr.domain.errors import Unusable
 from ivr.domain.legs import LegResult

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ivr.domain.errors import Unusable
@@ -52,7 +52,7 @@ async def test_kept_before_money_moves(store: FakeSessionStore, snapshots: Snaps
     """`flush` returns when it is safe, and says so when it cannot be."""
     await snapshots.flush(NEW)
     assert store.kept == {"c1": NEW.snapshot()}
-    store.breaks.on("save", DISK_FULL)
+    store.breaks.on("keep", DISK_FULL)
     with pytest.raises(Unusable):
         await snapshots.flush(NEW)
 
@@ -73,7 +73,7 @@ async def test_an_older_state_never_arrives_last(store: FakeSessionStore, snapsh
 async def test_a_write_that_failed_does_not_bring_the_old_back(store: FakeSessionStore, snapshots: Snapshots) -> None:
     """The disk was full for a moment: what was said later wins over the retry."""
     store.door.clear()
-    store.breaks.on("save", DISK_FULL)
+    store.breaks.on("keep", DISK_FULL)
     snapshots.put(OLD)
     await store.changes.until(lambda: store.written)
     flushing = asyncio.ensure_future(snapshots.flush(NEW))
@@ -98,7 +98,7 @@ async def test_another_calls_money_does_not_wait(store: FakeSessionStore, snapsh
 async def test_a_full_disk_is_tried_again(store: FakeSessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls go on, operators read of it, and the snapshots are there when the disk is."""
     monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
-    store.breaks.on("save", DISK_FULL, DISK_FULL)
+    store.breaks.on("keep", DISK_FULL, DISK_FULL)
     snapshots = Snapshots(store, gather=0)
     with capture_logs() as lines:
         snapshots.start()

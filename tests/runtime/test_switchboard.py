@@ -1,9 +1,9 @@
 """All calls of a process: who is taken, who is refused, and what becomes of living calls when the process goes."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ivr.domain.errors import Unusable

@@ -36,7 +36,7 @@ async def write(directory: Path) -> None:
                 for kind in (EntryKind.SENT, EntryKind.UNANSWERED, EntryKind.APPROVED):
                     await store.journal.append(name, kind, {"reason": f"turn {turn}"})
                     promise("entry", name, kind.value)
-                await store.sessions.save(f"{os.getpid()}-{number}", str(turn))
+                await store.sessions.keep({f"{os.getpid()}-{number}": str(turn)})
                 promise("session", f"{os.getpid()}-{number}", turn)
 
         await asyncio.gather(*(call(number) for number in range(WRITERS)))

@@ -39,16 +39,16 @@ async def test_a_tracking_code_stands_for_one_invoice(store: Store) -> None:
 async def test_the_newest_snapshot_is_kept(store: Store, tmp_path: Path) -> None:
     """After a crash the call goes on at its last step; a call that is over does not come back."""
     sessions: SessionStore = store.sessions
-    await sessions.save("c1", '{"step": 1}')
-    await sessions.save("c2", "{}")
-    await sessions.save("c1", '{"step": 2}')
-    await sessions.forget("c2")
-    await sessions.forget("never seen")
+    await sessions.keep({"c1": '{"step": 1}'})
+    await sessions.keep({"c2": "{}"})
+    await sessions.keep({"c1": '{"step": 2}'})
+    await sessions.keep({"c2": None})
+    await sessions.keep({"never seen": None})
     assert await sessions.load_all() == {"c1": '{"step": 2}'}
 
 
 async def test_a_snapshot_has_a_bound(store: Store) -> None:
     """One endless call cannot fill the disk."""
-    await store.sessions.save("c1", "x" * MOST_SNAPSHOT)
+    await store.sessions.keep({"c1": "x" * MOST_SNAPSHOT})
     with pytest.raises(BadInput, match=str(MOST_SNAPSHOT)):
-        await store.sessions.save("c1", "x" * (MOST_SNAPSHOT + 1))
+        await store.sessions.keep({"c1": "x" * (MOST_SNAPSHOT + 1)})

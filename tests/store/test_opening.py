@@ -30,7 +30,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     """A second start finds the payments of the first."""
     async with open_store(tmp_path, Clock()) as store:
         await store.journal.create(payment())
-        await store.sessions.save("call", "{}")
+        await store.sessions.keep({"call": "{}"})
     async with open_store(tmp_path, Clock()) as store:
         assert await store.journal.get("p1") is not None
         assert await store.sessions.load_all() == {"call": "{}"}
