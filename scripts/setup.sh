@@ -4,6 +4,17 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# The system's own Python if it is new enough: Debian builds it with profiles, which a Python built at home seldom is.
+python="${PYTHON:-}"
+for candidate in /usr/bin/python3 python3; do
+    [ -n "$python" ] && break
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && python="$candidate"
+done
+if [ -z "$python" ]; then
+    echo "setup: Python 3.11 or newer is needed; say PYTHON=/path/to/it if it has an unusual name" >&2
+    exit 1
+fi
+
 missing=""
 command -v espeak-ng >/dev/null || missing="$missing espeak-ng"   # speaks the prompts that nobody has recorded
 command -v sox >/dev/null || missing="$missing sox"               # brings recordings to a telephone's form
@@ -12,7 +23,7 @@ command -v curl >/dev/null || missing="$missing curl"             # asks for the
 for package in "$@"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
-python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+"$python" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" != 0 ]; then
@@ -25,15 +36,10 @@ if [ -n "$missing" ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "setup: Python 3.11 or newer is needed, this is $(python3 -V)" >&2
-    exit 1
-}
-
-wanted="$(cat pyproject.toml scripts/setup.sh | sha256sum | cut -d ' ' -f 1) $PWD"
+wanted="$(cat pyproject.toml scripts/setup.sh | sha256sum | cut -d ' ' -f 1) $PWD $python"
 if [ "$(cat .venv/ready 2>/dev/null || true)" != "$wanted" ]; then
     echo "setup: making .venv"
-    python3 -m venv .venv
+    "$python" -m venv --clear .venv
     .venv/bin/pip install -q --disable-pip-version-check -e '.[dev]'
     echo "$wanted" >.venv/ready
 fi

@@ -19,7 +19,7 @@ FIELDS = frozenset(
     # names from the configuration or from our own code
     | {"application", "entry", "exit", "flow", "operation", "provider", "step", "trunk", "type", "where"}
     # how something ended; `error` and `reason` are our own sentences, which hold no secret
-    | {"error", "how", "http_status", "over_http", "reason", "result", "state", "status", "why"}
+    | {"error", "how", "seconds", "steps", "http_status", "over_http", "reason", "result", "state", "status", "why"}
     # requests to Asterisk: a path holds ids only
     | {"method", "path"}
     # figures

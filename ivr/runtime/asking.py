@@ -4,10 +4,8 @@ Law: the line says which operation, how long, how it ended. Never a value that w
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Self
 
 import structlog
 
@@ -27,44 +25,49 @@ FAILED: Final = "failed"
 _log = structlog.get_logger("ivr.provider")
 
 
-@dataclass(slots=True)
 class Asked:
-    """What becomes known while a request runs."""
+    """What becomes known while a request runs. Around one request: `with asked(…) as note`.
 
-    result: str = FAILED
-    http_status: int | None = None
+    Set `result` to its exit, and `http_status` when there was an answer.
+    """
 
+    __slots__ = ("_began", "_observe", "_operation", "_provider", "http_status", "result")
 
-@contextmanager
-def asked(provider: str, operation: str, observe: Observe | None = None) -> Iterator[Asked]:
-    """Around one request: set `result` to its exit, and `http_status` when there was an answer."""
-    note = Asked()
-    reason: str | None = None
-    began = time.perf_counter()
-    try:
-        yield note
-    except ProviderUnreachable as error:
-        note.result, reason = UNREACHABLE, str(error)
-        raise
-    except OutcomeUnknown as error:
-        note.result, reason = UNKNOWN, str(error)
-        raise
-    except BaseException as error:
-        note.result, reason = FAILED, type(error).__name__
-        raise
-    finally:
-        seconds = time.perf_counter() - began
+    def __init__(self, provider: str, operation: str, observe: Observe | None = None) -> None:
+        self.result = FAILED
+        self.http_status: int | None = None
+        self._provider = provider
+        self._operation = operation
+        self._observe = observe
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        more: dict[str, str] = {}
+        if isinstance(error, ProviderUnreachable | OutcomeUnknown):
+            self.result = UNREACHABLE if isinstance(error, ProviderUnreachable) else UNKNOWN
+            more["reason"] = str(error)
+        elif error is not None:
+            self.result = FAILED
+            more["reason"] = type(error).__name__
+        seconds = time.perf_counter() - self._began
         _log.info(
             "provider_asked",
-            provider=provider,
-            operation=operation,
+            provider=self._provider,
+            operation=self._operation,
             ms=round(seconds * 1000, 1),
-            result=note.result,
-            http_status=note.http_status,
-            reason=reason,
+            result=self.result,
+            http_status=self.http_status,
+            **more,
         )
-        if observe is not None:
-            observe(provider, operation, seconds, note.result)
+        if self._observe is not None:
+            self._observe(self._provider, self._operation, seconds, self.result)
+
+
+asked = Asked
+"""Read as a verb: `with asked("paystar", "result") as note`."""
 
 
 def checked(operation: Operation, arguments: Mapping[str, Value]) -> dict[str, Value]:

@@ -108,6 +108,7 @@ class Call:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[int, _Leg] = {}
+        self._path: list[str] = []
         self._decided: str | None = None
         self._key_at: float | None = None
         self._abandoned = False
@@ -138,6 +139,7 @@ class Call:
         observer = self._services.observer
         observer.calls_now.inc()
         _log.info("call_resumed" if isinstance(first, Resumed) else "call_started", trunk=self._voice.info.trunk)
+        began = time.perf_counter()
         overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self._end_overdue)
         try:
             if isinstance(first, Answered):
@@ -161,7 +163,14 @@ class Call:
                 observer.calls_now.dec()
                 if not self._abandoned:
                     observer.calls.labels(self._flow.name, self.session.ended).inc()
-                _log.info("call_ended", how=self.session.ended or "left to the next process", step=self.session.step)
+                # One line that says all: what each step was is told while it happens only to who asks for debug lines.
+                _log.info(
+                    "call_ended",
+                    how=self.session.ended or "left to the next process",
+                    step=self.session.step,
+                    steps=" ".join(self._path),
+                    seconds=round(time.perf_counter() - began, 1),
+                )
 
     def _end_overdue(self) -> None:
         _log.warning("call_too_long", step=self.session.step)
@@ -230,7 +239,8 @@ class Call:
             _log.error("flow_fault", error=turn.fault, step=before.step)
         moved = turn.session.visit != before.visit
         if moved:
-            _log.info("step", step=turn.session.step)
+            self._path.append(turn.session.step)
+            _log.debug("step", step=turn.session.step)
         if (moved or turn.session.leg != before.leg) and turn.session.ended is None:
             self._services.snapshots.put(turn.session)
         return self._do_all(iter(turn.commands))
@@ -253,7 +263,7 @@ class Call:
                 self._services.observer.prompts_failed.inc()
                 _log.error("prompt_failed", step=self.session.step)
             case LegAnswered():
-                _log.info("leg_answered")
+                _log.debug("leg_answered")
             case LegEnded(token, result, early_media):
                 _log.info("leg_ended", result=result.value)
                 leg = self._legs.pop(token, None)

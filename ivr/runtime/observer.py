@@ -4,6 +4,7 @@ Law: a label has few values, known beforehand (flows, providers, exits); never a
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -39,6 +40,7 @@ class Observer:
             buckets=_LATENCIES,
             registry=self.registry,
         )
+        self._provider_seconds = cache(self.provider_seconds.labels)  # looking a child up costs more than observing
         self.post_key_seconds = Histogram(
             "ivr_post_key_seconds",
             "From a key's arrival to the command that plays the next prompt",
@@ -55,4 +57,4 @@ class Observer:
 
     def provider_asked(self, provider: str, operation: str, seconds: float, result: str) -> None:
         """Shaped as the provider clients' `observe`."""
-        self.provider_seconds.labels(provider, operation, result).observe(seconds)
+        self._provider_seconds(provider, operation, result).observe(seconds)

@@ -16,7 +16,7 @@ from ivr.runtime.ports import SessionStore
 RETRY_AFTER: Final = 1.0
 """Seconds before a failed write is tried again; calls go on meanwhile."""
 
-GATHER: Final = 0.1
+GATHER: Final = 0.25
 """Seconds in which the snapshots of all calls are gathered into one write; so much is repeated after a crash."""
 
 _log = structlog.get_logger("ivr.snapshots")
