@@ -45,13 +45,13 @@ class Asked:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        more: dict[str, str] = {}
+        reason: str | None = None
         if isinstance(error, ProviderUnreachable | OutcomeUnknown):
             self.result = UNREACHABLE if isinstance(error, ProviderUnreachable) else UNKNOWN
-            more["reason"] = str(error)
+            reason = str(error)
         elif error is not None:
             self.result = FAILED
-            more["reason"] = type(error).__name__
+            reason = type(error).__name__
         seconds = time.perf_counter() - self._began
         _log.info(
             "provider_asked",
@@ -60,7 +60,7 @@ class Asked:
             ms=round(seconds * 1000, 1),
             result=self.result,
             http_status=self.http_status,
-            **more,
+            reason=reason,
         )
         if self._observe is not None:
             self._observe(self._provider, self._operation, seconds, self.result)

@@ -481,7 +481,7 @@ async def test_one_line_in_the_log_and_no_value_in_it(server: RawServer) -> None
     ]
     assert [line["event"] for line in lines] == ["provider_asked"] * 3
     assert set(lines[0]) == {
-        "event", "log_level", "provider", "operation", "ms", "result", "http_status"
+        "event", "log_level", "provider", "operation", "ms", "result", "http_status", "reason"
     }  # fmt: skip
     assert lines[1]["reason"].startswith("no whole answer")
     assert (lines[0]["http_status"], lines[1]["http_status"]) == (200, None)
