@@ -142,8 +142,7 @@ class PaystarSaman:
     def __init__(self, settings: PaystarSamanSettings, observe: Observe | None = None) -> None:
         self._settings = settings
         self._observe = observe
-        self._http = HttpClient(settings.http)
-        self._bearer = {"Authorization": f"Bearer {settings.sequence.reveal()}"}
+        self._http = HttpClient(settings.http, {"Authorization": f"Bearer {settings.sequence.reveal()}"})
         self._asks: Mapping[str, Callable[[Mapping[str, Value], Asked], Awaitable[Reply]]] = {
             "create_invoice": self._create_invoice,
             "create_transaction": self._create_transaction,
@@ -180,7 +179,7 @@ class PaystarSaman:
         return await self.ask("result", {"invoice_id": payment.invoice_id})
 
     async def check(self) -> None:
-        """Any answer to a HEAD of the base address, without our credential, will do. Raises Unusable."""
+        """Any answer to a HEAD of the base address will do. Raises Unusable."""
         problem: str
         try:
             answer = await self._http.request("HEAD", "/")
@@ -239,9 +238,7 @@ class PaystarSaman:
     async def _result(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
         code = self._on_the_wire(arguments["invoice_id"])
         query = {"tracking_code": str(code)} if self._settings.result_as_query else None
-        answer = await self._http.request(
-            "GET", self._settings.result_path, json={"tracking_code": code}, query=query, headers=self._bearer
-        )
+        answer = await self._http.request("GET", self._settings.result_path, json={"tracking_code": code}, query=query)
         note.http_status = answer.status
         document = wire.read(answer)
         values = {"text": wire.text_for_people(document.get("data"))}
@@ -251,7 +248,7 @@ class PaystarSaman:
         return Reply("not_confirmed", values, Outcome.UNKNOWN, code=wire.safe_code(codes[0]) if codes else None)
 
     async def _post(self, path: str, body: Mapping[str, object], note: Asked) -> HttpAnswer:
-        answer = await self._http.request("POST", path, json=body, headers=self._bearer)
+        answer = await self._http.request("POST", path, json=body)
         note.http_status = answer.status
         return answer
 
