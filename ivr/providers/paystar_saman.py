@@ -143,6 +143,8 @@ class PaystarSaman:
         self._settings = settings
         self._observe = observe
         self._http = HttpClient(settings.http, {"Authorization": f"Bearer {settings.sequence.reveal()}"})
+        self._prober = HttpClient(settings.http)
+        """For `check`, which goes to whatever stands at the address: without our credential."""
         self._asks: Mapping[str, Callable[[Mapping[str, Value], Asked], Awaitable[Reply]]] = {
             "create_invoice": self._create_invoice,
             "create_transaction": self._create_transaction,
@@ -179,10 +181,10 @@ class PaystarSaman:
         return await self.ask("result", {"invoice_id": payment.invoice_id})
 
     async def check(self) -> None:
-        """Any answer to a HEAD of the base address will do. Raises Unusable."""
+        """Any answer to a HEAD of the base address, without our credential, will do. Raises Unusable."""
         problem: str
         try:
-            answer = await self._http.request("HEAD", "/")
+            answer = await self._prober.request("HEAD", "/")
             if answer.status < 500:
                 return
             problem = f"HTTP {answer.status}"
@@ -193,6 +195,7 @@ class PaystarSaman:
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close()
+        await self._prober.close()
 
     async def _create_invoice(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
         body = {name: arguments.get(name, "") for name in OPERATIONS["create_invoice"].arguments}
