@@ -81,9 +81,11 @@ async def towns(
         )
         for name in (["town", "aside"] if SCENES else ["town"])
     ]
-    async with AsyncExitStack() as stack:
-        await asyncio.gather(*(stack.enter_async_context(town) for town in towns))
-        yield towns
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("IVR_LOG_LEVEL", "debug")  # what the tests search for secrets is all that can be logged
+        async with AsyncExitStack() as stack:
+            await asyncio.gather(*(stack.enter_async_context(town) for town in towns))
+            yield towns
 
 
 @pytest.fixture(scope="session")
