@@ -201,12 +201,9 @@ def _health(switch: AriSwitch, store: Store, providers: Mapping[str, Provider]) 
     async def asterisk() -> None:
         await switch.client.request("GET", "/asterisk/ping")
 
-    async def journal() -> None:
-        await store.journal.open_payments()
-
     return {
         "asterisk": asterisk,
-        "journal": journal,
+        "journal": store.journal.check,
         **{f"provider {name}": provider.check for name, provider in providers.items()},
     }
 

@@ -96,6 +96,10 @@ class SqliteJournal:
 
         return self._database.run(job)
 
+    async def check(self) -> None:
+        """Return when a line could be written now. Raises Unusable."""
+        await self._database.run(lambda connection: None)
+
     def get(self, payment_id: str) -> Awaitable[Payment | None]:
         """See the port."""
         return self._database.read(lambda connection: _find(connection, payment_id))
