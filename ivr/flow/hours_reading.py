@@ -5,7 +5,7 @@ Gregorian year in an Iranian date, hours without a day.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,7 +29,7 @@ YEARS: Final = {Calendar.JALALI: (1390, 1500), Calendar.GREGORIAN: (2010, 2121)}
 """A year outside of them was written in the other calendar."""
 
 _LEAP_YEARS: Final = {Calendar.JALALI: 1403, Calendar.GREGORIAN: 2024}
-_SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\s*-\s*(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)")
+_SPAN: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\s*-\s*(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)")
 _DATE: Final = re.compile(r"(?:([0-9]{4})-)?([0-9]{2})-([0-9]{2})")
 
 
@@ -44,12 +44,12 @@ def read_hours(top: Fields) -> Mapping[str, Hours]:
 
 
 def _zone(top: Fields) -> ZoneInfo:
-    name = top.text("timezone", TIMEZONE)
+    name = top.text("timezone") if top.has("timezone") else TIMEZONE
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name or TIMEZONE)
     except (KeyError, ValueError, OSError):  # unknown, no name at all, a directory of names
         top.blame(f"there is no time zone '{name}'; they are called like {TIMEZONE}", "timezone")
-        return ZoneInfo("UTC")
+        return ZoneInfo(TIMEZONE)
 
 
 # -- holidays ----------------------------------------------------------------------------------------------------------
@@ -101,9 +101,9 @@ def _hours(fields: Fields, zone: ZoneInfo, holidays: tuple[Holiday, ...]) -> Hou
     for name, key, node in fields.names():
         if name == "holidays":
             usual = isinstance(node, yaml.ScalarNode) and node.value == AS_USUAL
-            on_holidays = None if usual else _spans(fields.source, name, node, f"hours, {CLOSED} or {AS_USUAL}")
+            on_holidays = None if usual else _spans(fields.source, name, node, (CLOSED, AS_USUAL))
             continue
-        spans = _spans(fields.source, name, node, f"hours, or {CLOSED}")
+        spans = _spans(fields.source, name, node, (CLOSED,))
         for day in _days(fields.source, name, key):
             if day in week:
                 fields.source.blame(key, f"'{WEEK[(day + 2) % 7]}' stands twice in {fields.what}")
@@ -118,12 +118,10 @@ def _days(source: Source, name: str, key: yaml.Node) -> list[int]:
     first, dash, last = name.partition("-")
     unknown = [word for word in (first, *([last] if dash else [])) if word not in WEEK]
     if unknown:
-        known = (*WEEK, "holidays")
-        source.blame(
-            key,
-            f"'{unknown[0]}' is no day: {', '.join(WEEK)}, a range such as sat-wed, or holidays"
-            f"{did_you_mean(unknown[0], known)}",
-        )
+        word, known = unknown[0], (*WEEK, "holidays")
+        short = word[:3].lower()
+        hint = f" (did you mean '{short}'?)" if short in WEEK else did_you_mean(word, known)
+        source.blame(key, f"'{word}' is no day: {', '.join(WEEK)}, a range such as sat-wed, or holidays{hint}")
         return []
     begin, end = WEEK.index(first), WEEK.index(last) if dash else WEEK.index(first)
     if dash and begin == end:
@@ -131,17 +129,17 @@ def _days(source: Source, name: str, key: yaml.Node) -> list[int]:
     return [(begin + n + 5) % 7 for n in range((end - begin) % 7 + 1)]
 
 
-def _spans(source: Source, name: str, node: yaml.Node, wanted: str) -> tuple[Span, ...]:
-    """One span or a list of them, in order."""
+def _spans(source: Source, name: str, node: yaml.Node, words: Sequence[str]) -> tuple[Span, ...]:
+    """One span or a list of them, in order. `words`: what may stand here instead."""
     if isinstance(node, yaml.ScalarNode) and node.value == CLOSED:
         return ()
     items = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not items:
-        source.blame(node, f"'{name}' is empty: {wanted} is needed")
+        source.blame(node, f"'{name}' is empty: write {_wanted(words)}")
     found: list[Span] = []
     for item in items:
         text = read_text(source, item, f"'{name}'")
-        span = _span(source, text, item, wanted) if text is not None else None
+        span = _span(source, text, item, words) if text is not None else None
         if span is None:
             continue
         if any(span.begin < other.end and other.begin < span.end for other in found):
@@ -150,10 +148,14 @@ def _spans(source: Source, name: str, node: yaml.Node, wanted: str) -> tuple[Spa
     return tuple(sorted(found, key=lambda span: span.begin))
 
 
-def _span(source: Source, text: str, node: yaml.Node, wanted: str) -> Span | None:
+def _wanted(words: Sequence[str]) -> str:
+    return ", or ".join(("hours such as 08:00-17:00", *words))
+
+
+def _span(source: Source, text: str, node: yaml.Node, words: Sequence[str]) -> Span | None:
     match = _SPAN.fullmatch(text)
     if match is None:
-        source.blame(node, f"'{text}' is not {wanted}: write them like \"08:00-17:00\"")
+        source.blame(node, f"'{text}' must be {_wanted(words)}{did_you_mean(text, words)}")
         return None
     begin = int(match[1]) * 60 + int(match[2])
     end = int(match[3]) * 60 + int(match[4]) if match[3] else DAY
@@ -162,10 +164,7 @@ def _span(source: Source, text: str, node: yaml.Node, wanted: str) -> Span | Non
     if end > begin:
         return Span(begin, end)
     end += DAY
-    if end != begin + DAY and end - begin > LONGEST_NIGHT:
-        source.blame(
-            node,
-            f"{text} lasts {(end - begin) // 60} hours, past midnight (more than {LONGEST_NIGHT // 60}): "
-            "times are written from 00:00 to 24:00",
-        )
+    if DAY > end - begin > LONGEST_NIGHT:
+        hours = (end - begin) // 60
+        source.blame(node, f"{text} goes on past midnight for {hours} hours in all: was the afternoon meant?")
     return Span(begin, end)
