@@ -143,6 +143,16 @@ numbers:
     load_dialplan(tmp_path, reduced)
 
 
+def test_the_readme_s_example_can_be_copied(tmp_path: Path) -> None:
+    """An admin who begins with it begins with something that works."""
+    readme = (DIALPLAN / "README.md").read_text(encoding="utf-8")
+    example = readme.partition("## Numbers")[2].partition("```yaml\n")[2].partition("```")[0]
+    [number] = load(tmp_path, example).numbers
+    nowruz, office = (datetime(2026, month, 23, 9, 0, tzinfo=ZoneInfo("Asia/Tehran")) for month in (3, 11))
+    assert number.instead(nowruz, 0) == ("closed", Detour("closed", {}))
+    assert number.instead(office, 19) is None and number.instead(office, 20) == ("number_full", Detour("all_busy", {}))
+
+
 def test_a_detour_into_a_broken_flow_is_not_blamed(tmp_path: Path) -> None:
     """What is wrong with the flow is said in its own file, once."""
     (tmp_path / "flows").mkdir()
