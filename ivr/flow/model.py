@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
+from ivr.domain.dialled import is_pattern, takes
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind, Operation
-from ivr.domain.pattern import is_pattern, takes
 from ivr.flow.events import Event
 from ivr.flow.hours import Hours
 

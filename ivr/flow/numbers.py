@@ -10,9 +10,9 @@ from typing import Final
 
 import yaml
 
+from ivr.domain.dialled import MOST_DIGITS, in_common, is_number, is_pattern
 from ivr.domain.digits import is_digits
 from ivr.domain.legs import HangupCause
-from ivr.domain.pattern import MOST_DIGITS, in_common, is_number, is_pattern
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.flow.hours import Hours
 from ivr.flow.hours_reading import read_hours

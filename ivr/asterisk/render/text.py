@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ivr.domain.dialled import is_number, is_pattern
 from ivr.domain.errors import BadInput
-from ivr.domain.pattern import is_number, is_pattern
 
 LONGEST_NAME: Final = 64
 LONGEST_VALUE: Final = 256

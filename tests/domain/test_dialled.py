@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.domain.pattern import LETTERS, MOST_DIGITS, in_common, is_number, is_pattern, takes
+from ivr.domain.dialled import LETTERS, MOST_DIGITS, in_common, is_number, is_pattern, takes
 
 numbers = st.text("0123456789XZN", min_size=1, max_size=6)
 dialled = st.text("0123456789", min_size=1, max_size=6)
