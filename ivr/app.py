@@ -95,6 +95,7 @@ async def serve(settings: Settings) -> None:
             services,
             most_calls=settings.limits.most_calls,
             nudge=lambda payment, why: reconciler.nudge(payment, why),
+            clock=time.time,
         )
         reconciler = Reconciler(store.journal, providers, switchboard.is_live, clock=time.time, dice=random.random)
         _watch_money(observer, reconciler)

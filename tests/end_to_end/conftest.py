@@ -20,7 +20,7 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
 from tests.end_to_end.evening import SCENES, Evening, spend
-from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
+from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, HOURS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
 from tests.end_to_end.stage import Stage
 
 HERE = Path(__file__).parent
@@ -74,6 +74,7 @@ async def towns(
             home=homes / name,
             dialplan=dialplan,
             numbers=NUMBERS,
+            hours=HOURS,
             trunks=TRUNKS,
             bank_extensions=BANK_EXTENSIONS,
             strange_gateways=GATEWAYS,
