@@ -5,7 +5,7 @@ a new kind shows up everywhere before anybody has written a word about it.
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from ivr.flow.model import StepKind
@@ -44,8 +44,7 @@ def describe(kind: StepKind) -> Description:
     """What this step is. Never fails, whatever the kind."""
     if isinstance(kind, Described):
         return kind.describe()
-    names = [part.name for part in fields(kind)] if hasattr(kind, "__dataclass_fields__") else []
-    values = [getattr(kind, name) for name in names]
+    values = [getattr(kind, name) for name in getattr(kind, "__dataclass_fields__", ())]
     return Description(
         _word(type(kind).__name__),
         says=next((value for value in values if isinstance(value, Saying)), NOTHING),

@@ -138,7 +138,7 @@ def _read(path: Path, _changed: int) -> Vector:
 
 def _constructed(root: yaml.Node) -> Any:
     """The document as plain values."""
-    return yaml.constructor.SafeConstructor().construct_document(root)  # type: ignore[no-untyped-call]
+    return yaml.constructor.SafeConstructor().construct_document(root)
 
 
 # -- one entry ---------------------------------------------------------------------------------------------------------
