@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from ivr.cli import cli
-from tests.deployment import ROOT, Deployment, fake_recordings
+from tests.deployment import ROOT, SECONDS, Deployment, fake_recordings
 from tests.flow.world import BANK_DIALPLAN
 
 CARD = "6037701689095443"
@@ -187,16 +188,35 @@ def test_recorded_and_replayed(deployment: Deployment, tmp_path: Path) -> None:
 # -- a person at a terminal --------------------------------------------------------------------------------------------
 
 
-def _until(terminal: int, words: str) -> str:
-    """What the terminal shows until these words."""
-    shown = b""
-    while words.encode() not in shown:
-        shown += os.read(terminal, 4096)
-    return shown.decode(errors="replace")
+class Terminal:
+    """What a person sees and types."""
+
+    def __init__(self, file: int, process: "subprocess.Popen[bytes]") -> None:
+        self.process = process
+        self._file = file
+        self._shown = b""
+        self._read = 0
+
+    @property
+    def shown(self) -> str:
+        return self._shown.decode(errors="replace")
+
+    def wait_for(self, words: str) -> None:
+        """Read on until these words."""
+        while (place := self._shown.find(words.encode(), self._read)) < 0:
+            ready, _, _ = select.select([self._file], [], [], SECONDS)
+            assert ready, self.shown
+            self._shown += os.read(self._file, 4096)
+        self._read = place + len(words.encode())
+
+    def answer(self, prompt: str, line: str) -> None:
+        """Wait for the prompt, then type."""
+        self.wait_for(prompt)
+        os.write(self._file, line.encode() + b"\n")
 
 
 @pytest.fixture
-def terminal(deployment: Deployment) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+def terminal(deployment: Deployment) -> Iterator[Terminal]:
     """The bank's flow, played at a terminal of its own."""
     ours, theirs = pty.openpty()
     flow = str(BANK_DIALPLAN / "flows" / "bank_ivr.yaml")
@@ -206,39 +226,31 @@ def terminal(deployment: Deployment) -> Iterator[tuple[int, "subprocess.Popen[by
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     )
     os.close(theirs)
-    yield ours, process
+    yield Terminal(ours, process)
     process.kill()
     process.wait()
     os.close(ours)
 
 
-def test_a_person_at_a_terminal(terminal: tuple[int, "subprocess.Popen[bytes]"]) -> None:
+def test_a_person_at_a_terminal(terminal: Terminal) -> None:
     """Slips are forgiven, values are asked for, and a card that is typed is not even shown while it is typed."""
-    screen, process = terminal
+    terminal.answer("read_headers> ", "haeders")
+    terminal.wait_for("did you mean 'headers'")
+    terminal.answer("read_headers> ", "help")
+    terminal.answer("read_headers> ", 'headers "From=<sip:1*2*3@h>" Amount=160000')
+    terminal.answer("welcome> ", "")
+    terminal.answer("ask_card> (not shown) ", CARD)
+    terminal.answer("ask_pin> (not shown) ", f"{PIN}#")
+    terminal.answer("settle> ", "approve")
+    terminal.answer("reference [70012345]: ", "123456")
+    terminal.answer("paid> ", "")
+    terminal.wait_for("hung_up")
+    assert terminal.process.wait(timeout=SECONDS) == 0
+    assert CARD not in terminal.shown and PIN not in terminal.shown and "•" * 16 in terminal.shown
+    assert "the caller hangs up" in terminal.shown and "reference 123456" in terminal.shown
 
-    def say(line: str) -> None:
-        os.write(screen, line.encode() + b"\n")
 
-    shown = _until(screen, "read_headers> ")
-    say("haeders")
-    shown += _until(screen, "did you mean 'headers'")
-    shown += _until(screen, "read_headers> ")
-    say("help")
-    shown += _until(screen, "read_headers> ")
-    say('headers "From=<sip:1*2*3@h>" Amount=160000')
-    shown += _until(screen, "welcome> ")
-    say("")
-    shown += _until(screen, "ask_card> (not shown) ")
-    say(CARD)
-    shown += _until(screen, "ask_pin> (not shown) ")
-    say(f"{PIN}#")
-    shown += _until(screen, "settle> ")
-    say("approve")
-    shown += _until(screen, "reference [70012345]: ")
-    say("123456")
-    shown += _until(screen, "paid> ")
-    say("")
-    shown += _until(screen, "hung_up")
-    assert process.wait(timeout=30) == 0
-    assert CARD not in shown and PIN not in shown and "•" * 16 in shown
-    assert "the caller hangs up" in shown and "reference 123456" in shown
+def test_a_person_who_has_had_enough(terminal: Terminal) -> None:
+    """Ctrl-D leaves the call, and nothing is complained about."""
+    terminal.answer("read_headers> ", "\x04")
+    assert terminal.process.wait(timeout=SECONDS) == 0
