@@ -135,6 +135,20 @@ def play(
         raise typer.Exit(status)
 
 
+@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr graph pay_invoice --format svg --output pay_invoice.svg")
+def graph(
+    flow: Annotated[str, typer.Argument(help="A flow's name, or a YAML file.")],
+    form: Annotated[trying.Format, typer.Option("--format")] = trying.Format.MERMAID,
+    language: Annotated[str | None, typer.Option(help="The number's own if not given.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A file; stdout if not given.")] = None,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
+    """Draw a call flow, with its prompts in words."""
+    with _one_line_errors():
+        found = trying.find_flow(load_settings(config, credentials=False), flow)
+        trying.graph(found, form, language=language, output=output)
+
+
 @payments.command("list", epilog="Example: ivr payments list --state unknown --json")
 def list_payments(
     config: ConfigOption = DEFAULT_FILE,

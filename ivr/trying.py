@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,9 @@ from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.speech import Say
 from ivr.flow.model import DialledNumber, Flow
 from ivr.flow.session import Session
+from ivr.graph.mermaid import mermaid
+from ivr.graph.picture import draw
+from ivr.graph.svg import svg
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import words
 from ivr.simulator.answers import Providers
@@ -91,6 +95,27 @@ def given_values(pairs: Sequence[str]) -> dict[str, str]:
             raise BadInput(f"'{pair}' is not written name=value")
         values[name] = value
     return values
+
+
+class Format(Enum):
+    """How a flow is drawn."""
+
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+def graph(found: Found, form: Format, *, language: str | None, output: Path | None) -> None:
+    """Draw the flow to a file, or to stdout. Raises BadInput, Unusable."""
+    spoken = found.language(language)
+    picture = draw(found.flow, lambda name: found.catalogue.text(spoken, name))
+    text = svg(picture) if form is Format.SVG else mermaid(picture)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise Unusable(f"{output} cannot be written: {exc.strerror}") from None
 
 
 # -- play --------------------------------------------------------------------------------------------------------------

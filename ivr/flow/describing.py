@@ -54,4 +54,4 @@ def describe(kind: StepKind) -> Description:
 
 def _word(class_name: str) -> str:
     """`HangUpStep` is written `hang_up`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name.removesuffix("Step")).lower()
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name.removesuffix("Step")).lower()
