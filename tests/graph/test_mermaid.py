@@ -11,9 +11,7 @@ from tests.flow.world import SHIPPED, shipped
 from tests.graph.drawn import STRANGE, english, persian, strange_flow
 
 TEXT = r'"((?:[^"#;`%{}\[\]<>&|\\\n]|#[0-9]+;|<br/>)*)"'
-NODE = re.compile(
-    rf"  (n[0-9]+)(\(\[|\(\(|\(|\[/|\[\[|\[\(|\[|\{{){TEXT}(\]\)|\)\)|\)|/\]|\]\]|\)\]|\]|\}}):::([a-z_]+)"
-)
+NODE = re.compile(rf"  (n[0-9]+)([(\[{{/]+){TEXT}([)\]}}/]+):::([a-z_]+)")
 EDGE = re.compile(rf"  (n[0-9]+) (-->|-\.->)(?:\|{TEXT}\|)? (n[0-9]+)")
 MARK = re.compile(r"  class (n[0-9]+) secret")
 STYLE = re.compile(r"  classDef ([a-z_]+) [a-z0-9:#,\- ]+")
