@@ -54,7 +54,8 @@ class Found:
     def language(self, wanted: str | None) -> str:
         """The language that was asked for, the number's, or the catalogue's. Raises BadInput."""
         if wanted is None:
-            return self.number.language if self.number else next(iter(sorted(self.catalogue.languages, reverse=True)))
+            languages = self.catalogue.languages
+            return self.number.language if self.number else "fa" if "fa" in languages else languages[0]
         if wanted not in self.catalogue.languages:
             raise BadInput(f"there is no language '{wanted}'; there are {', '.join(self.catalogue.languages)}")
         return wanted
@@ -134,8 +135,8 @@ def play(
     """Play one call; returns the exit status. Raises BadInput."""
     if caller != WITHHELD and not is_digits(caller.removeprefix("+")):
         raise BadInput(f"the caller's number is digits, or '{WITHHELD}'")
-    if record is not None and record.exists():
-        raise BadInput(f"{record} exists already")
+    if record is not None:
+        _check_place(record)
     spoken = found.language(language)
     flow = found.flow
     providers = Providers(
@@ -144,8 +145,8 @@ def play(
     )
     front = JsonFront(sys.stdout) if as_json else TextFront(Console(highlight=False))
 
-    def in_words(say: tuple[Say, ...]) -> str:
-        return words(found.catalogue, say, spoken, found.settings.currency)
+    def in_words(say: Sequence[Say], language: str) -> str:
+        return words(found.catalogue, say, language, found.settings.currency)
 
     session = Session(CALL_ID, flow.name, flow.version, spoken, flow.first, answers=found.knows(caller, given))
     game = Game(flow, session, words=in_words, providers=providers, tell=front.tell)
@@ -163,6 +164,16 @@ def play(
     if record is not None:
         _keep(record, game, found)
     return 0
+
+
+def _check_place(path: Path) -> None:
+    """Before anybody plays a long call that cannot be kept. Raises BadInput."""
+    if path.exists():
+        raise BadInput(f"{path} exists already")
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as exc:
+        raise BadInput(f"{path} cannot be written: {exc.strerror}") from None
 
 
 def _keep(path: Path, game: Game, found: Found) -> None:

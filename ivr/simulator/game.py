@@ -3,7 +3,7 @@
 Law: an order either happens whole or raises and changes nothing. Nothing here reads, prints or waits.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,14 +32,14 @@ _LEG: Final = "leg"
 
 
 class Game(Call):
-    """A call that tells what happens. `tell` gets every note; `words` turns what is said into text."""
+    """A call that tells what happens. `tell` gets every note; `words` turns what is said into text in a language."""
 
     def __init__(
         self,
         flow: Flow,
         session: Session,
         *,
-        words: Callable[[tuple[Say, ...]], str],
+        words: Callable[[Sequence[Say], str], str],
         providers: Providers,
         tell: Callable[[notes.Note], None],
     ) -> None:
@@ -275,7 +275,9 @@ class Game(Call):
         at = self.clock
         match command:
             case commands.Play(_, say):
-                return notes.Says(at=at, words=self._words(tuple(say)), say=[written_say(part) for part in say])
+                return notes.Says(
+                    at=at, words=self._words(say, self.session.language), say=[written_say(part) for part in say]
+                )
             case commands.StopPlaying():
                 return notes.PromptStopped(at=at)
             case commands.StartTimer(_, seconds):

@@ -69,6 +69,8 @@ def play_lines(game: Game, source: TextIO, name: str, front: Front) -> None:
 
 def play_by_hand(game: Game, front: Front, providers: Providers) -> None:
     """Ask a person at the terminal, until the call is over or the person has had enough."""
+    import readline  # noqa: F401 - lines can be edited and called back; only where somebody types them
+
     game.begin()
     while not game.over:
         try:

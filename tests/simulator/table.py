@@ -51,7 +51,7 @@ def game(name: str | Flow, knows: dict[str, str | int] | None = None) -> tuple[G
     made = Game(
         flow,
         session,
-        words=lambda say: words(CATALOGUE, say, "fa", Currency.RIAL),
+        words=lambda say, language: words(CATALOGUE, say, language, Currency.RIAL),
         providers=providers(),
         tell=book.tell,
     )
