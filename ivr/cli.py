@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ivr import app as application
+from ivr import trying
 from ivr.asterisk.render import render as render_asterisk
 from ivr.config import DEFAULT_FILE, load_settings
 from ivr.domain.errors import BadInput, IvrError
@@ -99,6 +100,56 @@ def check(path: Annotated[Path | None, typer.Argument()] = None, config: ConfigO
     with _one_line_errors():
         dialplan, _ = application.load_world(load_settings(config, credentials=False), path)
         _say(f"{len(dialplan.flows)} flows and {len(dialplan.numbers)} numbers: nothing wrong")
+
+
+@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr play pay_invoice --language en --record paid.yaml")
+def play(
+    flow: Annotated[str, typer.Argument(help="A flow's name, or a YAML file.")],
+    source: Annotated[
+        str | None, typer.Option("--input", metavar="FILE", help="Take the commands from a file; -: from a pipe.")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="The number's own if not given.")] = None,
+    as_json: JsonOption = False,
+    record: Annotated[Path | None, typer.Option(help="Write the call down as a test.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Make the call of such a file; say the first difference.")] = None,
+    caller: Annotated[str, typer.Option(help="The caller's number, or 'withheld'.")] = trying.CALLER,
+    given: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What the call knows from its beginning.")
+    ] = None,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
+    """Make a call in the terminal: read what is said, press keys, answer for providers and banks.
+
+    Exit status: 0 the call is over (or was left with 'quit'), 1 the flow has faults, 2 a line of the input is wrong.
+    """
+    with _one_line_errors():
+        found = trying.find_flow(load_settings(config, credentials=False), flow)
+        if replay is not None:
+            raise typer.Exit(trying.replay_file(found, replay, language=language, as_json=as_json))
+        status = trying.play(
+            found,
+            source=source,
+            language=language,
+            as_json=as_json,
+            record=record,
+            caller=caller,
+            given=trying.given_values(given or ()),
+        )
+        raise typer.Exit(status)
+
+
+@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr graph pay_invoice --format svg --output pay_invoice.svg")
+def graph(
+    flow: Annotated[str, typer.Argument(help="A flow's name, or a YAML file.")],
+    form: Annotated[trying.Format, typer.Option("--format")] = trying.Format.MERMAID,
+    language: Annotated[str | None, typer.Option(help="The number's own if not given.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A file; stdout if not given.")] = None,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
+    """Draw a call flow, with its prompts in words."""
+    with _one_line_errors():
+        found = trying.find_flow(load_settings(config, credentials=False), flow)
+        trying.graph(found, form, language=language, output=output)
 
 
 @payments.command("list", epilog="Example: ivr payments list --state unknown --json")

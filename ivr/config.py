@@ -6,7 +6,7 @@ Law: a credential never stands in the file itself: `{env: NAME}` or `{file: path
 import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +53,8 @@ class ProviderSettings:
 
     operations: Mapping[str, Operation]
     make: Callable[[Observe], Provider]
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Its own code for an answer -> the exit that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +299,9 @@ def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:
         result_as_query=fields.truth("result_as_query", False),
         error_exits={**defaults.error_exits, **errors},
     )
-    return ProviderSettings(paystar_saman.OPERATIONS, lambda observe: PaystarSaman(settings, observe))
+    return ProviderSettings(
+        paystar_saman.OPERATIONS, lambda observe: PaystarSaman(settings, observe), settings.error_exits
+    )
 
 
 def _sandbox_bank(fields: Fields, name: str, base: _Base) -> ProviderSettings:

@@ -16,8 +16,12 @@ from ivr.domain.errors import IvrError
 from ivr.lab.installation import installed
 from ivr.recordings.check import check
 
-_PROGRAMS: Final = {"espeak-ng": "espeak-ng", "sox": "sox"}
-"""Program -> Debian package."""
+_PROGRAMS: Final = {
+    "espeak-ng": ("espeak-ng", "makes the prompts"),
+    "sox": ("sox", "makes the prompts"),
+    "dot": ("graphviz", "draws flows as SVG"),
+}
+"""Program -> (Debian package, what it is for)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,10 @@ def _python() -> Finding:
 
 def _programs() -> list[Finding]:
     found = []
-    for program, package in _PROGRAMS.items():
+    for program, (package, purpose) in _PROGRAMS.items():
         path = shutil.which(program)
-        found.append(
-            Finding(program, path or "not found", None if path else f"apt-get install {package}   (makes the prompts)")
-        )
+        cure = None if path else f"apt-get install {package}   ({purpose})"
+        found.append(Finding(program, path or "not found", cure))
     return found
 
 

@@ -18,6 +18,7 @@ fi
 missing=""
 command -v espeak-ng >/dev/null || missing="$missing espeak-ng"   # speaks the prompts that nobody has recorded
 command -v sox >/dev/null || missing="$missing sox"               # brings recordings to a telephone's form
+command -v dot >/dev/null || missing="$missing graphviz"          # draws flows: ivr graph --format svg
 command -v setpriv >/dev/null || missing="$missing util-linux"    # ends the lab with its parent
 command -v curl >/dev/null || missing="$missing curl"             # asks for the health of what runs
 for package in "$@"; do

@@ -24,6 +24,7 @@ def test_a_machine_that_lacks_things(deployment: Deployment, monkeypatch: pytest
     deployment.write()
     found = findings(deployment)
     assert found["python"].cure is None and found["configuration"].cure is None and found["storage"].cure is None
+    assert "apt-get install graphviz" in str(found["dot"])
     assert "apt-get install sox" in str(found["sox"]) and "install_asterisk.sh" in str(found["asterisk"])
     assert found["credentials"].cure and "TEST_ARI_PASSWORD" in found["credentials"].said
     assert found["recordings"].cure == "ivr prompts build"

@@ -4,59 +4,36 @@ Law: nothing here decides for the engine. Every event that is sent checks that t
 that nothing speaks over something else, that no payment leaves twice, and that a living call waits for something.
 """
 
-from collections import deque
-from collections.abc import Callable
-
-from ivr.flow.commands import (
-    AskProvider,
-    Command,
-    Dial,
-    HangUp,
-    PaymentOrder,
-    Play,
-    ReadHeaders,
-    StartTimer,
-    StopPlaying,
-    StopTimer,
-)
-from ivr.flow.engine import Turn, advance, fail
-from ivr.flow.events import Digit, Event, PromptFinished, Resumed, TimerFired
+from ivr.flow.commands import AskProvider, Command, Dial, HangUp, PaymentOrder, Play, StopPlaying
+from ivr.flow.engine import Turn, fail
+from ivr.flow.events import Event, Resumed
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
+from ivr.simulator.call import Call, Noticed
 
-Noticed = Play | AskProvider | ReadHeaders | Dial | HangUp
-"""What somebody outside notices; timers and stopped playbacks are kept beside it."""
+__all__ = ["Caller", "Noticed"]
 
 
-class Caller:
+class Caller(Call):
     """A call of a flow, from its session on."""
 
     def __init__(self, flow: Flow, session: Session) -> None:
-        self.flow = flow
-        self.session = session
-        self.noticed: deque[Noticed] = deque()
-        """Not yet taken by `take`, oldest first."""
-        self.playing: Play | None = None
-        self.timer: StartTimer | None = None
-        self.asked: AskProvider | ReadHeaders | None = None
-        self.leg: Dial | None = None
-        self.faults: list[str] = []
+        super().__init__(flow, session)
         self.payments: list[PaymentOrder] = []
 
     def send(self, event: Event) -> Turn:
         """One event; returns the turn."""
-        match event:
-            case PromptFinished(token) if self.playing is not None and token == self.playing.token:
-                self.playing = None
-            case TimerFired(token) if self.timer is not None and token == self.timer.token:
-                self.timer = None
-            case _:
-                pass
-        return self._turn(lambda session: advance(self.flow, session, event))
+        session, before = self.session, self.session.copy()
+        turn = super().send(event)
+        assert session == before, "the session handed in was changed"
+        return turn
 
     def break_down(self) -> Turn:
         """A command could not be carried out."""
-        return self._turn(lambda session: fail(self.flow, session))
+        session, before = self.session, self.session.copy()
+        turn = self._after(fail(self.flow, self.session))
+        assert session == before, "the session handed in was changed"
+        return turn
 
     def restart(self, *, leg_is_up: bool = True) -> Turn:
         """The process dies; the next one takes the call over from its snapshot. Asterisk goes on with its prompt."""
@@ -65,36 +42,8 @@ class Caller:
         self.noticed.clear()
         return self.send(Resumed(self.session.leg if leg_is_up else None))
 
-    def keys(self, keys: str) -> None:
-        """Press these, one after the other."""
-        for key in keys:
-            self.send(Digit(key))
-
-    def hear(self, *, failed: bool = False) -> None:
-        """Listen to the end of what is being said."""
-        assert self.playing is not None, "nothing is being said"
-        self.send(PromptFinished(self.playing.token, failed))
-
-    def wait(self) -> float:
-        """Do nothing until the timer fires; returns how long that was."""
-        assert self.timer is not None, "no timer runs"
-        timer = self.timer
-        self.send(TimerFired(timer.token))
-        return timer.seconds
-
-    def take(self) -> Noticed | None:
-        """The oldest thing noticed and not yet taken."""
-        return self.noticed.popleft() if self.noticed else None
-
-    def _turn(self, make: Callable[[Session], Turn]) -> Turn:
-        before = self.session.copy()
-        turn = make(self.session)
-        assert self.session == before, "the session handed in was changed"
-        self.session = turn.session
-        if turn.fault is not None:
-            self.faults.append(turn.fault)
-        for command in turn.commands:
-            self._do(command)
+    def _after(self, turn: Turn) -> Turn:
+        super()._after(turn)
         if self.session.ended is None:
             self._check()
         return turn
@@ -103,25 +52,16 @@ class Caller:
         match command:
             case Play():
                 assert self.playing is None, "one prompt over another"
-                self.playing = command
             case StopPlaying(token):
                 assert self.playing is not None and self.playing.token == token, "stops what is not playing"
-                self.playing = None
-            case StartTimer():
-                self.timer = command
-            case StopTimer():
-                self.timer = None
-            case AskProvider() | ReadHeaders():
-                self.asked = command
-            case Dial():
-                self.leg = command
             case HangUp():
                 assert self.session.ended is not None
+            case _:
+                pass
         if isinstance(command, AskProvider | Dial) and command.payment is not None:
             assert command.payment.id not in {order.id for order in self.payments}, "a payment left twice"
             self.payments.append(command.payment)
-        if isinstance(command, Noticed):
-            self.noticed.append(command)
+        super()._do(command)
 
     def _check(self) -> None:
         session = self.session

@@ -16,6 +16,7 @@ from ivr.domain.phone import mobile
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
+from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.saying import Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -83,6 +84,15 @@ class AskStep:
             visit.need_secrets()
         visit.data.setdefault("attempt", 1)
         self._ask(visit)
+
+    def describe(self) -> Description:
+        """The question, and how a number is keyed."""
+        length = str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
+        digits = f"{length} digit{'s' if self.most > 1 else ''}"
+        parts = [f"{digits}, kept as {self.save}"]
+        parts += [f"{self.finish_key} finishes"] if self.finish_key else []
+        parts += [f"{self.cancel_key} cancels"] if self.cancel_key else []
+        return Description("ask", self.saying, awaits="; ".join(parts), secret=self.secret)
 
     def _ask(self, visit: Visit, *before: Prompt) -> None:
         visit.stop_timer()

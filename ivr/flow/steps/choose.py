@@ -7,6 +7,7 @@ import yaml
 
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, read_text
+from ivr.flow.describing import Description
 from ivr.flow.events import Event
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
@@ -36,6 +37,10 @@ class ChooseStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Look again."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """Which value it looks at."""
+        return Description("choose", about=self.value)
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

@@ -12,6 +12,7 @@ import yaml
 from ivr.domain.legs import LegResult
 from ivr.domain.reading import Fields, did_you_mean
 from ivr.domain.sip import CALLER_ID_CHARACTERS, RESERVED_HEADERS
+from ivr.flow.describing import Description
 from ivr.flow.events import Event, LegEnded, PromptFinished
 from ivr.flow.saying import Saying, Template
 from ivr.flow.steps.base import Made, Reading
@@ -64,6 +65,11 @@ class DialStep:
         elif leg != visit.session.leg:
             visit.session.leg = None
             visit.leave(LegResult.ENDED.value)
+
+    def describe(self) -> Description:
+        """What is said before, and which trunk is dialled."""
+        paying = " (to pay)" if self.payment is not None else ""
+        return Description("dial", self.saying, about=f"trunk {self.trunk}{paying}")
 
     def _dial(self, visit: Visit) -> None:
         visit.forget_keys()

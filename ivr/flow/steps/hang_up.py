@@ -7,6 +7,7 @@ import yaml
 
 from ivr.domain.legs import HangupCause
 from ivr.domain.reading import did_you_mean, read_text
+from ivr.flow.describing import Description
 from ivr.flow.events import Event
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
@@ -30,6 +31,10 @@ class HangUpStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Hang up."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """The cause."""
+        return Description("hang_up", about=self.cause.name.lower(), ends=True)
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

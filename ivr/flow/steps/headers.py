@@ -16,6 +16,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.money import rial
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields
+from ivr.flow.describing import Description
 from ivr.flow.events import Event, HeadersRead
 from ivr.flow.steps.ask import MOST_DIGITS
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -76,6 +77,10 @@ class HeadersStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Read again."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """Which headers are read."""
+        return Description("headers", about=", ".join(dict.fromkeys(want.header for want in self.wanted.values())))
 
 
 def _part(raw: str, part: int) -> str:

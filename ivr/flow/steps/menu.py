@@ -12,6 +12,7 @@ import yaml
 from ivr.domain.digits import KEYS
 from ivr.domain.reading import Fields, read_text
 from ivr.domain.speech import Prompt
+from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.saying import Saying
 from ivr.flow.steps.ask import INVALID, SILENCE
@@ -60,6 +61,10 @@ class MenuStep:
         """Offer it again, with the attempts that are left."""
         visit.data.setdefault("attempt", 1)
         self._offer(visit)
+
+    def describe(self) -> Description:
+        """The choice; which key leads where stands in the exits."""
+        return Description("menu", self.saying, awaits=f"one of {' '.join(sorted(self.keys))}")
 
     def _offer(self, visit: Visit, *before: Prompt) -> None:
         visit.stop_timer()

@@ -14,6 +14,7 @@ from ivr.domain.operations import UNKNOWN, Argument, Kind, Operation, Role
 from ivr.domain.reading import Fields, did_you_mean, read_text
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
+from ivr.flow.describing import Description
 from ivr.flow.events import Event, PromptFinished, ProviderReplied, TimerFired
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.steps.payment import PaymentOf, read_payment
@@ -78,6 +79,10 @@ class ProviderStep:
             visit.leave(UNKNOWN)
         else:
             self.enter(visit)
+
+    def describe(self) -> Description:
+        """Who is asked what."""
+        return Description("provider", about=f"{self.provider}.{self.operation}")
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

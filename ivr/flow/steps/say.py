@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import yaml
 
 from ivr.domain.reading import Fields
+from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished
 from ivr.flow.saying import Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -36,6 +37,10 @@ class SayStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Say it again."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """What is said."""
+        return Description("say", self.saying, awaits="any key cuts it short" if self.barge_in else "")
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

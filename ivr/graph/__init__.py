@@ -1,0 +1,1 @@
+"""A flow as a diagram: what is drawn, as Mermaid text, and as SVG."""

@@ -1,0 +1,111 @@
+"""One simulated call: events go to the real engine, and what comes back is remembered as somebody outside notices it.
+
+Law: nothing here decides for the engine, nothing waits, and time is only what timers said.
+"""
+
+from collections import deque
+
+from ivr.domain.errors import BadInput
+from ivr.flow.commands import (
+    AskProvider,
+    Command,
+    Dial,
+    HangUp,
+    Play,
+    ReadHeaders,
+    StartTimer,
+    StopPlaying,
+    StopTimer,
+)
+from ivr.flow.engine import Turn, advance
+from ivr.flow.events import Digit, Event, LegEnded, PromptFinished, TimerFired
+from ivr.flow.model import Flow
+from ivr.flow.session import Session
+
+Noticed = Play | AskProvider | ReadHeaders | Dial | HangUp
+"""What somebody outside notices; timers and stopped playbacks are kept beside it."""
+
+
+class NotNow(BadInput):
+    """This cannot happen in the call as it stands; nothing has changed."""
+
+
+class Call:
+    """A call of a flow, from its session on."""
+
+    def __init__(self, flow: Flow, session: Session) -> None:
+        self.flow = flow
+        self.session = session
+        self.clock = 0.0
+        """Seconds that timers have taken; prompts take none."""
+        self.noticed: deque[Noticed] = deque()
+        """Not yet taken by `take`, oldest first."""
+        self.playing: Play | None = None
+        self.timer: StartTimer | None = None
+        self.asked: AskProvider | ReadHeaders | None = None
+        self.leg: Dial | None = None
+        self.faults: list[str] = []
+
+    def send(self, event: Event) -> Turn:
+        """One event; returns the turn."""
+        match event:
+            case PromptFinished(token) if self.playing is not None and token == self.playing.token:
+                self.playing = None
+            case TimerFired(token) if self.timer is not None and token == self.timer.token:
+                self.timer = None
+            case LegEnded(token) if self.leg is not None and token == self.leg.token:
+                self.leg = None
+            case _:
+                pass
+        return self._after(advance(self.flow, self.session, event))
+
+    def keys(self, keys: str) -> None:
+        """Press these, one after the other."""
+        for key in keys:
+            self.send(Digit(key))
+
+    def hear(self, *, failed: bool = False) -> None:
+        """Listen to the end of what is being said. Raises NotNow."""
+        if self.playing is None:
+            raise NotNow("nothing is being said")
+        self.send(PromptFinished(self.playing.token, failed))
+
+    def wait(self) -> float:
+        """Do nothing until the timer fires; returns how many seconds that was. Raises NotNow."""
+        if self.timer is None:
+            raise NotNow("no timer runs")
+        timer = self.timer
+        self.clock += timer.seconds
+        self.send(TimerFired(timer.token))
+        return timer.seconds
+
+    def take(self) -> Noticed | None:
+        """The oldest thing noticed and not yet taken."""
+        return self.noticed.popleft() if self.noticed else None
+
+    def _after(self, turn: Turn) -> Turn:
+        self.session = turn.session
+        if turn.fault is not None:
+            self.faults.append(turn.fault)
+        for command in turn.commands:
+            self._do(command)
+        return turn
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Play():
+                self.playing = command
+            case StopPlaying():
+                self.playing = None
+            case StartTimer():
+                self.timer = command
+            case StopTimer():
+                self.timer = None
+            case AskProvider() | ReadHeaders():
+                self.asked = command
+            case Dial():
+                self.leg = command
+            case _:
+                pass
+        if isinstance(command, Noticed):
+            self.noticed.append(command)

@@ -1,0 +1,141 @@
+"""A call shown to somebody: in words on a terminal, or as one line of JSON for each note.
+
+Law: notes hold no secret, so nothing here has to hide one. Which way Persian is written is the terminal's business.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TextIO
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from ivr.simulator import notes
+from ivr.simulator.orders import HELP
+
+_LABEL: Final = 9
+"""Columns of the word that begins a line."""
+
+
+class JsonFront:
+    """For programs."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def tell(self, note: notes.Note) -> None:
+        """One line."""
+        self._out.write(msgspec.json.encode(note).decode() + "\n")
+        self._out.flush()
+
+    def complain(self, sentence: str) -> None:
+        """Only a person at the terminal is told and goes on."""
+        sys.stderr.write(sentence + "\n")
+
+    def help(self) -> None:
+        """Programs have read it."""
+
+
+class TextFront:
+    """For people."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._ways_told = ""
+
+    def tell(self, note: notes.Note) -> None:
+        """Some words, or none for what a person need not see."""
+        line = _LINES.get(type(note))
+        if line is not None:
+            line(self, note)
+
+    def complain(self, sentence: str) -> None:
+        """In red."""
+        self._line("", sentence, "red")
+
+    def help(self) -> None:
+        """The list."""
+        for what, meaning in HELP:
+            self._console.print(Text.assemble((f"  {what:32}", "bold"), meaning))
+
+    def _line(self, label: str, words: str, style: str = "") -> None:
+        text = Text.assemble((f"{label:>{_LABEL}}  ", "dim"), (words, style))
+        self._console.print(text, soft_wrap=True)
+
+    def _begins(self, note: notes.CallBegins) -> None:
+        knows = ", ".join(f"{name} {value}" for name, value in note.knows.items())
+        self._line("call", f"flow {note.flow}, language {note.language}, version {note.version}", "bold")
+        self._line("knows", knows or "nothing")
+        self._line("", "'help' says what you can do; Enter goes on", "dim")
+
+    def _entered(self, note: notes.StepEntered) -> None:
+        self._ways_told = ""
+        self._console.print(Text.assemble(("● ", "cyan"), (note.step, "bold cyan"), (f"  {note.kind}", "dim")))
+
+    def _asks(self, note: notes.Asks) -> None:
+        arguments = ", ".join(f"{name} {value}" for name, value in note.arguments.items())
+        self._line("asks", f"{note.operation}: {arguments}", "magenta")
+        self._payment(note.payment)
+
+    def _dials(self, note: notes.Dials) -> None:
+        headers = "".join(f", {name}: {value}" for name, value in note.headers.items())
+        self._line("dials", f"{note.number} on trunk {note.trunk}, caller id {note.caller_id}{headers}", "magenta")
+        self._payment(note.payment)
+
+    def _payment(self, payment: Mapping[str, Any] | None) -> None:
+        if payment is not None:
+            self._line("payment", ", ".join(f"{name} {value}" for name, value in payment.items()), "magenta")
+
+    def _awaits(self, note: notes.Awaits) -> None:
+        waits = [_WAITS[what].format(seconds=f"{note.timer or 0:g}") for what in note.awaits]
+        if note.keys:
+            waits.insert(0, f"keys: {note.keys}" + (" (secret)" if note.secret else ""))
+        self._line("awaits", " | ".join(waits) or "nothing", "green")
+        if self._ways_told == note.step:
+            return
+        self._ways_told = note.step
+        self._line("ways", "  ".join(f"{name} → {target}" for name, target in note.ways.items()), "dim")
+
+    def _answered(self, note: notes.Answered) -> None:
+        values = "".join(f", {name} {value}" for name, value in note.values.items())
+        self._line("answer", f"{note.exit}{values}", "yellow")
+
+    def _headers(self, note: notes.HeadersCame) -> None:
+        values = ", ".join(f"{name}: {'absent' if value is None else value}" for name, value in note.values.items())
+        self._line("headers", values if note.trusted else "the trunk is not trusted", "yellow")
+
+    def _does(self, note: notes.Does) -> None:
+        self._line("does", f"{note.command} {', '.join(f'{n} {v}' for n, v in note.fields.items())}", "magenta")
+
+
+_WAITS: Final[Mapping[str, str]] = {
+    "prompt": "hear: the prompt ends",
+    "timer": "wait: nothing for {seconds} s",
+    "answer": "approve / decline / time out / unreachable / answer EXIT",
+    "headers": "headers NAME=VALUE … / headers untrusted",
+    "leg": "answered / ended / busy / no_answer / rejected / unreachable",
+}
+
+_LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
+    notes.CallBegins: TextFront._begins,
+    notes.KeysPressed: lambda front, note: front._line("keys", note.keys, "yellow"),
+    notes.PromptHeard: lambda front, note: front._line("", "(heard to its end)", "dim"),
+    notes.TimerFired: lambda front, note: front._line("wait", f"{note.seconds:g} s pass", "yellow"),
+    notes.HeadersCame: TextFront._headers,
+    notes.Answered: TextFront._answered,
+    notes.LegChanged: lambda front, note: front._line("leg", note.result, "yellow"),
+    notes.CallerLeft: lambda front, note: front._line("hang up", "by the caller", "yellow"),
+    notes.StepLeft: lambda front, note: front._line("leaves", f"{note.step} by {note.exit} → {note.to}", "dim"),
+    notes.StepEntered: TextFront._entered,
+    notes.Says: lambda front, note: front._line("says", f"«{note.words}»", "bold"),
+    notes.PromptStopped: lambda front, note: front._line("", "(cut short)", "dim"),
+    notes.Asks: TextFront._asks,
+    notes.Reads: lambda front, note: front._line("reads", f"SIP headers {', '.join(note.headers)}", "magenta"),
+    notes.Dials: TextFront._dials,
+    notes.HangsUp: lambda front, note: front._line("hangs up", note.cause, "bold"),
+    notes.Does: TextFront._does,
+    notes.FlowBroke: lambda front, note: front._line("broke", note.fault, "bold red"),
+    notes.Awaits: TextFront._awaits,
+    notes.CallEnds: lambda front, note: front._line("over", note.how, "bold"),
+}

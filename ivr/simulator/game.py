@@ -1,0 +1,334 @@
+"""One call being played: orders go in, notes come out, and a tape remembers all of it.
+
+Law: an order either happens whole or raises and changes nothing. Nothing here reads, prints or waits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from ivr.domain.legs import LegResult
+from ivr.domain.secret import Secret
+from ivr.domain.speech import Say
+from ivr.flow import commands, events
+from ivr.flow.describing import describe
+from ivr.flow.engine import TOO_OFTEN, Turn
+from ivr.flow.model import Flow, Step
+from ivr.flow.session import Session
+from ivr.simulator import notes, orders
+from ivr.simulator.answers import Providers, answer_values, chosen_exit, possible_exits
+from ivr.simulator.call import Call, NotNow
+from ivr.simulator.keys import KeyWatch, shown
+from ivr.simulator.tape import Tape
+from ivr.simulator.vectors import written_payment, written_say
+
+_PROMPT: Final = "prompt"
+_TIMER: Final = "timer"
+_ANSWER: Final = "answer"
+_HEADERS: Final = "headers"
+_LEG: Final = "leg"
+
+
+class Game(Call):
+    """A call that tells what happens. `tell` gets every note; `words` turns what is said into text in a language."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        session: Session,
+        *,
+        words: Callable[[Sequence[Say], str], str],
+        providers: Providers,
+        tell: Callable[[notes.Note], None],
+    ) -> None:
+        self._watch = KeyWatch(flow)
+        self._ways: list[tuple[str, str, str]] = []
+        watched = self._watch.flow
+        steps = {name: replace(step, exits=_Exits(step, self._ways)) for name, step in watched.steps.items()}
+        super().__init__(replace(watched, steps=steps), session)
+        self.tape = Tape(flow.name, session.answers)
+        self._words = words
+        self._providers = providers
+        self._tell = tell
+        self._step_told = ""
+
+    # -- what can happen ---------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The call is answered."""
+        session = self.session
+        self._tell(
+            notes.CallBegins(
+                at=self.clock,
+                flow=session.flow,
+                version=session.version,
+                language=session.language,
+                knows=dict(session.answers),
+            )
+        )
+        self.send(events.Answered())
+        self.look()
+
+    def do(self, order: orders.Order) -> None:
+        """Carry an order out. Raises NotNow, and nothing has changed then."""
+        match order:
+            case orders.Keys(keys):
+                self._press(keys)
+            case orders.Hear():
+                self._listen()
+            case orders.Wait():
+                self._let_pass()
+            case orders.GoOn():
+                self._go_on()
+            case orders.Leave():
+                self._living()
+                self._tell(notes.CallerLeft(at=self.clock))
+                self.tape.leaves()
+                self.send(events.CallerHungUp())
+            case orders.Headers(values):
+                self._give_headers(values)
+            case orders.Answer("unreachable") if _LEG in self.awaits and _ANSWER not in self.awaits:
+                self._change_leg(LegResult.UNREACHABLE.value)
+            case orders.Answer() | orders.Approve() | orders.Decline():
+                self._answer(order)
+            case orders.Leg(what):
+                self._change_leg(what)
+            case _:
+                return  # for whoever shows the call
+        self.look()
+
+    @property
+    def over(self) -> bool:
+        """The call is over."""
+        return self.session.ended is not None
+
+    @property
+    def step(self) -> Step:
+        """The step that the call is in."""
+        return self.flow.steps[self.session.step]
+
+    @property
+    def awaits(self) -> tuple[str, ...]:
+        """What may happen without the caller: of prompt, timer, answer, headers, leg."""
+        session = self.session
+        if self.over:
+            return ()
+        found = [_PROMPT] if self.playing is not None else []
+        found += [_TIMER] if self.timer is not None else []
+        if session.asking is not None:
+            found.append(_HEADERS if isinstance(self.asked, commands.ReadHeaders) else _ANSWER)
+        return (*found, _LEG) if session.leg is not None else (*found,)
+
+    @property
+    def question(self) -> commands.AskProvider:
+        """What a provider, or our books, are asked and have not answered. Raises NotNow."""
+        if _ANSWER not in self.awaits or not isinstance(self.asked, commands.AskProvider):
+            raise NotNow(f"nobody is asked anything now; {self._instead()}")
+        return self.asked
+
+    def exit_of(self, order: orders.Answer | orders.Approve | orders.Decline) -> str:
+        """The exit that this order means now. Raises NotNow."""
+        return chosen_exit(order, self.question, self.step, self._providers)
+
+    def look(self) -> None:
+        """Tell where the call stands."""
+        if self.over:
+            return
+        described = describe(self.step.kind)
+        self._tell(
+            notes.Awaits(
+                at=self.clock,
+                step=self.session.step,
+                kind=described.kind,
+                about=described.about,
+                awaits=self.awaits,
+                timer=self.timer.seconds if self.timer is not None else None,
+                keys=described.awaits,
+                secret=described.secret,
+                ways={name: target for name, target in self.step.exits.items() if name != TOO_OFTEN},
+            )
+        )
+
+    def _press(self, keys: Secret) -> None:
+        self._living()
+        pressed = []
+        told: list[notes.Note] = []
+        tell, self._tell = self._tell, told.append  # whether keys were a secret is known only after them
+        try:
+            for key in keys.reveal():
+                if self.over:
+                    break  # nobody is there to hear it
+                pressed.append(self._watch.pressed(self.session, key))
+                self.tape.keys(pressed[-1])
+                self.send(events.Digit(key))
+        finally:
+            self._tell = tell
+        tell(notes.KeysPressed(at=self.clock, keys=shown(pressed)))
+        for note in told:
+            tell(note)
+
+    def _listen(self) -> None:
+        if self.playing is None:
+            raise NotNow(f"nothing is being said; {self._instead()}")
+        self._tell(notes.PromptHeard(at=self.clock))
+        self.tape.hears()
+        self.hear()
+
+    def _let_pass(self) -> None:
+        if self.playing is not None:
+            raise NotNow("something is being said; 'hear' it to its end first")
+        if self.timer is None:
+            raise NotNow(f"no timer runs; {self._instead()}")
+        seconds = self.timer.seconds
+        self._tell(notes.TimerFired(at=self.clock + seconds, seconds=seconds))
+        self.tape.silent(seconds)
+        self.wait()
+
+    def _go_on(self) -> None:
+        if self.playing is not None:
+            self._listen()
+        elif self.timer is not None and _ANSWER not in self.awaits:
+            self._let_pass()
+        else:
+            raise NotNow(self._instead())
+
+    def _give_headers(self, values: Mapping[str, str] | None) -> None:
+        token = self.session.asking
+        if _HEADERS not in self.awaits or token is None or not isinstance(self.asked, commands.ReadHeaders):
+            raise NotNow(f"nobody reads headers now; {self._instead()}")
+        came: dict[str, str | None] = {}
+        if values is not None:
+            given = {name.lower(): value for name, value in values.items()}
+            came = {name: given.pop(name.lower(), None) for name in self.asked.names}
+            if given:
+                raise NotNow(f"these headers are read: {', '.join(self.asked.names)}; not {', '.join(given)}")
+        self._tell(notes.HeadersCame(at=self.clock, trusted=values is not None, values=came))
+        self.tape.headers(came if values is not None else None)
+        self.send(events.HeadersRead(token, values is not None, came))
+
+    def _answer(self, order: orders.Answer | orders.Approve | orders.Decline) -> None:
+        asked = self.question
+        exit_name = self.exit_of(order)
+        given = {} if isinstance(order, orders.Decline) else order.values
+        values = answer_values(given, exit_name, asked, self._providers)
+        self._tell(notes.Answered(at=self.clock, exit=exit_name, values=values))
+        self.tape.answers(exit_name, values)
+        self.send(events.ProviderReplied(asked.token, exit_name, values))
+
+    def _change_leg(self, what: str) -> None:
+        token = self.session.leg
+        if token is None or self.over:
+            raise NotNow(f"nobody is dialled now; {self._instead()}")
+        if what == LegResult.BEING_PAID.value and what not in self.step.exits:
+            raise NotNow("this leg is no try to pay")
+        self._tell(notes.LegChanged(at=self.clock, result=what))
+        self.tape.leg(what)
+        self.send(events.LegAnswered(token) if what == "answered" else events.LegEnded(token, LegResult(what)))
+
+    def _living(self) -> None:
+        if self.over:
+            raise NotNow("the call is over")
+
+    def _instead(self) -> str:
+        """What could be said instead."""
+        if self.over:
+            return "the call is over"
+        words = {
+            _PROMPT: "'hear' the prompt",
+            _TIMER: "'wait' for the timer",
+            _HEADERS: "'headers NAME=VALUE ...' or 'headers untrusted'",
+            _LEG: "'leg answered', 'ended', 'busy', 'no_answer' ...",
+        }
+        if _ANSWER in self.awaits and isinstance(self.asked, commands.AskProvider):
+            exits = ", ".join(possible_exits(self.asked, self.step, self._providers))
+            words[_ANSWER] = f"'approve', 'decline' or 'answer' with one of {exits}"
+        return "now: " + "; ".join(words[what] for what in self.awaits) if self.awaits else "there is nothing to await"
+
+    # -- what the flow does ------------------------------------------------------------------------------------------
+
+    def _after(self, turn: Turn) -> Turn:
+        self._watch.turned(turn.session, fault=turn.fault is not None)
+        if turn.fault is not None:
+            self._tell(notes.FlowBroke(at=self.clock, fault=turn.fault))
+        for step, by, to in self._ways:
+            self._tell(notes.StepLeft(at=self.clock, step=step, exit=by, to=to))
+        moved = bool(self._ways) or turn.fault is not None or turn.session.step != self._step_told
+        self._ways.clear()
+        if moved and turn.session.visit:
+            self._step_told = turn.session.step
+            kind = describe(self.flow.steps[self._step_told].kind).kind
+            self._tell(notes.StepEntered(at=self.clock, step=self._step_told, kind=kind))
+        super()._after(turn)
+        while (noticed := self.take()) is not None:
+            self.tape.noticed(noticed)
+        if turn.session.ended is not None:
+            self._tell(notes.CallEnds(at=self.clock, how=turn.session.ended))
+        return turn
+
+    def _do(self, command: commands.Command) -> None:
+        super()._do(command)
+        self._tell(self._note(command))
+
+    def _note(self, command: commands.Command) -> notes.Note:
+        at = self.clock
+        match command:
+            case commands.Play(_, say):
+                return notes.Says(
+                    at=at, words=self._words(say, self.session.language), say=[written_say(part) for part in say]
+                )
+            case commands.StopPlaying():
+                return notes.PromptStopped(at=at)
+            case commands.StartTimer(_, seconds):
+                return notes.TimerStarted(at=at, seconds=seconds)
+            case commands.StopTimer():
+                return notes.TimerStopped(at=at)
+            case commands.AskProvider():
+                return notes.Asks(
+                    at=at,
+                    operation=f"{command.provider}.{command.operation}",
+                    arguments={n: str(v) if isinstance(v, Secret) else v for n, v in command.arguments.items()},
+                    payment=written_payment(command.payment),
+                    answers=possible_exits(command, self.step, self._providers),
+                )
+            case commands.ReadHeaders(_, names):
+                return notes.Reads(at=at, headers=list(names))
+            case commands.Dial():
+                return notes.Dials(
+                    at=at,
+                    trunk=command.trunk,
+                    number=command.number,
+                    caller_id=command.caller_id,
+                    headers=dict(command.headers),
+                    answer_timeout=command.answer_timeout,
+                    payment=written_payment(command.payment),
+                )
+            case commands.HangUp(cause):
+                return notes.HangsUp(at=at, cause=cause.name.lower())
+            case _:
+                shown_fields = {name: str(value) for name, value in msgspec.structs.asdict(command).items()}
+                return notes.Does(at=at, command=type(command).__name__, fields=shown_fields)
+
+
+class _Exits(Mapping[str, str]):
+    """A step's exits that note which of them were taken."""
+
+    def __init__(self, step: Step, taken: list[tuple[str, str, str]]) -> None:
+        self._step = step
+        self._taken = taken
+
+    def __getitem__(self, name: str) -> str:
+        return self._step.exits[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._step.exits)
+
+    def __len__(self) -> int:
+        return len(self._step.exits)
+
+    def get(self, name: str, default: object = None) -> str | None:  # type: ignore[override]
+        target = self._step.exits.get(name)
+        if target is not None:
+            self._taken.append((self._step.name, name, target))
+        return target

@@ -1,0 +1,213 @@
+"""`ivr play` and `ivr graph`: find the flow, and hand it to the simulator or the draughtsman.
+
+Law: a flow with any fault is neither played nor drawn; its faults are said as `ivr check` says them.
+"""
+
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from ivr.app import load_world
+from ivr.config import Settings
+from ivr.domain.digits import is_digits
+from ivr.domain.errors import BadInput, Unusable
+from ivr.domain.speech import Say
+from ivr.flow.model import DialledNumber, Flow
+from ivr.flow.session import Session
+from ivr.graph.mermaid import mermaid
+from ivr.graph.picture import draw
+from ivr.graph.svg import svg
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.speaking import words
+from ivr.simulator.answers import Providers
+from ivr.simulator.call import Call
+from ivr.simulator.fronts import JsonFront, TextFront
+from ivr.simulator.game import Game
+from ivr.simulator.playing import WrongInput, open_lines, play_by_hand, play_lines
+from ivr.simulator.vectors import Difference, finish, read_vector, replay
+
+CALLER: Final = "09121234567"
+WITHHELD: Final = "withheld"
+SETTING: Final = "1000"
+"""Stands for a setting that no number gives, and for the dialled number of a flow that has none."""
+
+CALL_ID: Final = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A flow and what a call of it knows."""
+
+    flow: Flow
+    number: DialledNumber | None
+    catalogue: Catalogue
+    settings: Settings
+
+    def language(self, wanted: str | None) -> str:
+        """The language that was asked for, the number's, or the catalogue's. Raises BadInput."""
+        if wanted is None:
+            languages = self.catalogue.languages
+            return self.number.language if self.number else "fa" if "fa" in languages else languages[0]
+        if wanted not in self.catalogue.languages:
+            raise BadInput(f"there is no language '{wanted}'; there are {', '.join(self.catalogue.languages)}")
+        return wanted
+
+    def knows(self, caller: str, given: Mapping[str, str]) -> dict[str, str | int]:
+        """What a call knows from its beginning."""
+        known: dict[str, str | int] = {} if caller == WITHHELD else {"caller_number": caller}
+        known["dialled_number"] = self.number.number if self.number else SETTING
+        known |= dict.fromkeys(sorted(self.flow.settings), SETTING)
+        known |= self.number.settings if self.number else {}
+        return {**known, **given}
+
+
+def find_flow(settings: Settings, name: str) -> Found:
+    """A flow of the configured dialplan by its name, or the flow of a YAML file. Raises BadInput."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or "/" in name:
+        dialplan, catalogue = load_world(settings, path)
+        if not path.is_file():
+            raise BadInput(f"{name} is not the file of a flow")
+        [flow] = dialplan.flows.values()
+        return Found(flow, None, catalogue, settings)
+    dialplan, catalogue = load_world(settings)
+    if name not in dialplan.flows:
+        near = difflib.get_close_matches(name, dialplan.flows, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(dialplan.flows)}"
+        raise BadInput(f"there is no flow '{name}'{hint}")
+    number = next((number for number in dialplan.numbers if number.flow == name), None)
+    return Found(dialplan.flows[name], number, catalogue, settings)
+
+
+def given_values(pairs: Sequence[str]) -> dict[str, str]:
+    """`name=value` of the command line. Raises BadInput."""
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(f"'{pair}' is not written name=value")
+        values[name] = value
+    return values
+
+
+class Format(Enum):
+    """How a flow is drawn."""
+
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+def graph(found: Found, form: Format, *, language: str | None, output: Path | None) -> None:
+    """Draw the flow to a file, or to stdout. Raises BadInput, Unusable."""
+    spoken = found.language(language)
+    picture = draw(found.flow, lambda name: found.catalogue.text(spoken, name))
+    text = svg(picture) if form is Format.SVG else mermaid(picture)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise Unusable(f"{output} cannot be written: {exc.strerror}") from None
+
+
+# -- play --------------------------------------------------------------------------------------------------------------
+
+
+def play(
+    found: Found,
+    *,
+    source: str | None,
+    language: str | None,
+    as_json: bool,
+    record: Path | None,
+    caller: str,
+    given: Mapping[str, str],
+) -> int:
+    """Play one call; returns the exit status. Raises BadInput."""
+    if caller != WITHHELD and not is_digits(caller.removeprefix("+")):
+        raise BadInput(f"the caller's number is digits, or '{WITHHELD}'")
+    if record is not None:
+        _check_place(record)
+    spoken = found.language(language)
+    flow = found.flow
+    providers = Providers(
+        {name: provider.operations for name, provider in found.settings.providers.items()},
+        {name: provider.codes for name, provider in found.settings.providers.items()},
+    )
+    front = JsonFront(sys.stdout) if as_json else TextFront(Console(highlight=False))
+
+    def in_words(say: Sequence[Say], language: str) -> str:
+        return words(found.catalogue, say, language, found.settings.currency)
+
+    session = Session(CALL_ID, flow.name, flow.version, spoken, flow.first, answers=found.knows(caller, given))
+    game = Game(flow, session, words=in_words, providers=providers, tell=front.tell)
+    try:
+        if source is None and sys.stdin.isatty():
+            play_by_hand(game, front, providers)
+        else:
+            with ExitStack() as stack:
+                piped = source in (None, "-")
+                lines = sys.stdin if piped else stack.enter_context(open_lines(Path(source or "")))
+                play_lines(game, lines, "input" if piped else str(source), front)
+    except WrongInput as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    if record is not None:
+        _keep(record, game, found)
+    return 0
+
+
+def _check_place(path: Path) -> None:
+    """Before anybody plays a long call that cannot be kept. Raises BadInput."""
+    if path.exists():
+        raise BadInput(f"{path} exists already")
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as exc:
+        raise BadInput(f"{path} cannot be written: {exc.strerror}") from None
+
+
+def _keep(path: Path, game: Game, found: Found) -> None:
+    """Write the call down, and see that it goes so a second time. Raises BadInput, Unusable."""
+    about = f"Recorded with `ivr play {game.flow.name}`: say here what the caller notices."
+    try:
+        path.write_text(game.tape.text(about, None if game.over else game.session.step), encoding="utf-8")
+    except OSError as exc:
+        raise Unusable(f"{path} cannot be written: {exc.strerror}") from None
+    _again(path, found.flow, game.session.language)
+
+
+def _again(path: Path, flow: Flow, language: str) -> None:
+    def begin(flow: Flow, knows: dict[str, str | int]) -> Call:
+        return Call(flow, Session(CALL_ID, flow.name, flow.version, language, flow.first, answers=knows))
+
+    finish(replay(path, flow, begin), path)
+
+
+def replay_file(found: Found, path: Path, *, language: str | None, as_json: bool) -> int:
+    """Make the call of a file and say the first difference; returns the exit status. Raises BadInput."""
+    vector = read_vector(path)
+    if vector.flows and found.flow.name not in vector.flows:
+        raise BadInput(f"{path} is a call of {', '.join(vector.flows)}, not of {found.flow.name}")
+    difference: str | None = None
+    try:
+        _again(path, found.flow, found.language(language))
+    except Difference as exc:
+        difference = str(exc)
+    if as_json:
+        told = {"file": str(path), "same": difference is None, "difference": difference}
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+    elif difference is None:
+        sys.stdout.write(f"{path}: goes as written\n")
+    if difference is not None and not as_json:
+        sys.stderr.write(difference + "\n")
+    return 0 if difference is None else 1
