@@ -5,7 +5,7 @@ channel that nobody drives is either taken over or hung up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -40,6 +40,8 @@ class Switchboard:
         self._draining = False
         self.left: dict[str, str] = {}
         """Snapshots that an earlier process left, of callers who may come again."""
+        self._earlier: dict[str, Dialplan] = {}
+        """By version, the dialplans with which those callers began."""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -48,6 +50,20 @@ class Switchboard:
         """Whether a call of ours still looks after this payment (ids begin with their call's)."""
         return payment_id.rpartition(".")[0] in self._calls
 
+    def change(self, dialplan: Dialplan) -> None:
+        """New calls begin on this one; every other call goes on with the flow that it has."""
+        if self.left:
+            self._earlier[self.dialplan.version] = self.dialplan
+        self.dialplan = dialplan
+
+    async def expect(self, left: Mapping[str, str], find: Callable[[str], Awaitable[Dialplan | None]]) -> None:
+        """Callers of a dead process may come; `left`: their snapshots. `find` gives the dialplan of a version."""
+        self.left = dict(left)
+        sessions = filter(None, map(_restored, left.values()))
+        for version in sorted({session.version for session in sessions} - {self.dialplan.version}):
+            if (dialplan := await find(version)) is not None:
+                self._earlier[version] = dialplan
+
     def accept(self, voice: Voice) -> Emit:
         """A new caller; returns where the caller's events go."""
         info = voice.info
@@ -55,30 +71,32 @@ class Switchboard:
             return self._send_back(voice)
         if (snapshot := self.left.pop(info.call_id, None)) is not None:
             return self.resume(voice, snapshot, None)
-        number = self.dialplan.number(info.dialled_number, info.trunk)
+        dialplan = self.dialplan
+        number = dialplan.number(info.dialled_number, info.trunk)
         if number is None:
             return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
         if len(self._calls) >= self._most_calls:
             return self._refuse(voice, "full", HangupCause.BUSY)
-        flow = self.dialplan.flows[number.flow]
+        flow = dialplan.flows[number.flow]
         answers: dict[str, str | int] = {"dialled_number": info.dialled_number, **number.settings}
         if info.caller_number is not None:
             answers["caller_number"] = info.caller_number
-        session = Session(info.call_id, flow.name, flow.version, number.language, flow.first, answers=answers)
+        session = Session(info.call_id, flow.name, dialplan.version, number.language, flow.first, answers=answers)
         return self._drive(voice, flow, session, Answered())
 
     def resume(self, voice: Voice, snapshot: str | None, leg: int | None) -> Emit:
         """A living caller of a dead process; `leg` is the token of a dialled leg that is still up."""
         session = _restored(snapshot)
-        if session is None or session.flow not in self.dialplan.flows:
+        flow = self._began_with(session) if session is not None else None
+        if session is None or flow is None:
             return self.accept(voice)
         self._services.observer.takeovers.inc()
-        flow = self.dialplan.flows[session.flow]
         return self._drive(voice, flow, session, Resumed(leg))
 
     def forget_others(self) -> None:
         """Snapshots whose callers are gone: nobody will come back for them."""
         left, self.left = self.left, {}
+        self._earlier.clear()
         for call_id in left.keys() - self._calls.keys():
             session = _restored(left[call_id])
             if session is not None and session.payment is not None:
@@ -95,6 +113,17 @@ class Switchboard:
         for task in list(self._calls.values()):
             task.cancel()
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
+
+    def _began_with(self, session: Session) -> Flow | None:
+        """The flow of the version that the call began with; where that cannot be had, today's of the same name."""
+        dialplan = self.dialplan
+        if session.version != dialplan.version:
+            if (earlier := self._earlier.get(session.version)) is not None:
+                dialplan = earlier
+            else:
+                _log.warning("version_gone", call_id=session.call_id, flow=session.flow, version=session.version)
+                session.version = dialplan.version
+        return dialplan.flows.get(session.flow)
 
     def _drive(self, voice: Voice, flow: Flow, session: Session, first: Event) -> Emit:
         call = Call(voice, flow, session, self._services)
