@@ -46,12 +46,11 @@ class History:
     def uses(self, limit: int = MOST_LISTED) -> list[Use]:
         """Newest first."""
         rows = self._rows(_USES, limit + 1)
-        befores = [self._files(version) for version, *_ in rows[1:]] + [{}]
-        found = (
-            Use(version, at, how, who, tuple(changed(before, self._files(version))))
-            for (version, at, how, who), before in zip(rows, befores, strict=True)
-        )
-        return list(found)[:limit]
+        texts = [self._files(version) for version, *_ in rows] + [{}]
+        found = [
+            Use(*row, tuple(changed(before, after))) for row, after, before in zip(rows, texts, texts[1:], strict=False)
+        ]
+        return found[:limit]
 
     def find(self, name: str) -> str:
         """The id that a person means: the beginning of one, `active` or `previous`. Raises BadInput."""

@@ -10,10 +10,11 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -75,27 +76,43 @@ def control_listener(directory: Path) -> Iterator[socket.socket]:
 def ask_reload(directory: Path, how: str, who: str) -> dict[str, Any]:
     """Have the process that owns this data directory reload; returns a `Reloaded` as plain data. Raises Unusable."""
     path = directory / SOCKET_FILE
+    connection = _Connection(path)
     try:
-        with _short(path) as name, httpx.Client(transport=httpx.HTTPTransport(uds=name), timeout=PATIENCE) as client:
-            answer = client.post("http://ivr/reload", json={"how": how, "who": who})
-            answer.raise_for_status()
-            found: dict[str, Any] = answer.json()
+        connection.request("POST", "/reload", json.dumps({"how": how, "who": who}))
+        answer = connection.getresponse()
+        if answer.status == HTTPStatus.OK:
+            found: dict[str, Any] = json.loads(answer.read())
             return found
-    except (httpx.ConnectError, FileNotFoundError) as exc:
-        why = "this user may not speak to it" if _forbidden(path) else "no `ivr serve` is running there"
-        raise NotRunning(f"{path}: {why}") from exc
-    except httpx.TimeoutException:
-        raise Unusable(f"{path}: no answer within {PATIENCE:g} s; look at the log of `ivr serve`") from None
-    except (httpx.HTTPError, ValueError) as exc:
-        raise Unusable(f"{path}: {type(exc).__name__}; look at the log of `ivr serve`") from None
+        why = f"it answers {answer.status}"
+    except PermissionError:
+        raise NotRunning(f"{path}: this user may not speak to it") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise NotRunning(f"{path}: no `ivr serve` is running there") from None
+    except TimeoutError:
+        why = f"no answer within {PATIENCE:g} s"
+    except (OSError, HTTPException, ValueError) as exc:
+        why = type(exc).__name__
+    finally:
+        connection.close()
+    raise Unusable(f"{path}: {why}; look at the log of `ivr serve`")
 
 
 class NotRunning(Unusable):
     """Nobody takes calls there, or nobody that this user may speak to."""
 
 
-def _forbidden(path: Path) -> bool:
-    return path.exists() and not os.access(path, os.W_OK)
+class _Connection(HTTPConnection):
+    """HTTP, but through a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("ivr", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        with _short(self._path) as name:
+            self.sock.connect(name)
 
 
 @contextmanager
