@@ -131,6 +131,8 @@ def dialplan_versions(
             )
             return
         table = Table("version", "in use since", "how", "who", "files changed")
+        for column in table.columns:
+            column.overflow = "fold"
         for use in uses:
             table.add_row(use.version, _iso(use.at), use.how, use.who, "\n".join(use.changed))
         Console().print(table)

@@ -46,6 +46,12 @@ def test_what_is_loaded_is_what_was_read(greeting: Greeting) -> None:
     assert loaded.dialplan.version == version_of(loaded.files)
 
 
+def test_an_editor_has_the_file_open(greeting: Greeting) -> None:
+    """What it keeps beside the file (Emacs: a link to nowhere) is no flow; the saved text is what counts."""
+    (greeting.directory / "flows" / ".#greet.yaml").symlink_to("maryam@desk.1234")
+    assert load_current(greeting.directory, load).files.keys() == {"numbers.yaml", "flows/greet.yaml"}
+
+
 def test_somebody_saves_while_it_is_read(greeting: Greeting) -> None:
     """It is read again: never half of one version and half of the next."""
     loaded = load_current(greeting.directory, after(lambda n: greeting.says(TWO) if n == 1 else None))
