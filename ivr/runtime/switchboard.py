@@ -112,12 +112,13 @@ class Switchboard:
     def forget_others(self) -> None:
         """Snapshots whose callers are gone: nobody will come back for them."""
         left, self.left = self.left, {}
-        self._earlier.clear()
         for call_id in left.keys() - self._calls.keys():
             session = _restored(left[call_id])
             if session is not None and session.payment is not None:
                 self._nudge(session.payment, "caller gone while nobody drove the call")
             self._services.snapshots.forget(call_id)
+        if not self.left:
+            self._earlier.clear()
 
     async def drain(self, seconds: float) -> None:
         """Take no more calls, and let those that go on end by themselves for so long. Callers who remain wait in
