@@ -23,10 +23,12 @@ from starlette.applications import Starlette
 from ivr.asterisk.ari.switch import AriSwitch
 from ivr.config import Settings
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
+from ivr.domain.reading import Faults
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, World
+from ivr.flow.versions import Files, Loaded
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
 from ivr.prompts.catalogue import Catalogue
@@ -36,9 +38,12 @@ from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.reconciler import Reconciler
+from ivr.runtime.reloader import Reloader, find_kept, log_refused
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
-from ivr.store.opening import Store, open_invoices, open_store
+from ivr.store.dialplan_files import load_current, load_kept, look
+from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
+from ivr.web.control import control_app, control_listener
 from ivr.web.operations import Check, operations_app
 
 DRAIN_SECONDS: Final = 5.0
@@ -67,15 +72,32 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
     return load_dialplan(dialplan or settings.dialplan, world), catalogue
 
 
+def load_current_dialplan(settings: Settings) -> Loaded:
+    """The dialplan on disk, with a recording for everything it says. Raises Faults, or Unusable with the cure."""
+    return load_current(settings.dialplan, lambda directory: _load_speakable(settings, directory))
+
+
+def load_kept_dialplan(settings: Settings, files: Files) -> Loaded:
+    """A dialplan that was in use once, if it still fits everything around it. Raises as `load_current_dialplan`."""
+    return load_kept(files, lambda directory: _load_speakable(settings, directory), settings.dialplan)
+
+
+def _load_speakable(settings: Settings, directory: Path) -> Dialplan:
+    dialplan, catalogue = load_world(settings, directory)
+    _check_recordings(settings, catalogue)
+    return dialplan
+
+
 async def serve(settings: Settings) -> None:
     """Take calls until SIGTERM or SIGINT. Raises an IvrError with one sentence when it cannot begin or go on."""
-    dialplan, catalogue = load_world(settings)
-    _check_recordings(settings, catalogue)
+    begun = _first_dialplan(settings)
     stop = _told_to_stop()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
         _make_directory(settings.storage)
         store = await stack.enter_async_context(open_store(settings.storage, time.time))
+        loaded = await _in_use(begun, settings, store)
+        dialplan = loaded.dialplan
         observer = Observer()
         providers = await stack.enter_async_context(_providers(settings, observer))
         snapshots = Snapshots(store.sessions)
@@ -99,14 +121,34 @@ async def serve(settings: Settings) -> None:
         )
         reconciler = Reconciler(store.journal, providers, switchboard.is_live, clock=time.time, dice=random.random)
         _watch_money(observer, reconciler)
+        reloader = Reloader(
+            lambda: load_current_dialplan(settings),
+            store.dialplans,
+            switchboard,
+            observer,
+            loaded.files,
+            notes=_changes_elsewhere(settings),
+        )
+        if isinstance(begun, Faults):
+            observer.dialplan_faults.set(len(begun.faults))
+        control = stack.enter_context(control_listener(settings.storage))
         switch = AriSwitch(settings.asterisk.ari, switchboard.accept)
         stack.push_async_callback(switch.close)
         stack.push_async_callback(switchboard.drain, DRAIN_SECONDS)
         stack.callback(reconciler.stop)
         ready = asyncio.Event()
 
+        async def earlier(version: str) -> Dialplan | None:
+            kept = await find_kept(store.dialplans, lambda files: load_kept_dialplan(settings, files), version)
+            return kept.dialplan if kept is not None else None
+
+        async def watch() -> None:
+            if settings.watch_dialplan:
+                await reloader.watch(lambda: look(settings.dialplan))
+            await asyncio.Future()
+
         async def take_calls() -> None:
-            switchboard.left = dict(await store.sessions.load_all())
+            await switchboard.expect(await store.sessions.load_all(), earlier)
             await switch.start()
             await switch.take_over(
                 lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.call_id, None), leg)
@@ -115,7 +157,8 @@ async def serve(settings: Settings) -> None:
             asyncio.get_running_loop().call_later(FORGET_AFTER, switchboard.forget_others)
             ready.set()
             _spare_the_collector()
-            _log.info("serving", flows=len(dialplan.flows), numbers=len(dialplan.numbers), pid=os.getpid())
+            now = switchboard.dialplan
+            _log.info("serving", version=now.version, flows=len(now.flows), numbers=len(now.numbers), pid=os.getpid())
             await switch.wait_closed()
 
         async def reconcile() -> None:
@@ -123,8 +166,59 @@ async def serve(settings: Settings) -> None:
             await reconciler.run()
 
         web = operations_app(_health(switch, store, providers), observer.registry)
-        await _until_first(take_calls(), reconcile(), _watch_lag(observer), _serve_web(listener, web), stop.wait())
+        await _until_first(
+            take_calls(),
+            reconcile(),
+            watch(),
+            _watch_lag(observer),
+            _serve_web(listener, web),
+            _serve_web(control, control_app(reloader.reload)),
+            stop.wait(),
+        )
         _log.info("stopping", calls=len(switchboard))
+
+
+def _first_dialplan(settings: Settings) -> Loaded | Faults:
+    """What is on disk. Raises its faults, nothing being touched yet, when there is no version to go back to."""
+    try:
+        return load_current_dialplan(settings)
+    except Faults as faults:
+        if not (settings.storage / DIALPLAN_FILE).exists():
+            raise
+        return faults
+
+
+async def _in_use(begun: Loaded | Faults, settings: Settings, store: Store) -> Loaded:
+    """The dialplan to begin with, kept. A process that comes back must not stay away because somebody is in the middle
+    of editing: callers then get the version that was in use last.
+    """
+    if isinstance(begun, Loaded):
+        await store.dialplans.use(begun.dialplan.version, begun.files, "start", "")
+        return begun
+    version = await store.dialplans.in_use()
+    if version is None:
+        raise begun
+    kept = await find_kept(store.dialplans, lambda files: load_kept_dialplan(settings, files), version)
+    if kept is None:
+        raise begun
+    log_refused(begun, "start")
+    return kept
+
+
+def _changes_elsewhere(settings: Settings) -> Callable[[], Sequence[str]]:
+    """A dialplan may name a trunk that this process does not know yet, though `ivr check` finds nothing wrong."""
+    began = settings.file.read_bytes()
+
+    def notes() -> Sequence[str]:
+        try:
+            same = settings.file.read_bytes() == began
+        except OSError:
+            same = False
+        return (
+            () if same else (f"{settings.file} has changed since `ivr serve` was started: it counts after a restart",)
+        )
+
+    return notes
 
 
 def _spare_the_collector() -> None:

@@ -6,8 +6,9 @@ Exit status: 0 done, 1 something is wrong (said on stderr), 2 the command was mi
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ivr import app as application
-from ivr import trying
+from ivr import dialplans, trying
 from ivr.asterisk.render import render as render_asterisk
 from ivr.config import DEFAULT_FILE, load_settings
 from ivr.domain.errors import BadInput, IvrError
@@ -28,6 +29,7 @@ from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
 from ivr.runtime.logs import LogLevel, configure_logs
 from ivr.sandbox.server import run_sandbox
 from ivr.sandbox.settings import SandboxSettings
+from ivr.store.history import ACTIVE, MOST_LISTED
 from ivr.store.opening import JOURNAL_FILE
 from ivr.store.reading import Reading
 
@@ -46,6 +48,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 payments = typer.Typer(help="The book of payments.", no_args_is_help=True)
+dialplan = typer.Typer(help="Versions of the dialplan that were in use.", no_args_is_help=True)
 prompts = typer.Typer(help="What callers hear.", no_args_is_help=True)
 invoices = typer.Typer(help="Invoices for callers to pay.", no_args_is_help=True)
 
@@ -77,8 +80,8 @@ def render(directory: Path, config: ConfigOption = DEFAULT_FILE) -> None:
     """Write the Asterisk configuration for this deployment."""
     with _one_line_errors():
         settings = load_settings(config)
-        dialplan, _ = application.load_world(settings)
-        render_asterisk(settings.asterisk, sorted({n.number for n in dialplan.numbers}), directory)
+        loaded, _ = application.load_world(settings)
+        render_asterisk(settings.asterisk, sorted({n.number for n in loaded.numbers}), directory)
         _say(f"written to {directory}")
 
 
@@ -98,8 +101,65 @@ def doctor(config: ConfigOption = DEFAULT_FILE) -> None:
 def check(path: Annotated[Path | None, typer.Argument()] = None, config: ConfigOption = DEFAULT_FILE) -> None:
     """Check the configuration and the dialplan; every fault with file, line and column."""
     with _one_line_errors():
-        dialplan, _ = application.load_world(load_settings(config, credentials=False), path)
-        _say(f"{len(dialplan.flows)} flows and {len(dialplan.numbers)} numbers: nothing wrong")
+        loaded, _ = application.load_world(load_settings(config, credentials=False), path)
+        _say(f"{len(loaded.flows)} flows and {len(loaded.numbers)} numbers: nothing wrong")
+
+
+@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr reload")
+def reload(config: ConfigOption = DEFAULT_FILE) -> None:
+    """Let new calls begin on the dialplan as it is now; calls in progress end on the version they began with."""
+    with _one_line_errors():
+        _tell(*dialplans.reload(load_settings(config, credentials=False)))
+
+
+@dialplan.command("versions", epilog="Example: ivr dialplan versions --limit 5")
+def dialplan_versions(
+    config: ConfigOption = DEFAULT_FILE,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = MOST_LISTED,
+    as_json: JsonOption = False,
+) -> None:
+    """Which version was in use since when, the newest first: it is the one in use now."""
+    with _one_line_errors():
+        settings = load_settings(config, credentials=False)
+        uses = dialplans.uses(settings, limit)
+        if as_json:
+            _json(
+                [
+                    {"version": u.version, "since": _iso(u.at), "how": u.how, "who": u.who, "changed": [*u.changed]}
+                    for u in uses
+                ]
+            )
+            return
+        table = Table("version", "in use since", "how", "who", "files changed")
+        for column in table.columns:
+            column.overflow = "fold"
+        for use in uses:
+            table.add_row(use.version, _iso(use.at), use.how, use.who, "\n".join(use.changed))
+        Console().print(table)
+        if uses and (names := dialplans.differs_on_disk(settings, uses[0])):
+            _say(f"not in use yet: {', '.join(names)} as on disk; see: ivr dialplan diff")
+
+
+@dialplan.command("diff", epilog="Example: ivr dialplan diff previous active")
+def dialplan_diff(
+    was: Annotated[str, typer.Argument(help="The beginning of a version's id, active or previous.")] = ACTIVE,
+    now: Annotated[str, typer.Argument(help="The same, or disk: the files as they are.")] = dialplans.ON_DISK,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
+    """What is different between two versions; without arguments: what is on disk and not in use yet."""
+    with _one_line_errors():
+        sys.stdout.write(dialplans.difference(load_settings(config, credentials=False), was, now))
+
+
+@dialplan.command("rollback", epilog="Example: ivr dialplan rollback previous")
+def dialplan_rollback(
+    version: Annotated[str, typer.Argument(help="The beginning of a version's id, or previous.")],
+    config: ConfigOption = DEFAULT_FILE,
+    force: Annotated[bool, typer.Option("--force", help="Also over files that were never in use.")] = False,
+) -> None:
+    """Write a version's files back and let new calls begin on it."""
+    with _one_line_errors():
+        _tell(*dialplans.rollback(load_settings(config, credentials=False), version, force=force))
 
 
 @cli.command(rich_help_panel=_WRITE, epilog="Example: ivr play pay_invoice --language en --record paid.yaml")
@@ -261,6 +321,18 @@ def _one_line_errors() -> Iterator[None]:
         _fail("stopped")
 
 
+def _tell(well: bool, lines: Sequence[str]) -> None:
+    """Results on stdout; what is wrong on stderr, and exit status 1."""
+    if not well:
+        _fail("\n".join(lines))
+    for line in lines:
+        _say(line)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -287,6 +359,7 @@ def sandbox(
         asyncio.run(run_sandbox(settings))
 
 
+cli.add_typer(dialplan, name="dialplan", rich_help_panel=_WRITE)
 cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
 cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
 cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)

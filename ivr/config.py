@@ -81,6 +81,10 @@ class Settings:
     web_host: str
     web_port: int
     limits: Limits
+    watch_dialplan: bool
+    """Whether a dialplan that is saved is loaded by itself."""
+    file: Path
+    """Where all of this was read."""
 
 
 def load_settings(path: Path, *, credentials: bool = True) -> Settings:
@@ -99,13 +103,13 @@ def load_settings(path: Path, *, credentials: bool = True) -> Settings:
         raise Faults(source.faults) from None
     root = source.compose(text)
     base = _Base(path.resolve().parent, credentials)
-    settings = _read(Fields(source, root, "the configuration"), base) if root is not None else None
+    settings = _read(Fields(source, root, "the configuration"), base, path) if root is not None else None
     if source.faults or settings is None:
         raise Faults(source.faults)
     return settings
 
 
-def _read(fields: Fields, base: _Base) -> Settings:
+def _read(fields: Fields, base: _Base, file: Path) -> Settings:
     web = fields.fields("web", "web", required=False)
     recordings = _path(fields, "recordings", base, "../var/prompts")
     settings = Settings(
@@ -119,6 +123,8 @@ def _read(fields: Fields, base: _Base) -> Settings:
         web_host=web.text("host", "127.0.0.1"),
         web_port=web.whole("port", 8080, most=65535),
         limits=_limits(fields.fields("limits", "the limits", required=False)),
+        watch_dialplan=fields.truth("watch_dialplan", False),
+        file=file,
     )
     web.done()
     fields.done()

@@ -56,6 +56,7 @@ def test_what_is_not_said(file: Path) -> None:
     assert settings.currency is Currency.RIAL
     assert (settings.web_host, settings.web_port) == ("127.0.0.1", 8080)
     assert (settings.limits.most_calls, settings.limits.longest_call) == (MOST_CALLS, LONGEST_CALL)
+    assert settings.file == file and not settings.watch_dialplan
     assert settings.asterisk.ari.password.reveal() == "secret with spaces around"
     (bank,) = settings.asterisk.trunks
     assert not bank.trust_headers and bank.match == () and bank.password is None
@@ -154,3 +155,10 @@ def test_credentials_are_not_needed_to_look(file: Path) -> None:
     file.write_text(MINIMAL.replace("{env: TEST_ARI}", "plain"), encoding="utf-8")
     with pytest.raises(Faults):
         load_settings(file, credentials=False)
+
+
+def test_a_dialplan_that_is_watched(file: Path) -> None:
+    """True or false, and no other word."""
+    assert load(file, f"{MINIMAL}watch_dialplan: true\n").watch_dialplan
+    ((line, said),) = faults(file, f"{MINIMAL}watch_dialplan: often\n")
+    assert (line, said) == (6, "'watch_dialplan' must be true or false")

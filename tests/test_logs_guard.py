@@ -20,10 +20,12 @@ FIELDS = frozenset(
     | {"application", "entry", "exit", "flow", "operation", "provider", "step", "trunk", "type", "where"}
     # how something ended; `error` and `reason` are our own sentences, which hold no secret
     | {"error", "how", "seconds", "steps", "http_status", "over_http", "reason", "result", "state", "status", "why"}
+    # a digest of the dialplan's texts
+    | {"version"}
     # requests to Asterisk: a path holds ids only
     | {"method", "path"}
     # figures
-    | {"calls", "flows", "ms", "numbers", "size", "tries", "waiting"}
+    | {"calls", "faults", "flows", "ms", "numbers", "size", "tries", "waiting"}
 )
 
 

@@ -58,14 +58,15 @@ def load_dialplan(directory: Path, world: World) -> Dialplan:
         return _load_single(directory, world)
     faults: list[Fault] = []
     drafts: dict[str, _Draft] = {}
-    for path in sorted((directory / "flows").glob("*.yaml")):
+    paths = _flow_files(directory)
+    for path in paths:
         source, text = read_file(path, directory)
         if text is not None and (draft := _read_flow(source, text, path.stem, world)) is not None:
             drafts[draft.flow.name] = draft
         faults += source.faults
     numbers_source, text = read_file(directory / "numbers.yaml", directory)
     flows = {name: draft.flow for name, draft in drafts.items()}
-    broken = {path.stem for path in (directory / "flows").glob("*.yaml")} - set(flows)
+    broken = {path.stem for path in paths} - set(flows)
     numbers = read_numbers(numbers_source, text, flows, broken, world) if text is not None else []
     faults += numbers_source.faults
     for draft in drafts.values():
@@ -74,6 +75,11 @@ def load_dialplan(directory: Path, world: World) -> Dialplan:
     if faults:
         raise Faults(faults)
     return Dialplan(flows, numbers)
+
+
+def _flow_files(directory: Path) -> list[Path]:
+    """Hidden files are an editor's own: `.#pay.yaml` while somebody has unsaved changes in pay.yaml."""
+    return sorted(path for path in (directory / "flows").glob("*.yaml") if not path.name.startswith("."))
 
 
 def _load_single(path: Path, world: World) -> Dialplan:

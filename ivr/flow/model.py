@@ -124,6 +124,8 @@ class Dialplan:
 
     flows: Mapping[str, Flow]
     numbers: Sequence[DialledNumber]
+    version: str = ""
+    """The id of the texts that it was read from (`ivr.flow.versions`); empty where nobody keeps versions."""
 
     def number(self, dialled: str, trunk: str) -> DialledNumber | None:
         """What runs when this number is dialled on this trunk. A trunk's own entries win, and then exact numbers."""

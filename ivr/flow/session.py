@@ -30,6 +30,7 @@ class Session(msgspec.Struct):
     call_id: str
     flow: str
     version: str
+    """Of the dialplan (`Dialplan.version`) that the call began with, and ends on."""
     language: str
     step: str
     visit: int = 0

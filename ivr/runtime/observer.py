@@ -54,6 +54,23 @@ class Observer:
             "ivr_loop_lag_seconds", "How late the event loop wakes up", buckets=_DELAYS, registry=self.registry
         )
 
+        self.reloads = Counter(
+            "ivr_reloads", "Reloads of the dialplan, by what became of them", ("result",), registry=self.registry
+        )
+        self.dialplan_faults = Gauge(
+            "ivr_dialplan_faults",
+            "What is wrong with the dialplan on disk as it was last read; until it is mended the one before goes on",
+            registry=self.registry,
+        )
+        self._dialplan = Gauge(
+            "ivr_dialplan_version", "The version that new calls begin on", ("version",), registry=self.registry
+        )
+
+    def dialplan_is(self, version: str) -> None:
+        """The one series of `ivr_dialplan_version` says which it is; the one before is gone."""
+        self._dialplan.clear()
+        self._dialplan.labels(version).set(1)
+
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
         """A figure that somebody else keeps; it is asked for whenever the figures are read."""
         Gauge(name, what, registry=self.registry).set_function(value)

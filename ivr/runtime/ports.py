@@ -1,6 +1,6 @@
 """What the runtime needs from the outside. Shapes only; adapters fulfil them, `app` wires them together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,6 +71,22 @@ class Voice(Protocol):
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call, any dialled leg with it."""
+        ...
+
+
+class DialplanStore(Protocol):
+    """The versions of the dialplan that were in use, so that calls and people can go back to one."""
+
+    def use(self, version: str, files: Mapping[str, str], how: str, who: str) -> Awaitable[None]:
+        """Keep these texts (file name -> text) under this id, and note that calls begin on it from now on."""
+        ...
+
+    def in_use(self) -> Awaitable[str | None]:
+        """The id of the version taken into use last, whichever process did it."""
+        ...
+
+    def files(self, version: str) -> Awaitable[Mapping[str, str] | None]:
+        """A version's texts, or None when it was never in use."""
         ...
 
 

@@ -6,7 +6,7 @@ channel that nobody drives is either taken over or hung up.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -46,6 +46,8 @@ class Switchboard:
         self._draining = False
         self.left: dict[str, str] = {}
         """Snapshots that an earlier process left, of callers who may come again."""
+        self._earlier: dict[str, Dialplan] = {}
+        """By version, the dialplans with which those callers began."""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -53,6 +55,20 @@ class Switchboard:
     def is_live(self, payment_id: str) -> bool:
         """Whether a call of ours still looks after this payment (ids begin with their call's)."""
         return payment_id.rpartition(".")[0] in self._calls
+
+    def change(self, dialplan: Dialplan) -> None:
+        """New calls begin on this one; every other call goes on with the flow that it has."""
+        if self.left:
+            self._earlier[self.dialplan.version] = self.dialplan
+        self.dialplan = dialplan
+
+    async def expect(self, left: Mapping[str, str], find: Callable[[str], Awaitable[Dialplan | None]]) -> None:
+        """Callers of a dead process may come; `left`: their snapshots. `find` gives the dialplan of a version."""
+        self.left = dict(left)
+        sessions = filter(None, map(_restored, left.values()))
+        for version in sorted({session.version for session in sessions} - {self.dialplan.version}):
+            if (dialplan := await find(version)) is not None:
+                self._earlier[version] = dialplan
 
     def accept(self, voice: Voice) -> Emit:
         """A new caller; returns where the caller's events go."""
@@ -82,15 +98,16 @@ class Switchboard:
         """
         number = self.dialplan.number(voice.info.dialled_number, voice.info.trunk)
         session = _restored(snapshot)
-        if session is None or session.flow not in self.dialplan.flows:
+        dialplan = self._began_with(session) if session is not None else None
+        if session is None or dialplan is None:
             if number is None:
                 return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
             return self._begin(voice, number, None)
         self._services.observer.takeovers.inc()
-        flow = self.dialplan.flows[session.flow]
+        number = dialplan.number(voice.info.dialled_number, voice.info.trunk)
         detours = {detour.flow for detour in number.detours} if number is not None else set()
         key = number.key if number is not None and session.flow not in detours else None
-        return self._drive(voice, flow, session, Resumed(leg), key)
+        return self._drive(voice, dialplan.flows[session.flow], session, Resumed(leg), key)
 
     def forget_others(self) -> None:
         """Snapshots whose callers are gone: nobody will come back for them."""
@@ -100,6 +117,8 @@ class Switchboard:
             if session is not None and session.payment is not None:
                 self._nudge(session.payment, "caller gone while nobody drove the call")
             self._services.snapshots.forget(call_id)
+        if not self.left:
+            self._earlier.clear()
 
     async def drain(self, seconds: float) -> None:
         """Take no more calls, and let those that go on end by themselves for so long. Callers who remain wait in
@@ -112,6 +131,17 @@ class Switchboard:
             task.cancel()
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
 
+    def _began_with(self, session: Session) -> Dialplan | None:
+        """The version that the call began with, or today's where that cannot be had; None when its flow is gone."""
+        dialplan = self.dialplan
+        if session.version != dialplan.version:
+            if (earlier := self._earlier.get(session.version)) is not None:
+                dialplan = earlier
+            else:
+                _log.warning("version_gone", call_id=session.call_id, flow=session.flow, version=session.version)
+                session.version = dialplan.version
+        return dialplan if session.flow in dialplan.flows else None
+
     def _begin(self, voice: Voice, number: DialledNumber, detour: Detour | None) -> Emit:
         info = voice.info
         flow = self.dialplan.flows[detour.flow if detour is not None else number.flow]
@@ -119,7 +149,7 @@ class Switchboard:
         answers: dict[str, str | int] = {"dialled_number": info.dialled_number, **settings}
         if info.caller_number is not None:
             answers["caller_number"] = info.caller_number
-        session = Session(info.call_id, flow.name, flow.version, number.language, flow.first, answers=answers)
+        session = Session(info.call_id, flow.name, self.dialplan.version, number.language, flow.first, answers=answers)
         return self._drive(voice, flow, session, Answered(), number.key if detour is None else None)
 
     def _drive(self, voice: Voice, flow: Flow, session: Session, first: Event, key: Key | None) -> Emit:

@@ -1,6 +1,7 @@
 """Opens everything that is stored in one data directory.
 
-Law: one process at a time writes here; the lock is taken first and let go last. Only the journal waits for the disk.
+Law: one process at a time writes here; the lock is taken first and let go last. Snapshots of
+sessions wait for no disk; the rest does.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from typing import Final
 
 from ivr.domain.errors import Unusable
 from ivr.store.database import Database
+from ivr.store.dialplans import SqliteDialplans
 from ivr.store.invoices import SqliteInvoices
 from ivr.store.journal import SqliteJournal
 from ivr.store.lock import Lock
@@ -19,6 +21,7 @@ from ivr.store.sqlite import connect
 
 JOURNAL_FILE: Final = "ivr.sqlite"
 SESSIONS_FILE: Final = "sessions.sqlite"
+DIALPLAN_FILE: Final = "dialplan.sqlite"
 LOCK_FILE: Final = "ivr.lock"
 
 
@@ -29,6 +32,7 @@ class Store:
     journal: SqliteJournal
     invoices: SqliteInvoices
     sessions: SqliteSessions
+    dialplans: SqliteDialplans
 
 
 @asynccontextmanager
@@ -48,7 +52,15 @@ async def open_store(directory: Path, clock: Callable[[], float]) -> AsyncIterat
         # NORMAL: no fsync per commit, and still no damage by a power cut, which would keep us from starting
         calls = Database(sessions_path, connect(sessions_path, "sessions", synchronous="NORMAL"))
         stack.push_async_callback(calls.close)
-        yield Store(SqliteJournal(money, clock), SqliteInvoices(money, clock), SqliteSessions(calls))
+        dialplan_path = directory / DIALPLAN_FILE
+        dialplans = Database(dialplan_path, connect(dialplan_path, "dialplan", synchronous="FULL"))
+        stack.push_async_callback(dialplans.close)
+        yield Store(
+            SqliteJournal(money, clock),
+            SqliteInvoices(money, clock),
+            SqliteSessions(calls),
+            SqliteDialplans(dialplans, clock),
+        )
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from ivr.domain.errors import Unusable
 
-Schema = Literal["journal", "sessions"]
+Schema = Literal["journal", "sessions", "dialplan"]
 
 BUSY_SECONDS: Final = 5.0
 """How long we wait for another program (a backup, a person's sqlite3) to let go of the file."""

@@ -19,6 +19,7 @@ from ivr.lab.town import HOUSE, Town
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
+from tests.end_to_end import changing
 from tests.end_to_end.evening import SCENES, Evening, spend
 from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, HOURS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
 from tests.end_to_end.stage import Stage
@@ -67,13 +68,14 @@ async def towns(
 ) -> AsyncIterator[list[Town]]:
     """The town, and one aside for scenes when any are to be played."""
     dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
+    changing.write_flow(dialplan)
     towns = [
         Town(
             asterisk,
             recordings,
             home=homes / name,
             dialplan=dialplan,
-            numbers=NUMBERS,
+            numbers=(*NUMBERS, changing.ENTRY),
             hours=HOURS,
             trunks=TRUNKS,
             bank_extensions=BANK_EXTENSIONS,

@@ -31,9 +31,11 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     async with open_store(tmp_path, Clock()) as store:
         await store.journal.create(payment())
         await store.sessions.keep({"call": "{}"})
+        await store.dialplans.use("v1", {"numbers.yaml": ""}, "start", "")
     async with open_store(tmp_path, Clock()) as store:
         assert await store.journal.get("p1") is not None
         assert await store.sessions.load_all() == {"call": "{}"}
+        assert await store.dialplans.files("v1") == {"numbers.yaml": ""}
 
 
 async def test_others_on_the_machine_cannot_read_it(store: Store, tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ async def test_a_directory_that_cannot_be_written() -> None:
     assert "/proc/ivr.lock cannot be opened" in said
 
 
-@pytest.mark.parametrize("name", ["ivr.sqlite", "sessions.sqlite"])
+@pytest.mark.parametrize("name", ["ivr.sqlite", "sessions.sqlite", "dialplan.sqlite"])
 async def test_a_file_that_is_no_database(tmp_path: Path, name: str) -> None:
     """A damaged file stops the start, names itself, and is left as it is for a person to look at."""
     (tmp_path / name).write_bytes(b"not a database at all" * 500)
