@@ -8,6 +8,7 @@ import yaml
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, read_text
 from ivr.flow.events import Event
+from ivr.flow.facts import MISSING, Facts
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
 
@@ -26,7 +27,7 @@ class ChooseStep:
         """Leave at once."""
         value = visit.known(self.value)
         if value is None:
-            visit.leave("missing")
+            visit.leave(MISSING)
         else:
             visit.leave(self.cases.get(str(value), "present"))
 
@@ -55,4 +56,9 @@ def read(body: yaml.Node, reading: Reading) -> Made:
             cases[text] = f"case {text}"
             inline[f"case {text}"] = (target, value)
     fields.done()
-    return Made(ChooseStep(name, cases), inline=inline)
+    if (node := fields.value("value", required=False)) is not None:
+        reading.uses.optional.append(node)
+    known = dict.fromkeys(inline.keys() - {MISSING}, frozenset({name}))
+    how = {MISSING: f"'{name}' is missing", "present": f"'{name}' is known"}
+    how |= {by: f"'{name}' is \"{text}\"" for text, by in cases.items()}
+    return Made(ChooseStep(name, cases), inline=inline, facts=Facts(mute=True, makes=known, looks_at=name, how=how))
