@@ -14,6 +14,9 @@ from ivr.flow.saying import Saying
 MISSING: Final = "missing"
 """The exit of a step that `looks_at` a value which nobody has given."""
 
+PRESENT: Final = "present"
+"""Its exit for a value that is none of its cases."""
+
 MAY_BE_MISSING: Final = frozenset({"caller_number"})
 """What a call may know from its beginning, and may not: a withheld number, say. Every other built-in name is known."""
 
@@ -43,7 +46,7 @@ class Facts:
     cut_short: bool = True
     """A key ends what it says."""
     looks_at: str | None = None
-    """The value that alone decides by which exit it leaves; `missing` when it is not known."""
+    """The value that alone decides by which exit it leaves: `missing`, `present`, or an exit for one special value."""
     how: Mapping[str, str] = field(default_factory=dict)
     """Exit -> what happens for it, in words: `press 1`. Nothing for an exit that needs nobody's doing."""
 

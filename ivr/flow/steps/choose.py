@@ -8,7 +8,7 @@ import yaml
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, read_text
 from ivr.flow.events import Event
-from ivr.flow.facts import MISSING, Facts
+from ivr.flow.facts import MISSING, PRESENT, Facts
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
 
@@ -29,7 +29,7 @@ class ChooseStep:
         if value is None:
             visit.leave(MISSING)
         else:
-            visit.leave(self.cases.get(str(value), "present"))
+            visit.leave(self.cases.get(str(value), PRESENT))
 
     def on(self, visit: Visit, event: Event) -> None:
         """Nothing can happen here."""
@@ -44,7 +44,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     fields = Fields(reading.source, body, "choose")
     name = reading.reference(fields, "value", _ANY) or ""
     inline: dict[str, tuple[str, yaml.Node]] = {}
-    for way in ("present", "missing"):
+    for way in (PRESENT, MISSING):
         node = fields.value(way)
         if node is not None and (target := read_text(reading.source, node, f"'{way}'")) is not None:
             inline[way] = (target, node)
@@ -59,6 +59,6 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     if (node := fields.value("value", required=False)) is not None:
         reading.uses.optional.append(node)
     known = dict.fromkeys(inline.keys() - {MISSING}, frozenset({name}))
-    how = {MISSING: f"'{name}' is missing", "present": f"'{name}' is known"}
+    how = {MISSING: f"'{name}' is missing", PRESENT: f"'{name}' is known"}
     how |= {by: f"'{name}' is \"{text}\"" for text, by in cases.items()}
     return Made(ChooseStep(name, cases), inline=inline, facts=Facts(mute=True, makes=known, looks_at=name, how=how))
