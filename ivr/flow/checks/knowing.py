@@ -29,7 +29,7 @@ def _check_name(written: Written, name: str, optional: set[int]) -> None:
             if refers == name and id(node) not in optional:
                 ways = trail(found, step_name)
                 start = ways[0].step if ways else step_name
-                broke = "when something broke, " if start != written.flow.first else ""
+                broke = "when something breaks, " if start != written.flow.first else ""
                 hint = "; a number can be withheld: look with 'choose' first" if name in MAY_BE_MISSING else ""
                 way = f"a call can come here by {shown(ways, step_name)}" if ways else f"a call begins at '{step_name}'"
                 written.source.blame(

@@ -21,8 +21,8 @@ def check(written: Written) -> None:
     steps = written.flow.steps
     blamed: set[str] = set()
     for loop in _loops(written.ways(_without_the_caller)):
-        rounds = [f"'{way.step}' ends it only after {steps[way.step].at_most}" for way in loop if _late(steps, way)]
-        end = f"{rounds[0]}, and {MOST_ROUNDS} rounds are the most" if rounds else "nothing ends it"
+        rounds = [f"'{way.step}' ends it only after {steps[way.step].at_most} rounds" for way in loop if _late(steps, way)]
+        end = f"{rounds[0]}, and {MOST_ROUNDS} are the most" if rounds else "nothing ends it"
         written.blame(
             None,
             loop[0].step,

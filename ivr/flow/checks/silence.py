@@ -10,22 +10,28 @@ from ivr.flow.checks.written import Way, Written, passes
 def check(written: Written) -> None:
     """Blame each way that leads to an end in silence, and say since when nothing was said."""
     steps = written.flow.steps
-    since: dict[tuple[str, bool], str] = {(written.flow.on_failure, False): "since something broke"}
-    since[written.flow.first, False] = "since the call began"
+    since = {(written.flow.on_failure, False): "something broke"}
+    since[written.flow.first, False] = "the call began"
     for start in written.starts:
         if not steps[start].exits:
-            written.blame(None, start, f"the call ends here, and nothing is said {since[start, False]}")
-    blamed: set[Way] = set()
+            written.blame(None, start, f"the call ends here, and nothing was said since {since[start, False]}")
     todo = list(since)
+    blamed: set[Way] = set()
     for name, heard in todo:
-        step = steps[name]
-        for by, target in step.exits.items():
-            way = Way(name, by, target)
-            told = heard if passes(step, by) else by in step.facts.heard
+        for by, target in steps[name].exits.items():
+            way, passed = Way(name, by, target), passes(steps[name], by)
+            told = heard if passed else by in steps[name].facts.heard
+            when = since[name, heard] if passed and not told else _when(written, way)
             if (target, told) not in since:
-                since[target, told] = since[name, heard] if passes(step, by) and not told else f"since {way}"
+                since[target, told] = when
                 todo.append((target, told))
             if not told and not steps[target].exits and way not in blamed:
                 blamed.add(way)
-                when = since[name, heard] if passes(step, by) else f"since '{name}' was left by '{by}'"
-                written.blame(way, name, f"the call ends here, and nothing is said {when}")
+                written.blame(way, name, f"the call ends here, and nothing was said since {when}")
+
+
+def _when(written: Written, way: Way) -> str:
+    facts = written.flow.steps[way.step].facts
+    swallowed = facts.says.parts and facts.cut_short and not facts.chosen
+    why = " (a key that was pressed before cuts its words short: no barge_in here)" if swallowed else ""
+    return f"'{way.step}' was left by '{way.named}'{why}"

@@ -27,7 +27,12 @@ class Way:
     target: str
 
     def __str__(self) -> str:
-        return self.step if self.exit in _GOES_ON else f"{self.step} ({self.exit})"
+        return self.step if self.named == "next" else f"{self.step} ({self.exit})"
+
+    @property
+    def named(self) -> str:
+        """The exit as admins write it."""
+        return "next" if self.exit in _GOES_ON else self.exit
 
 
 @dataclass(frozen=True, slots=True)
