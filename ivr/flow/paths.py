@@ -14,8 +14,9 @@ from ivr.flow.facts import MAY_BE_MISSING, MISSING, PRESENT
 from ivr.flow.loader import BUILT_IN
 from ivr.flow.model import Flow, Step
 
-MOST_STATES: Final = 50_000
-"""Places that a walk can be at, counted with what the call remembers there. Of a flow with more, the nearest."""
+MOST_PLACES: Final = 20_000
+"""Places that a walk can be at, counted with what the call remembers there. Of a flow with more, the nearest
+that come again to one step only."""
 
 _EITHER: Final = "either"
 """A value that a call may know from its beginning."""
@@ -60,6 +61,9 @@ def walks(flow: Flow) -> Walks:
     """Few walks, each as short as can be, that together take every exit of every step, failures set aside."""
     paper = Paper(flow)
     came = paper.explore()
+    if len(came) == MOST_PLACES:
+        paper = Paper(flow, most_repeated=1)
+        came = paper.explore()
     leaving: dict[tuple[str, str], tuple[Place, Place]] = {}
     for place in came:
         for exit_name, after in paper.ways(place):
@@ -125,8 +129,10 @@ def _ordinal(number: int) -> str:
 class Paper:
     """A flow on paper: where a call can come to, and how it can leave."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, most_repeated: int | None = None) -> None:
+        """`most_repeated`: so many steps with `at_most` may be come to again; None: all of them."""
         self._flow = flow
+        self._most_repeated = most_repeated
         self._looked_at = {step.facts.looks_at for step in flow.steps.values()}
 
     def begin(self) -> Place:
@@ -141,13 +147,18 @@ class Paper:
         todo = list(came)
         for place in todo:
             for exit_name, after in self.ways(place):
-                if after not in came and len(came) < MOST_STATES:
+                if after not in came and len(came) < MOST_PLACES:
                     came[after] = (place, exit_name)
                     todo.append(after)
         return came
 
     def ways(self, place: Place) -> Iterator[tuple[str, Place]]:
         """The exits that this call can take here, and where each leads."""
+        for exit_name, after in self._ways(place):
+            if self._most_repeated is None or sum(n > 1 for _, n in after.visits) <= self._most_repeated:
+                yield exit_name, after
+
+    def _ways(self, place: Place) -> Iterator[tuple[str, Place]]:
         step, visits, seen = self._flow.steps[place.step], dict(place.visits), dict(place.seen)
         full = step.at_most is not None and visits[step.name] > step.at_most
         for exit_name, target in step.exits.items():

@@ -4,9 +4,10 @@ Law: whatever a step needs is made known on every way that leads to it. At the c
 dialled number are known; the caller's number may be withheld.
 """
 
-from ivr.flow.checks.written import Written, reach, shown, trail
+from collections.abc import Mapping
+
+from ivr.flow.checks.written import Way, Written, reach, shown, trail
 from ivr.flow.facts import MAY_BE_MISSING
-from ivr.flow.model import Step
 
 
 def check(written: Written) -> None:
@@ -15,15 +16,17 @@ def check(written: Written) -> None:
     needed: dict[str, None] = {}
     for step in written.steps.values():
         needed.update({name: None for name, _, node in step.refers if id(node) not in optional})
+    ways = written.ways()
+    making: dict[str, set[Way]] = {}
+    for way in (way for leading in ways.values() for way in leading):
+        for name in (written.flow.steps[way.step].facts.makes or {}).get(way.exit, ()):
+            making.setdefault(name, set()).add(way)
     for name in needed.keys() - written.begins:
-        _check_name(written, name, optional)
+        found = reach(ways, written.starts, but=frozenset(making.get(name, ())))
+        _blame(written, name, found, optional)
 
 
-def _check_name(written: Written, name: str, optional: set[int]) -> None:
-    def without_it(step: Step, exit_name: str) -> bool:
-        return name not in (step.facts.makes or {}).get(exit_name, ())
-
-    found = reach(written.ways(without_it), written.starts)
+def _blame(written: Written, name: str, found: Mapping[str, Way | None], optional: set[int]) -> None:
     for step_name in found:
         for refers, _, node in written.steps[step_name].refers:
             if refers == name and id(node) not in optional:

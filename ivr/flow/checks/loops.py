@@ -21,8 +21,10 @@ def check(written: Written) -> None:
     steps = written.flow.steps
     blamed: set[str] = set()
     for loop in _loops(written.ways(_without_the_caller)):
-        rounds = [f"'{way.step}' ends it only after {steps[way.step].at_most} rounds" for way in loop if _late(steps, way)]
-        end = f"{rounds[0]}, and {MOST_ROUNDS} are the most" if rounds else "nothing ends it"
+        late = next((way.step for way in loop if _late(steps, way)), None)
+        end = "nothing ends it"
+        if late is not None:
+            end = f"'{late}' ends it only after {steps[late].at_most} rounds, and {MOST_ROUNDS} are the most"
         written.blame(
             None,
             loop[0].step,

@@ -73,13 +73,15 @@ class Written:
         self.source.blame(place, message)
 
 
-def reach(ways: Mapping[str, Iterable[Way]], starts: Iterable[str]) -> dict[str, Way | None]:
-    """Every step that the ways lead to from `starts`, nearest first, each with the way that came there first."""
+def reach(
+    ways: Mapping[str, Iterable[Way]], starts: Iterable[str], but: frozenset[Way] = frozenset()
+) -> dict[str, Way | None]:
+    """Every step that the ways (`but` these) lead to, nearest first, each with the way that came there first."""
     found: dict[str, Way | None] = dict.fromkeys(starts)
     todo = list(found)
     for name in todo:
         for way in ways[name]:
-            if way.target not in found:
+            if way.target not in found and way not in but:
                 found[way.target] = way
                 todo.append(way.target)
     return found
