@@ -108,14 +108,20 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     """Make this call. Raises AssertionError when the engine will not go as written."""
     tape = Tape()
     taped = replace(flow, steps={n: replace(s, exits=_Taped(n, s.exits, tape)) for n, s in flow.steps.items()})
+    looked = [(flow.steps[step].facts.looks_at, by) for step, by in walk.ways]
+    special = {name: by.removeprefix("case ") for name, by in looked if name in KNOWN and by.startswith("case ")}
     for known in ("caller_number", None):
-        answers = {name: v for name, v in KNOWN.items() if name in {*flow.settings, "dialled_number", known}}
+        answers = {name: special.get(name, v) for name, v in KNOWN.items() if name in _begins(flow, known)}
         walker = Walker(taped, session_of(flow, answers))
         tape.ways.clear()
         walker.send(Answered())
         if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is not None:
             return done
     raise AssertionError(f"the engine does not go this way: {walk}")
+
+
+def _begins(flow: Flow, known: str | None) -> set[str | None]:
+    return {*flow.settings, "dialled_number", known}
 
 
 def _go_on(walker: Walker, tape: Tape, taken: tuple[tuple[str, str], ...], walk: Walk) -> Walker | None:
