@@ -45,7 +45,8 @@ def test_any_walk_goes_as_written(name: str, turns: list[int]) -> None:
     flow = shipped(name)
     paper = Paper(flow)
     home = paper.home(paper.explore())
-    place, ways = paper.begin(), []
+    place = paper.begin()
+    ways: list[tuple[str, str]] = []
     for turn in turns:
         ways_on = list(paper.ways(place))
         if not ways_on or len(ways) > MOST_VISITS // 2:
