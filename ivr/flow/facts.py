@@ -15,7 +15,8 @@ MISSING: Final = "missing"
 """The exit of a step that `looks_at` a value which nobody has given."""
 
 PRESENT: Final = "present"
-"""Its exit for a value that is none of its cases."""
+OTHERWISE: Final = "otherwise"
+"""Its exit for a value that is none of its cases: two words for one thing."""
 
 MAY_BE_MISSING: Final = frozenset({"caller_number"})
 """What a call may know from its beginning, and may not: a withheld number, say. Every other built-in name is known."""
@@ -46,7 +47,11 @@ class Facts:
     cut_short: bool = True
     """A key ends what it says."""
     looks_at: str | None = None
-    """The value that alone decides by which exit it leaves: `missing`, `present`, or an exit for one special value."""
+    """The value that alone decides by which exit it leaves: `missing`, `present`, or an exit for special values."""
+    texts_apart: bool = True
+    """Each further exit stands for one text, and the same exit for the same text in every step."""
+    goes_back: bool = False
+    """Without an exit, but no end of the call: it goes back to the flow that called this one."""
     how: Mapping[str, str] = field(default_factory=dict)
     """Exit -> what happens for it, in words: `press 1`. Nothing for an exit that needs nobody's doing."""
 

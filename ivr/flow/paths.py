@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr.flow.engine import TOO_OFTEN
-from ivr.flow.facts import MAY_BE_MISSING, MISSING, PRESENT
+from ivr.flow.facts import MAY_BE_MISSING, MISSING, OTHERWISE, PRESENT
 from ivr.flow.loader import BUILT_IN
 from ivr.flow.model import Flow, Step
 
@@ -202,13 +202,16 @@ Home = dict[Place, tuple[str, Place] | None]
 
 def _found(step: Step, exit_name: str, before: _Seen) -> _Seen | None:
     """What is known of a value after this exit of a step that looks at it; None when it cannot leave so."""
-    cases = frozenset(step.exits) - {MISSING, PRESENT, TOO_OFTEN}
-    if isinstance(before, frozenset) and exit_name != MISSING:
-        return before | cases if exit_name == PRESENT else None if exit_name in before else exit_name
-    if before == _EITHER:
-        return cases if exit_name == PRESENT else exit_name
-    again = before if before in step.exits else PRESENT
-    return before if exit_name == again and not isinstance(before, frozenset) else None
+    other = OTHERWISE if OTHERWISE in step.exits else PRESENT
+    cases = frozenset(step.exits) - {MISSING, other, TOO_OFTEN}
+    if MISSING in (exit_name, before):
+        return MISSING if exit_name == MISSING and before in (MISSING, _EITHER) else None
+    if not step.facts.texts_apart:
+        return frozenset() if before == _EITHER else before
+    if isinstance(before, frozenset) or before == _EITHER:
+        excluded = before if isinstance(before, frozenset) else frozenset()
+        return excluded | cases if exit_name == other else None if exit_name in excluded else exit_name
+    return before if exit_name == (before if before in cases else other) else None
 
 
 def _back(came: Mapping[Place, tuple[Place, str] | None], place: Place) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ that was dialled counts as something the caller did: whoever comes back from it 
 """
 
 from ivr.flow.checks.written import Way, Written, passes
+from ivr.flow.model import Step
 
 
 def check(written: Written) -> None:
@@ -13,7 +14,7 @@ def check(written: Written) -> None:
     since = {(written.flow.on_failure, False): "something broke"}
     since[written.flow.first, False] = "the call began"
     for start in written.starts:
-        if not steps[start].exits:
+        if _ends(steps[start]):
             written.blame(None, start, f"the call ends here, and nothing was said since {since[start, False]}")
     todo = list(since)
     blamed: set[Way] = set()
@@ -25,9 +26,13 @@ def check(written: Written) -> None:
             if (target, told) not in since:
                 since[target, told] = when
                 todo.append((target, told))
-            if not told and not steps[target].exits and way not in blamed:
+            if not told and _ends(steps[target]) and way not in blamed:
                 blamed.add(way)
                 written.blame(way, name, f"the call ends here, and nothing was said since {when}")
+
+
+def _ends(step: Step) -> bool:
+    return not step.exits and not step.facts.goes_back
 
 
 def _when(written: Written, way: Way) -> str:
