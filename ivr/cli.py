@@ -23,6 +23,8 @@ from ivr.asterisk.render import render as render_asterisk
 from ivr.config import DEFAULT_FILE, load_settings
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.money import rial
+from ivr.domain.reading import did_you_mean
+from ivr.flow.paths import report
 from ivr.payments.state import State
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
@@ -97,11 +99,24 @@ def doctor(config: ConfigOption = DEFAULT_FILE) -> None:
         raise typer.Exit(1)
 
 
-@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr check dialplan")
-def check(path: Annotated[Path | None, typer.Argument()] = None, config: ConfigOption = DEFAULT_FILE) -> None:
+@cli.command(rich_help_panel=_WRITE, epilog="Example: ivr check --paths pay_invoice")
+def check(
+    path: Annotated[Path | None, typer.Argument(help="A dialplan, or one flow's file.")] = None,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="The calls that take every way; PATH may be a flow's name.")
+    ] = False,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
     """Check the configuration and the dialplan; every fault with file, line and column."""
     with _one_line_errors():
-        loaded, _ = application.load_world(load_settings(config, credentials=False), path)
+        named = path.name if paths and path is not None and not path.exists() else None
+        settings = load_settings(config, credentials=False)
+        loaded, _ = application.load_world(settings, None if named else path)
+        if named and named not in loaded.flows:
+            raise BadInput(f"there is no flow '{named}'{did_you_mean(named, loaded.flows)}")
+        for flow in loaded.flows.values() if paths else ():
+            if named in (None, flow.name):
+                _say("\n".join(report(flow)) + "\n")
         _say(f"{len(loaded.flows)} flows and {len(loaded.numbers)} numbers: nothing wrong")
 
 

@@ -14,7 +14,7 @@ def flow(prompt: str) -> str:
     """The flow's text."""
     return f"""flow: greet
 first: hello
-on_failure: end
+on_failure: again
 steps:
   hello: {{say: {prompt}, next: again}}
   again: {{say: {prompt}, next: end}}

@@ -102,6 +102,17 @@ def test_check_of_one_file(deployment: Deployment, tmp_path: Path) -> None:
     assert ran.stderr.startswith(f"{flow}:5:") and "did you mean 'normal'" in ran.stderr
 
 
+def test_paths_of_one_flow_and_of_all(deployment: Deployment) -> None:
+    """What to do on the telephone to hear each ending, for the flow that is asked for or for all."""
+    ran = ivr(deployment, "check", "--paths", "pay_invoice")
+    assert ran.exit_code == 0 and "caller_known: 'caller_number' is missing" in ran.stdout
+    assert [line.partition(":")[0] for line in ran.stdout.splitlines() if line.endswith("every way")] == ["pay_invoice"]
+    every = ivr(deployment, "check", "--paths").stdout
+    assert ran.stdout.splitlines()[0] in every and "merchant_invoice: " in every
+    ran = ivr(deployment, "check", "--paths", "pay_invoic")
+    assert ran.exit_code == 1 and ran.stderr == "there is no flow 'pay_invoic' (did you mean 'pay_invoice'?)\n"
+
+
 def test_render(deployment: Deployment, tmp_path: Path) -> None:
     """Asterisk's files are written; a second time too; a file that is not ours stays as it is and stops it."""
     out = tmp_path / "etc"

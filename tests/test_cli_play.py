@@ -142,7 +142,7 @@ def test_a_flow_with_faults(deployment: Deployment, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("pay_invoce",), "did you mean 'pay_invoice'?"),
-        (("nothing_like_it",), "there are merchant_invoice, pay_invoice"),
+        (("nothing_like_it",), "there are all_busy, closed, merchant_invoice, pay_invoice"),
         (("no/such.yaml",), "no such file"),
         (("pay_invoice", "--language", "de"), "there are en, fa"),
         (("pay_invoice", "--set", "x"), "name=value"),

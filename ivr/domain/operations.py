@@ -57,6 +57,8 @@ class Operation:
     results: Mapping[str, Kind] = field(default_factory=dict)
     exits: frozenset[str] = frozenset({"ok"})
     role: Role = Role.QUERY
+    with_results: frozenset[str] = frozenset({"ok"})
+    """The exits that come with every result. With any other, flows know nothing of them."""
 
     @property
     def all_exits(self) -> frozenset[str]:

@@ -8,6 +8,9 @@ from ivr.domain.digits import is_digits, to_ascii
 MOST_DIGITS: Final = 15
 """E.164: no telephone number is longer."""
 
+MOBILE_DIGITS: Final = 11
+"""`09xxxxxxxxx`."""
+
 _MOBILE: Final = re.compile(r"9[0-79][0-9]{8}")
 """Not 98…: no mobile begins so, it is the country code in the wrong place."""
 

@@ -6,7 +6,7 @@ is told by the World that is handed in.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +15,14 @@ import yaml
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fault, Faults, Fields, Source, did_you_mean, read_text
+from ivr.flow.checks.written import Written, WrittenStep
 from ivr.flow.engine import TOO_OFTEN
+from ivr.flow.facts import MAY_BE_MISSING, NOTHING_TOLD
 from ivr.flow.model import Dialplan, Flow, Step, Uses, World
 from ivr.flow.numbers import read_numbers
 from ivr.flow.steps import ask, choose, dial, hang_up, headers, invoice, menu, provider, say
 from ivr.flow.steps.base import NEXT, Made, Reading
+from ivr.flow.verify import verify
 
 KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "say": say.read,
@@ -47,21 +50,23 @@ class _Draft:
     uses: Uses = field(default_factory=Uses)
     targets: list[tuple[str, yaml.Node]] = field(default_factory=list)
     step_places: dict[str, yaml.Node] = field(default_factory=dict)
+    written: dict[str, WrittenStep] = field(default_factory=dict)
 
 
-def load_dialplan(directory: Path, world: World) -> Dialplan:
+def load_dialplan(directory: Path, world: World, *, verified: bool = True) -> Dialplan:
     """Read `numbers.yaml` and `flows/*.yaml` of a directory. Raises Faults with everything that is wrong.
 
     `directory` may also be the file of a single flow, which is then read without any number.
+    `verified` is False for those who try the engine with flows that no caller may meet.
     """
     if directory.is_file():
-        return _load_single(directory, world)
+        return _load_single(directory, world, verified=verified)
     faults: list[Fault] = []
     drafts: dict[str, _Draft] = {}
     paths = _flow_files(directory)
     for path in paths:
         source, text = read_file(path, directory)
-        if text is not None and (draft := _read_flow(source, text, path.stem, world)) is not None:
+        if text is not None and (draft := _read_flow(source, text, path.stem, world, verified=verified)) is not None:
             drafts[draft.flow.name] = draft
         faults += source.faults
     numbers_source, text = read_file(directory / "numbers.yaml", directory)
@@ -82,9 +87,9 @@ def _flow_files(directory: Path) -> list[Path]:
     return sorted(path for path in (directory / "flows").glob("*.yaml") if not path.name.startswith("."))
 
 
-def _load_single(path: Path, world: World) -> Dialplan:
+def _load_single(path: Path, world: World, *, verified: bool) -> Dialplan:
     source, text = read_file(path, path.parent)
-    draft = _read_flow(source, text, path.stem, world) if text is not None else None
+    draft = _read_flow(source, text, path.stem, world, verified=verified) if text is not None else None
     missing = _missing_prompts(draft, set(world.prompts), world) if draft is not None else []
     if draft is None or source.faults or missing:
         raise Faults([*source.faults, *missing])
@@ -108,7 +113,7 @@ def read_file(path: Path, base: Path) -> tuple[Source, str | None]:
 # -- one flow ----------------------------------------------------------------------------------------------------------
 
 
-def _read_flow(source: Source, text: str, stem: str, world: World) -> _Draft | None:
+def _read_flow(source: Source, text: str, stem: str, world: World, *, verified: bool) -> _Draft | None:
     root = source.compose(text)
     if root is None:
         return None
@@ -132,11 +137,15 @@ def _read_flow(source: Source, text: str, stem: str, world: World) -> _Draft | N
     _check_targets(draft)
     _check_reachable(draft)
     _check_values(draft)
+    if verified and not source.faults:
+        known = settings | (BUILT_IN.keys() - MAY_BE_MISSING)
+        verify(Written(source, draft.flow, draft.written, draft.uses, known, world))
     return draft
 
 
 def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
     source = draft.source
+    referred, already_made = len(draft.uses.refers), len(draft.uses.made)
     fields = Fields(source, node, f"step '{name}'")
     kinds = {kind: body for kind in KINDS if (body := fields.value(kind, required=False)) is not None}
     made: Made | None = None
@@ -163,8 +172,13 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
         required = made.exits | ({TOO_OFTEN} if at_most is not None else frozenset())
         _check_exits(name, node, exits, required, made, source)
     draft.targets += exits.values()
+    places = {exit_name: place for exit_name, (_, place) in exits.items()}
+    draft.written[name] = WrittenStep(draft.step_places[name], places, draft.uses.refers[referred:])
+    facts = made.facts if made else NOTHING_TOLD
+    if facts.makes is None:
+        facts = replace(facts, makes={_main_exit(made): frozenset(draft.uses.made[already_made:])})
     step_kind = made.kind if made else hang_up.HangUpStep(HangupCause.NORMAL)
-    return Step(name, step_kind, {exit_name: target for exit_name, (target, _) in exits.items()}, at_most)
+    return Step(name, step_kind, {exit_name: target for exit_name, (target, _) in exits.items()}, at_most, facts)
 
 
 def _main_exit(made: Made | None) -> str:

@@ -11,6 +11,7 @@ from ivr.domain.dialled import is_pattern, takes
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind, Operation
 from ivr.flow.events import Event
+from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.hours import Hours
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Step:
     exits: Mapping[str, str]
     at_most: int | None = None
     """The visits of one call; one more leaves by `too_often` at once."""
+    facts: Facts = NOTHING_TOLD
+    """For the checker and for those who walk through flows on paper; the engine does not look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ class World:
     """Language -> the names of its prompts."""
     trunks: frozenset[str]
     providers: Mapping[str, Mapping[str, Operation]]
+    characters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Language -> prompt -> the length of its text; a prompt without one is never too long."""
 
 
 @dataclass(slots=True)
@@ -151,3 +156,11 @@ class Uses:
     refers: list[tuple[str, frozenset[Kind], yaml.Node | None]] = field(default_factory=list)
     """(name, kinds that may stand here, place)."""
     makes: dict[str, Kind] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    """Every name that a step makes known, as often as one does, in the order of the file."""
+    optional: list[yaml.Node] = field(default_factory=list)
+    """Places of `refers` that may do without their value."""
+    sizes: list[tuple[str, int, yaml.Node | None]] = field(default_factory=list)
+    """(name, the most digits that it can have, place)."""
+    fits: list[tuple[str, int, str, yaml.Node | None]] = field(default_factory=list)
+    """(name, the most digits that may be handed over, to whom, place)."""

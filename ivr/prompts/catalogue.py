@@ -66,6 +66,10 @@ class Catalogue:
         """Every prompt and number piece of a language."""
         return frozenset(self._of(language))
 
+    def lengths(self, language: str) -> Mapping[str, int]:
+        """The characters of each prompt's text."""
+        return {name: len(entry.text) for name, entry in self._of(language).items()}
+
     def __contains__(self, name: object) -> bool:
         """True when the prompt exists in every language, so that a flow may play it."""
         return all(name in entries for entries in self.entries.values())

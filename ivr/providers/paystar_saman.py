@@ -80,6 +80,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 {"text": Kind.TEXT},
                 frozenset({"paid", "not_confirmed"}),
                 Role.INQUIRY,
+                frozenset({"paid", "not_confirmed"}),
             ),
         )
     }

@@ -36,6 +36,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             {"reference": Kind.DIGITS},
             frozenset({"approved", "declined", "wrong_card", "wrong_pin", "duplicate"}),
             Role.CHARGE,
+            with_results=frozenset({"approved", "duplicate"}),
         )
     }
 )

@@ -22,7 +22,7 @@ def text(prompt: str) -> str:
     """The version that says this when a call begins and, two seconds later, when it ends."""
     return f"""flow: changing
 first: question
-on_failure: end
+on_failure: again
 steps:
   question: {{ask: {{prompt: {prompt}, save: nothing, min: 1, max: 1, attempts: 1, first_digit_timeout: 2s}},
              next: again, exits: {{silence: again, invalid: again}}}}

@@ -19,7 +19,8 @@ settings: [merchant_phone]
 first: a
 on_failure: a
 steps:
-  a: {hang_up: normal}
+  a: {say: common/goodbye, next: b}
+  b: {hang_up: normal}
 """
 
 

@@ -64,20 +64,20 @@ def test_every_file_s_faults_are_named_at_once(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "flows/bad.yaml": GOOD_FLOW.replace("flow: good", "flow: bad").replace("normal", "normall"),
         "flows/broken.yaml": "flow: [",
-        "flows/good.yaml": GOOD_FLOW.replace("first: a", "first: b"),
+        "flows/good.yaml": GOOD_FLOW.replace("first: a", "first: c"),
         "numbers.yaml": NUMBERS + '  - {number: "2", flow: broken}\n  - {number: "3", flow: other}\n',
     }
     assert faults(dialplan(tmp_path, files)) == [
-        "flows/bad.yaml:6:16: 'hang_up' must be one of normal, busy, rejected, unavailable (did you mean 'normal'?)",
+        "flows/bad.yaml:7:16: 'hang_up' must be one of normal, busy, rejected, unavailable (did you mean 'normal'?)",
         "flows/broken.yaml:1:8: not YAML: expected the node content, but found '<stream end>'",
-        "flows/good.yaml:3:8: there is no step 'b'",
+        "flows/good.yaml:3:8: there is no step 'c'",
         "numbers.yaml:4:25: there is no flow 'other'",
     ]
 
 
 def test_a_prompt_is_missed_only_in_the_languages_that_are_spoken(tmp_path: Path) -> None:
     """A flow that only Persian callers reach needs no English recording, and a flow of nobody's needs all."""
-    spoken = GOOD_FLOW.replace("a: {hang_up: normal}", "a: {say: only/here, next: b}\n  b: {hang_up: normal}")
+    spoken = GOOD_FLOW.replace("common/goodbye", "only/here")
     files: dict[str, str | bytes] = {"flows/good.yaml": spoken, "numbers.yaml": NUMBERS}
     assert faults(dialplan(tmp_path, files)) == ["flows/good.yaml:6:12: there is no prompt 'only/here' in 'fa'"]
     files["numbers.yaml"] = "numbers: []"

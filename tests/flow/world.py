@@ -45,6 +45,7 @@ def world() -> World:
     catalogue = Catalogue.load(ROOT / "prompts")
     return World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
+        characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers={"paystar": paystar_saman.OPERATIONS, "bank": bank.OPERATIONS},
     )
@@ -63,7 +64,10 @@ def shipped(name: str) -> Flow:
 
 
 def small_flow(directory: Path, steps: str, on_failure: str = "sorry") -> Flow:
-    """A flow called `small` of these steps, indented by two; its first step is `a`, `sorry` says that it broke."""
+    """A flow called `small` of these steps, indented by two; its first step is `a`, `sorry` says that it broke.
+
+    It need not be fit for callers: the engine must stand what the checker would refuse.
+    """
     text = f"""flow: small
 first: a
 on_failure: {on_failure}
@@ -74,7 +78,7 @@ steps:
 """
     path = directory / "small.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_dialplan(path, world()).flows["small"]
+    return load_dialplan(path, world(), verified=False).flows["small"]
 
 
 def session_of(flow: Flow, answers: dict[str, str | int], call_id: str = "call") -> Session:

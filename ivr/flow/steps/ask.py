@@ -12,12 +12,13 @@ import yaml
 from ivr.domain.card import CARD_DIGITS, is_card_number
 from ivr.domain.digits import KEYS, is_digits
 from ivr.domain.operations import Kind
-from ivr.domain.phone import mobile
+from ivr.domain.phone import MOBILE_DIGITS, mobile
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
 from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
+from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
@@ -194,6 +195,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     if finish_key is not None and finish_key == cancel_key:
         fields.blame(f"'{cancel_key}' cannot both finish and cancel", "cancel_key")
     secret = fields.truth("secret", form == "card")
+    if form == "card" and not secret:
+        fields.blame("a card's number is always secret", "secret")
     save = fields.name("save")
     reading.make(save, Kind.SECRET if secret else Kind.DIGITS, fields.value("save", required=False))
     made = AskStep(
@@ -217,7 +220,30 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         invalid_prompt=reading.prompt(fields, "invalid_prompt", "common/wrong_key"),
     )
     fields.done()
-    return Made(made, frozenset({NEXT, SILENCE, INVALID} | ({CANCELLED} if cancel_key else set())))
+    size = MOBILE_DIGITS if form == "mobile" else most
+    reading.uses.sizes.append((save, size, fields.value("max", required=False) or body))
+    return Made(made, frozenset({NEXT, SILENCE, INVALID} | ({CANCELLED} if cancel_key else set())), facts=_facts(made))
+
+
+def _facts(made: AskStep) -> Facts:
+    """What is keyed is the caller's choice; after silence the question was the last word."""
+    digits = str(made.least) if made.least == made.most else f"{made.least} to {made.most}"
+    whole = made.finish_at_most and made.least == made.most
+    key = f", then {made.finish_key}" if made.finish_key and not whole else ""
+    how = {NEXT: f"key {made.save}: {digits} digits{key}", CANCELLED: f"press {made.cancel_key}"}
+    return Facts(
+        chosen=frozenset({NEXT, CANCELLED}),
+        heard=frozenset({SILENCE}),
+        says=made.saying,
+        cut_short=made.barge_in,
+        how=how | wrong_ways(made.attempts),
+    )
+
+
+def wrong_ways(attempts: int) -> dict[str, str]:
+    """In words, what uses up the attempts."""
+    times = "once" if attempts == 1 else f"{attempts} times"
+    return {SILENCE: f"press nothing, {times}", INVALID: f"press something wrong, {times}"}
 
 
 def _key(fields: Fields, name: str, default: str) -> str | None:

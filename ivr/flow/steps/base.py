@@ -9,6 +9,7 @@ import yaml
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.domain.speech import Prompt
+from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.model import StepKind, Uses, World
 from ivr.flow.saying import AmountOf, DigitsOf, Saying, Template
 
@@ -67,6 +68,7 @@ class Reading:
 
     def make(self, name: str, kind: Kind, node: yaml.Node | None) -> None:
         """Later steps know a value of this kind by this name; one name is one kind in the whole flow."""
+        self.uses.made.append(name)
         earlier = self.uses.makes.setdefault(name, kind)
         if name and earlier is not kind:
             self.source.blame(node, f"'{name}' is {kind.value} here and {earlier.value} elsewhere in this flow")
@@ -105,3 +107,5 @@ class Made:
     exits: frozenset[str] = frozenset()
     inline: Mapping[str, tuple[str, yaml.Node]] = field(default_factory=dict)
     """Exit -> (step, place), for kinds whose fields name steps directly, such as a menu's keys."""
+    facts: Facts = NOTHING_TOLD
+    """What the checker may know about it; a kind that tells nothing is taken for the worst."""

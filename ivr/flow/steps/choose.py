@@ -9,6 +9,7 @@ from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, read_text
 from ivr.flow.describing import Description
 from ivr.flow.events import Event
+from ivr.flow.facts import MISSING, PRESENT, Facts
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
 
@@ -27,9 +28,9 @@ class ChooseStep:
         """Leave at once."""
         value = visit.known(self.value)
         if value is None:
-            visit.leave("missing")
+            visit.leave(MISSING)
         else:
-            visit.leave(self.cases.get(str(value), "present"))
+            visit.leave(self.cases.get(str(value), PRESENT))
 
     def on(self, visit: Visit, event: Event) -> None:
         """Nothing can happen here."""
@@ -48,7 +49,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     fields = Fields(reading.source, body, "choose")
     name = reading.reference(fields, "value", _ANY) or ""
     inline: dict[str, tuple[str, yaml.Node]] = {}
-    for way in ("present", "missing"):
+    for way in (PRESENT, MISSING):
         node = fields.value(way)
         if node is not None and (target := read_text(reading.source, node, f"'{way}'")) is not None:
             inline[way] = (target, node)
@@ -60,4 +61,9 @@ def read(body: yaml.Node, reading: Reading) -> Made:
             cases[text] = f"case {text}"
             inline[f"case {text}"] = (target, value)
     fields.done()
-    return Made(ChooseStep(name, cases), inline=inline)
+    if (node := fields.value("value", required=False)) is not None:
+        reading.uses.optional.append(node)
+    known = dict.fromkeys(inline.keys() - {MISSING}, frozenset({name}))
+    how = {MISSING: f"'{name}' is missing", PRESENT: f"'{name}' is known"}
+    how |= {by: f"'{name}' is \"{text}\"" for text, by in cases.items()}
+    return Made(ChooseStep(name, cases), inline=inline, facts=Facts(mute=True, makes=known, looks_at=name, how=how))

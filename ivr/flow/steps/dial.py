@@ -14,6 +14,7 @@ from ivr.domain.reading import Fields, did_you_mean
 from ivr.domain.sip import CALLER_ID_CHARACTERS, RESERVED_HEADERS
 from ivr.flow.describing import Description
 from ivr.flow.events import Event, LegEnded, PromptFinished
+from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying, Template
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.steps.payment import PaymentOf, read_payment
@@ -114,7 +115,22 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     )
     fields.done()
     possible = set(LegResult) if payment is not None else set(LegResult) - {LegResult.BEING_PAID}
-    return Made(made, frozenset(result.value for result in possible))
+    return Made(made, frozenset(result.value for result in possible), facts=_facts(made))
+
+
+def _facts(made: DialStep) -> Facts:
+    """Whoever comes back from a leg has heard others than us; with `payment` they may have paid there."""
+    pays = made.payment is not None
+    how = {
+        LegResult.ENDED.value: f"'{made.trunk}' answers, and later that leg ends",
+        LegResult.BUSY.value: f"'{made.trunk}' is busy",
+        LegResult.NO_ANSWER.value: f"'{made.trunk}' does not answer",
+        LegResult.REJECTED.value: f"'{made.trunk}' rejects the call",
+        LegResult.UNREACHABLE.value: f"'{made.trunk}' cannot be reached",
+        LegResult.BEING_PAID.value: "another caller is paying this very invoice",
+    }
+    undecided = frozenset({LegResult.ENDED.value}) if pays else frozenset[str]()
+    return Facts(pays=pays, undecided=undecided, says=made.saying, cut_short=False, how=how)
 
 
 def _caller_id(fields: Fields, reading: Reading) -> Template:

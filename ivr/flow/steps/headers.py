@@ -18,6 +18,7 @@ from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Event, HeadersRead
+from ivr.flow.facts import Facts
 from ivr.flow.steps.ask import MOST_DIGITS
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
@@ -123,10 +124,19 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         if wanted[name].least > wanted[name].most:
             one.blame(f"'min' is {wanted[name].least} and 'max' is {wanted[name].most}: no number fits", "min")
         one.done()
+        reading.uses.sizes.append((name, wanted[name].most, node))
         reading.make(name, Kind.AMOUNT if kind == "amount" else Kind.DIGITS, key)
     if not wanted:
         fields.blame("'headers' reads nothing")
-    return Made(HeadersStep(wanted), frozenset({NEXT, "missing", "invalid", "untrusted"}))
+    names = ", ".join(dict.fromkeys(want.header for want in wanted.values()))
+    how = {
+        NEXT: f"the call's trunk is trusted, and its headers are right ({names})",
+        "missing": f"a header is missing ({names})",
+        "invalid": f"a header is wrong ({names})",
+        "untrusted": "the call's trunk is not trusted",
+    }
+    made = HeadersStep(wanted)
+    return Made(made, frozenset({NEXT, "missing", "invalid", "untrusted"}), facts=Facts(mute=True, how=how))
 
 
 def _header(fields: Fields) -> str:

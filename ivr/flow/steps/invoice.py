@@ -10,6 +10,7 @@ import yaml
 
 from ivr.domain.operations import Kind, Role
 from ivr.domain.reading import Fields
+from ivr.flow.facts import Facts
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.steps.provider import ProviderStep
 
@@ -37,4 +38,5 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         hold_after=2.0,
     )
     fields.done()
-    return Made(made, EXITS)
+    how = {NEXT: "our books have nothing against it"} | {by: f"our books say '{by}'" for by in EXITS - {NEXT}}
+    return Made(made, EXITS, facts=Facts(mute=True, asks=True, decides=frozenset({NEXT}), how=how))

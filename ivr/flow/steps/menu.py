@@ -14,8 +14,9 @@ from ivr.domain.reading import Fields, read_text
 from ivr.domain.speech import Prompt
 from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
+from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
-from ivr.flow.steps.ask import INVALID, SILENCE
+from ivr.flow.steps.ask import INVALID, SILENCE, wrong_ways
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
 
@@ -118,4 +119,6 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         invalid_prompt=reading.prompt(fields, "invalid_prompt", "common/wrong_key"),
     )
     fields.done()
-    return Made(made, frozenset({SILENCE, INVALID}), inline)
+    how = {by: f"press {by.removeprefix(KEY_EXIT)}" for by in inline} | wrong_ways(made.attempts)
+    facts = Facts(frozenset(inline), frozenset({SILENCE}), says=made.saying, cut_short=made.barge_in, how=how)
+    return Made(made, frozenset({SILENCE, INVALID}), inline, facts)

@@ -10,12 +10,13 @@ from typing import Final
 
 import yaml
 
-from ivr.domain.operations import UNKNOWN, Argument, Kind, Operation, Role
+from ivr.domain.operations import ALWAYS_POSSIBLE, UNKNOWN, UNREACHABLE, Argument, Kind, Operation, Role
 from ivr.domain.reading import Fields, did_you_mean, read_text
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
 from ivr.flow.describing import Description
 from ivr.flow.events import Event, PromptFinished, ProviderReplied, TimerFired
+from ivr.flow.facts import Facts
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.steps.payment import PaymentOf, read_payment
 from ivr.flow.visit import Visit
@@ -95,6 +96,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     if operation is not None and save is not None:
         for name, kind in operation.results.items():
             reading.make(f"{save}.{name}", kind, fields.value("save"))
+            if kind is Kind.SECRET:
+                fields.blame(f"'{asked}' answers with a secret ('{name}'), and that cannot be saved", "save")
     payment = None
     if operation is not None and operation.role is Role.CHARGE:
         payment_fields = fields.fields("payment", "the payment")
@@ -113,7 +116,25 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         payment=payment,
     )
     fields.done()
-    return Made(made, operation.all_exits if operation else frozenset())
+    if operation is None:
+        return Made(made)
+    return Made(made, operation.all_exits, facts=_facts(asked, operation, save))
+
+
+def _facts(asked: str, operation: Operation, save: str | None) -> Facts:
+    """The caller hears nothing here that can be relied on; only some exits come with values."""
+    names = frozenset(f"{save}.{name}" for name in operation.results) if save else frozenset[str]()
+    how = {by: f"{asked} answers '{by}'" for by in operation.exits}
+    how |= {UNREACHABLE: f"{asked} cannot be reached", UNKNOWN: f"nobody knows what {asked} did"}
+    return Facts(
+        mute=True,
+        makes=dict.fromkeys(operation.with_results, names),
+        asks=True,
+        pays=operation.role is Role.CHARGE,
+        undecided=frozenset({UNKNOWN}) if operation.role is Role.CHARGE else frozenset(),
+        decides=operation.exits - ALWAYS_POSSIBLE if operation.role is Role.INQUIRY else frozenset(),
+        how=how,
+    )
 
 
 def _operation(asked: str, fields: Fields, reading: Reading) -> Operation | None:
@@ -143,6 +164,10 @@ def _arguments(fields: Fields, operation: Operation | None, reading: Reading) ->
         name = read_text(reading.source, value, f"'{argument}'")
         if name is not None and operation is not None:
             reading.uses.refers.append((name, _FITS[known[argument].kind], value))
+            if not known[argument].required:
+                reading.uses.optional.append(value)
+            if known[argument].kind is not Kind.AMOUNT:
+                reading.uses.fits.append((name, known[argument].most, f"'{argument}' of {operation.name}", value))
             found[argument] = name
     for argument, spec in known.items():
         if spec.required and argument not in found and not fields.has(argument):

@@ -7,6 +7,7 @@ import yaml
 from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished
+from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
@@ -51,9 +52,15 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         fields = Fields(reading.source, body, "say")
         made = SayStep(reading.say(fields, "prompt"), fields.truth("barge_in", False))
         fields.done()
-        return Made(made, frozenset({NEXT}))
+        return Made(made, frozenset({NEXT}), facts=_facts(made))
     wrapped = yaml.MappingNode("tag:yaml.org,2002:map", [(_name("say"), body)], body.start_mark, body.end_mark)
-    return Made(SayStep(reading.say(Fields(reading.source, wrapped, "say"), "say"), False), frozenset({NEXT}))
+    made = SayStep(reading.say(Fields(reading.source, wrapped, "say"), "say"), False)
+    return Made(made, frozenset({NEXT}), facts=_facts(made))
+
+
+def _facts(made: SayStep) -> Facts:
+    """A caller who has keyed ahead hears nothing of what may be cut short."""
+    return Facts(heard=frozenset() if made.barge_in else frozenset({NEXT}), says=made.saying, cut_short=made.barge_in)
 
 
 def _name(text: str) -> yaml.ScalarNode:

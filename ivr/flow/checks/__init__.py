@@ -1,0 +1,1 @@
+"""What is wrong with a flow as a whole, one rule a file."""

@@ -1,0 +1,198 @@
+"""Makes the calls that `ivr.flow.paths` writes down, and watches that each goes as written.
+
+Law: nothing here knows the step kinds. To leave a step by an exit, everything that can happen to a call there is tried
+until the engine itself takes that exit; the engine changes no session, so a try that led elsewhere is thrown away.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ivr.domain.legs import LegResult
+from ivr.domain.operations import ALWAYS_POSSIBLE
+from ivr.flow.commands import AskProvider, Command, Dial, HangUp, ReadHeaders
+from ivr.flow.engine import Turn
+from ivr.flow.events import (
+    Answered,
+    Digit,
+    Event,
+    HeadersRead,
+    LegAnswered,
+    LegEnded,
+    PromptFinished,
+    ProviderReplied,
+)
+from ivr.flow.model import Flow
+from ivr.flow.paths import Walk
+from tests.flow.caller import Caller
+from tests.flow.world import KNOWN, operation_results, session_of, world
+
+NUMBERS: Final = ("65843148", "09121234567", "6037701689095443", "4815", "1", "160000")
+"""What a caller may key: one of them fits whatever a shipped flow asks for."""
+
+KEYS: Final = ("A#", *(f"{number}{finish}" for number in NUMBERS for finish in ("#", "")), *"*#234567890")
+GOOD_HEADERS: Final = {"From": "<sip:1*10000005*70012345@h>", "Amount": "160000"}
+LEGS: Final = frozenset(result.value for result in LegResult)
+MOST_EVENTS: Final = 30
+"""So many events in one step, and it is not left by what was tried."""
+
+
+@dataclass
+class Tape:
+    """The exits taken since it was last emptied."""
+
+    ways: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Taped(dict[str, str]):
+    """A step's exits that write down which of them was taken."""
+
+    def __init__(self, step: str, exits: Mapping[str, str], tape: Tape) -> None:
+        super().__init__(exits)
+        self._step = step
+        self._tape = tape
+
+    def get(self, name: str, default: object = None) -> str | None:  # type: ignore[override]
+        self._tape.ways.append((self._step, name))
+        return super().get(name)
+
+
+class Walker(Caller):
+    """A caller who also minds silence and money."""
+
+    quiet = True
+    """Nothing was heard to its end since the caller did anything."""
+    in_doubt: str | None = None
+    """The payment that was sent and of which nobody here knows what became."""
+
+    def send(self, event: Event) -> Turn:
+        """One event, and what it means for silence and money."""
+        asked, leg = self.asked, self.leg
+        match event:
+            case Digit() | LegEnded():
+                self.quiet = True
+            case PromptFinished():
+                self.quiet = False
+            case ProviderReplied(_, exit_name) if isinstance(asked, AskProvider):
+                self._answered(asked, exit_name)
+            case _:
+                pass
+        if isinstance(event, LegEnded) and leg is not None and leg.payment is not None:
+            self.in_doubt = leg.payment.id if event.result is LegResult.ENDED else None
+        return super().send(event)
+
+    def _answered(self, asked: AskProvider, exit_name: str) -> None:
+        if asked.payment is not None:
+            self.in_doubt = asked.payment.id if exit_name == "unknown" else None
+        elif asked.payment_id == self.in_doubt and exit_name not in ALWAYS_POSSIBLE:
+            self.in_doubt = None
+
+    def _do(self, command: Command) -> None:
+        if isinstance(command, AskProvider | Dial) and command.payment is not None:
+            assert self.in_doubt is None, "money is tried while an earlier try is in doubt"
+        if isinstance(command, HangUp):
+            assert not self.quiet, "the call ends in silence"
+            assert self.in_doubt in (None, self.session.payment), "a payment in doubt is forgotten"
+        super()._do(command)
+
+    def branch(self) -> "Walker":
+        """The same call, to try something with."""
+        other = copy(self)
+        other.noticed, other.faults, other.payments = deque(self.noticed), list(self.faults), list(self.payments)
+        return other
+
+
+def walk_through(flow: Flow, walk: Walk) -> Walker:
+    """Make this call. Raises AssertionError when the engine will not go as written."""
+    tape = Tape()
+    taped = replace(flow, steps={n: replace(s, exits=_Taped(n, s.exits, tape)) for n, s in flow.steps.items()})
+    looked = [(flow.steps[step].facts.looks_at, by) for step, by in walk.ways]
+    special = {name: by.removeprefix("case ") for name, by in looked if name in KNOWN and by.startswith("case ")}
+    for known in ("caller_number", None):
+        answers = {name: special.get(name, v) for name, v in KNOWN.items() if name in _begins(flow, known)}
+        walker = Walker(taped, session_of(flow, answers))
+        tape.ways.clear()
+        walker.send(Answered())
+        if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is not None:
+            return done
+    raise AssertionError(f"the engine does not go this way: {walk}")
+
+
+def _begins(flow: Flow, known: str | None) -> set[str | None]:
+    return {*flow.settings, "dialled_number", known}
+
+
+def _go_on(walker: Walker, tape: Tape, taken: tuple[tuple[str, str], ...], walk: Walk) -> Walker | None:
+    if taken != walk.ways[: len(taken)]:
+        return None
+    if walker.session.ended is not None:
+        return walker if taken == walk.ways and walker.session.step == walk.end else None
+    wanted = walk.ways[len(taken)][1] if len(taken) < len(walk.ways) else ""
+    for act in _acts(walker, wanted):
+        other = walker.branch()
+        tape.ways.clear()
+        act.do(other)
+        ways = tuple(tape.ways)
+        if ways and (done := _go_on(other, tape, (*taken, *ways), walk)) is not None:
+            return done
+    return None
+
+
+@dataclass(frozen=True)
+class _Act:
+    """What happens in one visit of a step, again and again until the step is left."""
+
+    keys: str = ""
+    exit: str = ""
+    headers: Mapping[str, str | None] | None = None
+
+    def do(self, walker: Walker) -> None:
+        """Make it happen."""
+        visit = walker.session.visit
+        for _ in range(MOST_EVENTS):
+            self._once(walker, visit)
+            if walker.session.visit != visit or walker.session.ended is not None:
+                return
+
+    def _once(self, walker: Walker, visit: int) -> None:
+        session = walker.session
+        if session.asking is not None:
+            assert walker.asked is not None
+            walker.send(self._answer(walker.asked))
+        elif session.leg is not None:
+            if self.exit == LegResult.ENDED.value:
+                walker.send(LegAnswered(session.leg))
+            walker.send(LegEnded(session.leg, LegResult(self.exit)))
+        else:
+            for key in self.keys:
+                if walker.session.visit == visit and walker.session.ended is None:
+                    walker.send(Digit(key))
+            if walker.session.visit != visit or walker.session.ended is not None:
+                return
+            if walker.playing is not None:
+                walker.hear()
+            elif walker.timer is not None:
+                walker.wait()
+
+    def _answer(self, asked: AskProvider | ReadHeaders) -> ProviderReplied | HeadersRead:
+        if isinstance(asked, ReadHeaders):
+            return HeadersRead(asked.token, self.headers is not None, self.headers or {})
+        operation = world().providers.get(asked.provider, {}).get(asked.operation)
+        comes = operation is not None and self.exit in operation.with_results
+        values = operation_results(asked.provider, asked.operation) if comes else {}
+        return ProviderReplied(asked.token, self.exit, values)
+
+
+def _acts(walker: Walker, wanted: str) -> Iterator[_Act]:
+    """What can happen here, the likeliest first."""
+    if isinstance(walker.asked, ReadHeaders) and walker.session.asking == walker.asked.token:
+        yield _Act(headers={**dict.fromkeys(walker.asked.names, "65843148"), **GOOD_HEADERS})
+        yield _Act(headers=dict.fromkeys(walker.asked.names, "x"))
+        yield _Act(headers={})
+        yield _Act()
+        return
+    yield _Act(exit=wanted if walker.session.asking is not None or wanted in LEGS else "ended")
+    if walker.session.asking is None:
+        yield from (_Act(keys, "ended") for keys in KEYS)
