@@ -48,6 +48,8 @@ MOST_FAREWELL_VISITS: Final = 20
 TOO_OFTEN: Final = "too_often"
 """The exit of a step that a call has come to more often than it may."""
 
+_NOTHING: Final = Secret("")
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -179,7 +181,7 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     visit.stop_playing()
     visit.stop_timer()
     session.asking = session.leg = None
-    session.collected = Secret("")
+    session.collected = session.entered = _NOTHING
     session.step = name
     session.visit += 1
     session.visits = {**session.visits, name: session.visits.get(name, 0) + 1}

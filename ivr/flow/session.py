@@ -64,6 +64,8 @@ class Session(msgspec.Struct):
     """The finish key of a number that was whole without it: pressed out of habit now, it is for nobody."""
     collected: Secret = field(default_factory=lambda: Secret(""))
     """Keys of the number being keyed in this visit."""
+    entered: Secret = field(default_factory=lambda: Secret(""))
+    """The number that was keyed for the first time where it is asked for twice."""
 
     def copy(self) -> "Session":
         """A copy that can be changed without touching this one; made for every event."""

@@ -15,7 +15,7 @@ from ivr.flow.saying import AmountOf, DigitsOf, Saying, Template
 NEXT: Final = "next"
 """The exit that goes on."""
 
-SPEAKABLE: Final = frozenset({Kind.TEXT, Kind.DIGITS, Kind.AMOUNT})
+SPEAKABLE: Final = frozenset({Kind.TEXT, Kind.DIGITS, Kind.AMOUNT, Kind.DATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ class Reading:
         found = Prompt(fields.text(name, default))
         self.uses.prompts.append((found.name, fields.value(name, required=False) or fields.node))
         return found
+
+    def prompts(self, fields: Fields, name: str, default: str, attempts: int) -> tuple[Prompt, ...]:
+        """A prompt by name, or a list of them: one for each attempt that is followed by another."""
+        texts = fields.texts(name, required=False) if fields.has(name) else [(default, None)]
+        place = fields.value(name, required=False) or fields.node
+        if len(texts) > max(1, attempts - 1):
+            fields.blame(f"'{name}' has {len(texts)} prompts, and {attempts} attempts never come to the last", name)
+        if not texts:
+            fields.blame(f"'{name}' says nothing", name)
+        self.uses.prompts += [(text, node or place) for text, node in texts]
+        return tuple(Prompt(text) for text, _ in texts) or (Prompt(default),)
 
     def template(self, fields: Fields, name: str, default: str | None = None) -> Template:
         """A text with values in braces; never a secret."""

@@ -17,8 +17,8 @@ from ivr.domain.money import rial
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields
 from ivr.flow.events import Event, HeadersRead
-from ivr.flow.steps.ask import MOST_DIGITS
 from ivr.flow.steps.base import NEXT, Made, Reading
+from ivr.flow.steps.forms import MOST_DIGITS
 from ivr.flow.visit import Visit
 
 MOST_ADDRESS: Final = 512

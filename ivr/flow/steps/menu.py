@@ -4,6 +4,7 @@ Law: a key pressed before the menu was asked chooses nothing unless the admin al
 is agreed to.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from ivr.domain.reading import Fields, read_text
 from ivr.domain.speech import Prompt
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.saying import Saying
-from ivr.flow.steps.ask import INVALID, SILENCE
+from ivr.flow.steps.ask import INVALID, SILENCE, nth
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
 
@@ -27,13 +28,14 @@ class MenuStep:
     """How a choice is offered."""
 
     saying: Saying
-    keys: frozenset[str]
+    keys: Mapping[str, str]
+    """Key -> exit."""
     first_digit_timeout: float
     attempts: int
     barge_in: bool
     type_ahead: bool
-    silence_prompt: Prompt
-    invalid_prompt: Prompt
+    silence_prompts: Sequence[Prompt]
+    invalid_prompts: Sequence[Prompt]
 
     def enter(self, visit: Visit) -> None:
         """Offer the choice."""
@@ -52,7 +54,7 @@ class MenuStep:
                 visit.start_timer(self.first_digit_timeout)
                 self._take_key(visit)
             case TimerFired():
-                self._wrong(visit, SILENCE, self.silence_prompt)
+                self._wrong(visit, SILENCE, self.silence_prompts)
             case _:
                 pass
 
@@ -74,18 +76,18 @@ class MenuStep:
             return
         visit.stop_playing()
         if key in self.keys:
-            visit.leave(KEY_EXIT + key)
+            visit.leave(self.keys[key])
         else:
-            self._wrong(visit, INVALID, self.invalid_prompt)
+            self._wrong(visit, INVALID, self.invalid_prompts)
 
-    def _wrong(self, visit: Visit, why: str, prompt: Prompt) -> None:
+    def _wrong(self, visit: Visit, why: str, prompts: Sequence[Prompt]) -> None:
         visit.forget_keys()
         attempt = int(visit.data.get("attempt", 1))
         if attempt >= self.attempts:
             visit.leave(why)
             return
         visit.data["attempt"] = attempt + 1
-        self._offer(visit, prompt)
+        self._offer(visit, nth(prompts, attempt))
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
@@ -102,15 +104,21 @@ def read(body: yaml.Node, reading: Reading) -> Made:
             inline[KEY_EXIT + key] = (target, value)
     if isinstance(keys.node, yaml.MappingNode) and not keys.node.value:
         keys.blame("a menu needs at least one key")
-    made = MenuStep(
-        saying=reading.say(fields, "prompt"),
-        keys=frozenset(exit_name.removeprefix(KEY_EXIT) for exit_name in inline),
-        first_digit_timeout=fields.seconds("first_digit_timeout", 7),
-        attempts=fields.whole("attempts", 3, least=1, most=10),
-        barge_in=fields.truth("barge_in", True),
-        type_ahead=fields.truth("type_ahead", False),
-        silence_prompt=reading.prompt(fields, "silence_prompt", "common/heard_nothing"),
-        invalid_prompt=reading.prompt(fields, "invalid_prompt", "common/wrong_key"),
-    )
+    made = read_offer(fields, reading, {exit_name.removeprefix(KEY_EXIT): exit_name for exit_name in inline})
     fields.done()
     return Made(made, frozenset({SILENCE, INVALID}), inline)
+
+
+def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str]) -> MenuStep:
+    """The fields that every question answered by one key has."""
+    attempts = fields.whole("attempts", 3, least=1, most=10)
+    return MenuStep(
+        saying=reading.say(fields, "prompt"),
+        keys=keys,
+        first_digit_timeout=fields.seconds("first_digit_timeout", 7),
+        attempts=attempts,
+        barge_in=fields.truth("barge_in", True),
+        type_ahead=fields.truth("type_ahead", False),
+        silence_prompts=reading.prompts(fields, "silence_prompt", "common/heard_nothing", attempts),
+        invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
+    )

@@ -20,9 +20,10 @@ from ivr.flow.steps.payment import PaymentOf, read_payment
 from ivr.flow.visit import Visit
 
 _FITS: Final[Mapping[Kind, frozenset[Kind]]] = {
-    Kind.TEXT: frozenset({Kind.TEXT, Kind.DIGITS}),
+    Kind.TEXT: frozenset({Kind.TEXT, Kind.DIGITS, Kind.DATE}),
     Kind.DIGITS: frozenset({Kind.DIGITS}),
     Kind.AMOUNT: frozenset({Kind.AMOUNT}),
+    Kind.DATE: frozenset({Kind.DATE}),
     Kind.SECRET: frozenset({Kind.SECRET}),
 }
 
