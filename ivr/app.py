@@ -30,7 +30,7 @@ from ivr.flow.model import Dialplan, World
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.speaking import speak
+from ivr.prompts.speaking import media
 from ivr.recordings.files import built
 from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
@@ -185,7 +185,7 @@ def _check_recordings(settings: Settings, catalogue: Catalogue) -> None:
 
 def _speaker(settings: Settings) -> Callable[[Sequence[Say], str], Sequence[str]]:
     sounds, currency = settings.asterisk.sounds, settings.currency
-    return lambda say, language: [f"{sounds}/{language}/{name}" for name in speak(say, language, currency)]
+    return lambda say, language: [f"{sounds}/{name}" for name in media(say, language, currency)]
 
 
 @asynccontextmanager

@@ -18,13 +18,16 @@ from ivr.domain.operations import Kind
 from ivr.domain.reading import Fault, Faults, Fields, Source, did_you_mean, read_text
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.model import DialledNumber, Dialplan, Flow, Step, Uses, World
-from ivr.flow.steps import ask, choose, dial, hang_up, headers, invoice, menu, provider, say
+from ivr.flow.steps import ask, choose, confirm, dial, hang_up, headers, invoice, menu, provider, say
+from ivr.flow.steps import language as language_step
 from ivr.flow.steps.base import NEXT, Made, Reading
 
 KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "say": say.read,
     "ask": ask.read,
     "menu": menu.read,
+    "confirm": confirm.read,
+    "language": language_step.read,
     "choose": choose.read,
     "provider": provider.read,
     "invoice": invoice.read,
@@ -68,9 +71,10 @@ def load_dialplan(directory: Path, world: World) -> Dialplan:
     broken = {path.stem for path in (directory / "flows").glob("*.yaml")} - set(flows)
     numbers = _read_numbers(numbers_source, text, flows, broken, world) if text is not None else []
     faults += numbers_source.faults
+    chosen = {language for draft in drafts.values() for language in draft.uses.languages}
     for draft in drafts.values():
         spoken = {n.language for n in numbers if n.flow == draft.flow.name} or set(world.prompts)
-        faults += _missing_prompts(draft, spoken, world)
+        faults += _missing_prompts(draft, spoken | chosen, world)
     if faults:
         raise Faults(faults)
     return Dialplan(flows, numbers)

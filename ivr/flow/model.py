@@ -96,3 +96,5 @@ class Uses:
     refers: list[tuple[str, frozenset[Kind], yaml.Node | None]] = field(default_factory=list)
     """(name, kinds that may stand here, place)."""
     makes: dict[str, Kind] = field(default_factory=dict)
+    languages: set[str] = field(default_factory=set)
+    """Languages that a caller may choose here."""

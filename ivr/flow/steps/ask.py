@@ -196,8 +196,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     """The fields of `ask`; see the admins' reference."""
     fields = Fields(reading.source, body, "ask")
     entry = read_form(fields, reading)
-    finish_key = _key(fields, "finish_key", "#")
-    cancel_key = _key(fields, "cancel_key", "")
+    finish_key = read_key(fields, "finish_key", "#")
+    cancel_key = read_key(fields, "cancel_key", "")
     if finish_key is not None and finish_key == cancel_key:
         fields.blame(f"'{cancel_key}' cannot both finish and cancel", "cancel_key")
     secret = _secret(fields, entry)
@@ -254,7 +254,7 @@ def _twice(fields: Fields, reading: Reading) -> Twice | None:
     return Twice(again, reading.prompts(fields, "mismatch_prompt", "common/entries_differ", tries), tries)
 
 
-def _key(fields: Fields, name: str, default: str) -> str | None:
+def read_key(fields: Fields, name: str, default: str) -> str | None:
     """One key of the keypad, `none`, or the default."""
     text = fields.text(name, default or "none")
     if text == "none":

@@ -8,14 +8,12 @@ import yaml
 
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
-from ivr.domain.speech import Prompt
+from ivr.domain.speech import In, Prompt
 from ivr.flow.model import StepKind, Uses, World
-from ivr.flow.saying import AmountOf, DigitsOf, Saying, Template
+from ivr.flow.saying import SPOKEN, Part, Saying, Template
 
 NEXT: Final = "next"
 """The exit that goes on."""
-
-SPEAKABLE: Final = frozenset({Kind.TEXT, Kind.DIGITS, Kind.AMOUNT, Kind.DATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Reading:
         """Blame a broken template and note the names it refers to."""
         if template.fault:
             self.source.blame(node, template.fault)
-        self.uses.refers += [(name, SPEAKABLE, node) for name in template.names]
+        self.uses.refers += [(name, kinds, node) for name, kinds in template.references]
 
     def reference(self, fields: Fields, name: str, kinds: frozenset[Kind], *, required: bool = True) -> str | None:
         """The name of a value that is known by the time the step is reached."""
@@ -89,7 +87,7 @@ class Reading:
             fields.blame(f"there is no provider '{text}'{did_you_mean(text, self.world.providers)}", name)
         return text
 
-    def _part(self, item: yaml.Node, name: str) -> Prompt | AmountOf | DigitsOf | None:
+    def _part(self, item: yaml.Node, name: str) -> Part | None:
         if not isinstance(item, yaml.MappingNode):
             text = read_text(self.source, item, f"'{name}'")
             if text is None:
@@ -97,15 +95,35 @@ class Reading:
             self.uses.prompts.append((text, item))
             return Prompt(text)
         fields = Fields(self.source, item, "a spoken value")
-        part: AmountOf | DigitsOf | None = None
-        if fields.has("amount"):
-            part = AmountOf(self.reference(fields, "amount", frozenset({Kind.AMOUNT})) or "")
-        elif fields.has("digits"):
-            part = DigitsOf(self.reference(fields, "digits", frozenset({Kind.DIGITS, Kind.AMOUNT})) or "")
+        part: Part | None = None
+        word = next((word for word in SPOKEN if fields.has(word)), None)
+        if word is not None:
+            value_of, kinds = SPOKEN[word]
+            part = value_of(self.reference(fields, word, kinds) or "")
+        elif fields.has("language"):
+            part = self._translated(fields)
         else:
-            fields.blame("a spoken value is {amount: name} or {digits: name}")
+            fields.blame(f"a spoken value is {{{': name} or {'.join(SPOKEN)}: name}}")
         fields.done()
         return part
+
+    def _translated(self, fields: Fields) -> In:
+        """`{language: en, prompt: language/english}`."""
+        language = self.language(fields, "language")
+        prompt = fields.text("prompt")
+        known = self.world.prompts.get(language, frozenset())
+        if prompt and language and prompt not in known:
+            fields.blame(f"there is no prompt '{prompt}' in '{language}'{did_you_mean(prompt, known)}", "prompt")
+        return In(language, Prompt(prompt))
+
+    def language(self, fields: Fields, name: str) -> str:
+        """A language that there are prompts in; empty when there is none of that name."""
+        text = fields.text(name)
+        if text and text not in self.world.prompts:
+            spoken = ", ".join(sorted(self.world.prompts))
+            fields.blame(f"there are no prompts in '{text}'; the languages are {spoken}", name)
+            return ""
+        return text
 
 
 @dataclass(frozen=True, slots=True)

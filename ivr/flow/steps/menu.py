@@ -96,17 +96,27 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     inline: dict[str, tuple[str, yaml.Node]] = {}
     keys = fields.fields("keys", "the menu's keys")
     for key, key_node, value in keys.names():
-        if len(key) != 1 or key not in KEYS:
-            reading.source.blame(key_node, f"'{key}' is not a key: 0-9, * or #")
-        elif key_node.tag != "tag:yaml.org,2002:str":
-            reading.source.blame(key_node, f'the key must be quoted: "{key}"')
-        elif (target := read_text(reading.source, value, f"the step of key {key}")) is not None:
+        target = (
+            read_text(reading.source, value, f"the step of key {key}") if check_key(reading, key, key_node) else None
+        )
+        if target is not None:
             inline[KEY_EXIT + key] = (target, value)
     if isinstance(keys.node, yaml.MappingNode) and not keys.node.value:
         keys.blame("a menu needs at least one key")
     made = read_offer(fields, reading, {exit_name.removeprefix(KEY_EXIT): exit_name for exit_name in inline})
     fields.done()
     return Made(made, frozenset({SILENCE, INVALID}), inline)
+
+
+def check_key(reading: Reading, key: str, node: yaml.Node) -> bool:
+    """Whether it is one key of the keypad, in quotes; blamed if not."""
+    if len(key) != 1 or key not in KEYS:
+        reading.source.blame(node, f"'{key}' is not a key: 0-9, * or #")
+    elif node.tag != "tag:yaml.org,2002:str":
+        reading.source.blame(node, f'the key must be quoted: "{key}"')
+    else:
+        return True
+    return False
 
 
 def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str]) -> MenuStep:
