@@ -20,6 +20,7 @@ from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.model import DialledNumber, Dialplan, Flow, Step, Uses, World
 from ivr.flow.steps import ask, choose, confirm, dial, hang_up, headers, invoice, menu, provider, say
 from ivr.flow.steps import language as language_step
+from ivr.flow.steps import set as set_step
 from ivr.flow.steps.base import NEXT, Made, Reading
 
 KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
@@ -29,6 +30,7 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "confirm": confirm.read,
     "language": language_step.read,
     "choose": choose.read,
+    "set": set_step.read,
     "provider": provider.read,
     "invoice": invoice.read,
     "dial": dial.read,

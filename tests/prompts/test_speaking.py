@@ -100,7 +100,7 @@ def test_a_day() -> None:
 
 def test_a_prompt_in_another_language() -> None:
     """Each language of a choice is offered in itself, beside words in the call's own."""
-    say = [Prompt("pay/is"), In("en", Prompt("language/choose_en")), Mobile("1")]
+    say: list[Say] = [Prompt("pay/is"), In("en", Prompt("language/choose_en")), Mobile("1")]
     assert media(say, "fa", Currency.RIAL) == ["fa/pay/is", "en/language/choose_en", "fa/digit/1"]
     assert media(say[:1], "fa", Currency.RIAL) == ["fa/pay/is"]
     assert speak(say, "fa", Currency.RIAL) == ["pay/is", "language/choose_en", "digit/1"]

@@ -58,11 +58,13 @@ class Reading:
         self.check_template(template, fields.value(name, required=False) or fields.node)
         return template
 
-    def check_template(self, template: Template, node: yaml.Node | None) -> None:
+    def check_template(
+        self, template: Template, node: yaml.Node | None, allowed: frozenset[Kind] = frozenset(Kind)
+    ) -> None:
         """Blame a broken template and note the names it refers to."""
         if template.fault:
             self.source.blame(node, template.fault)
-        self.uses.refers += [(name, kinds, node) for name, kinds in template.references]
+        self.uses.refers += [(name, kinds & allowed, node) for name, kinds in template.references]
 
     def reference(self, fields: Fields, name: str, kinds: frozenset[Kind], *, required: bool = True) -> str | None:
         """The name of a value that is known by the time the step is reached."""
