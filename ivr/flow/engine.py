@@ -31,7 +31,7 @@ from ivr.flow.events import (
 )
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
-from ivr.flow.visit import LostSecret, Visit
+from ivr.flow.visit import LostSecret, Visit, scope_of
 
 MOST_KEYS_AHEAD: Final = 64
 """Keys kept while nobody takes them; further ones are dropped."""
@@ -73,18 +73,21 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
         _take(flow, visit, event)
         _walk(flow, visit)
     except Illegal as exc:
-        return replace(fail(flow, _without(session, event)), fault=str(exc))
+        return replace(fail(flow, _without(session, event), visit.session.step), fault=str(exc))
     return Turn(visit.session, tuple(visit.commands))
 
 
-def fail(flow: Flow, session: Session) -> Turn:
-    """Something broke in this call: say so and end it, by the flow's own failure step if that still works."""
+def fail(flow: Flow, session: Session, broken: str | None = None) -> Turn:
+    """Something broke in this call: say so and end it, by the flow's own failure step if that still works.
+
+    `broken` is the step that could not be done, if it is not the session's: what led there is thrown away.
+    """
     visit = Visit(session.copy())
     visit.stop_playing()
     visit.stop_timer()
     if not session.failed:
         visit.session.failed = True
-        visit.goto = flow.on_failure
+        visit.goto = flow.inner_failures.get(_scope(session.step, broken or session.step), flow.on_failure)
         try:
             _walk(flow, visit)
             return Turn(visit.session, tuple(visit.commands))
@@ -93,6 +96,14 @@ def fail(flow: Flow, session: Session) -> Turn:
     visit.hang_up(HangupCause.UNAVAILABLE)
     visit.session.ended = "failed"
     return Turn(visit.session, tuple(visit.commands))
+
+
+def _scope(step: str, broken: str) -> str:
+    """The innermost flow that the caller is still in, and that the broken step belongs to."""
+    scope = scope_of(step)
+    while not broken.startswith(scope):
+        scope = scope_of(scope[:-1])
+    return scope
 
 
 def _without(session: Session, event: Event) -> Session:

@@ -51,6 +51,14 @@ class Flow:
     steps: Mapping[str, Step]
     settings: frozenset[str] = frozenset()
     """What a number must say for this flow to work, e.g. the merchant's phone."""
+    takes: Mapping[str, Kind] = field(default_factory=dict)
+    """What a calling flow must hand over; no number can run such a flow."""
+    gives: Mapping[str, Kind] = field(default_factory=dict)
+    """What a calling flow knows afterwards, as far as it is known here."""
+    endings: frozenset[str] = frozenset()
+    """The names by which it comes back to a calling flow; no number can run a flow that has one."""
+    inner_failures: Mapping[str, str] = field(default_factory=dict)
+    """Scope of a called flow (`pay/`) -> its own failure step."""
 
 
 @dataclass(frozen=True, slots=True)

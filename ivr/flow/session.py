@@ -32,12 +32,13 @@ class Session(msgspec.Struct):
     version: str
     language: str
     step: str
+    """Where the caller is; `pay/ask_card` is step `ask_card` of the flow that step `pay` calls."""
     visit: int = 0
     """The number of the current visit of a step; counts every step entered."""
     token: int = 0
     """The last token given out."""
     answers: Mapping[str, str | int] = field(default_factory=dict)
-    """What is known, by name: `invoice_id`, `transaction.amount`, `caller.number`. Amounts are whole rial."""
+    """What is known, by name: `invoice_id`, `transaction.amount`, `pay/card.last_four`. Amounts are whole rial."""
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     secret_steps: Mapping[str, str] = field(default_factory=dict)
     """Which step asked for which secret: where to go back to when it was lost with its process."""

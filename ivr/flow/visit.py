@@ -33,6 +33,11 @@ class LostSecret(Exception):
         super().__init__(step)
 
 
+def scope_of(step: str) -> str:
+    """What stands before the names that this step knows: empty in the flow itself, `pay/` in one that `pay` calls."""
+    return step[: step.rfind("/") + 1]
+
+
 class Visit:
     """What a step sees of its call and what it can do."""
 
@@ -58,15 +63,17 @@ class Visit:
 
     def known(self, name: str) -> str | int | Secret | None:
         """The value of a name, or None when the caller has not given it."""
-        if name in self.session.secrets:
-            return self.session.secrets[name]
-        if name in self.session.secret_steps:
-            raise LostSecret(self.session.secret_steps[name])
-        return self.session.answers.get(name)
+        session = self.session
+        name = scope_of(session.step) + name
+        if name in session.secrets:
+            return session.secrets[name]
+        if name in session.secret_steps:
+            raise LostSecret(session.secret_steps[name])
+        return session.answers.get(name)
 
     def needed(self, name: str) -> str | int:
         """The value of a name that must be there and must not be a secret."""
-        value = self.session.answers.get(name)
+        value = self.session.answers.get(scope_of(self.session.step) + name)
         if value is None:
             raise Illegal(f"step '{self.session.step}' needs '{name}', which is not known here")
         return value
@@ -74,6 +81,7 @@ class Visit:
     def save(self, name: str, value: str | int | Secret) -> None:
         """Make a value known to later steps."""
         session = self.session
+        name = scope_of(session.step) + name
         if isinstance(value, Secret):
             session.secrets = {**session.secrets, name: value}
             session.secret_steps = {**session.secret_steps, name: session.step}

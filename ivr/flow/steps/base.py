@@ -1,6 +1,6 @@
 """What every step kind's reader is given, and what it gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,11 +9,20 @@ import yaml
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.domain.speech import In, Prompt
-from ivr.flow.model import StepKind, Uses, World
+from ivr.flow.model import Flow, StepKind, Uses, World
 from ivr.flow.saying import SPOKEN, Part, Saying, Template
 
 NEXT: Final = "next"
 """The exit that goes on."""
+
+FITS: Final[Mapping[Kind, frozenset[Kind]]] = {
+    Kind.TEXT: frozenset({Kind.TEXT, Kind.DIGITS, Kind.DATE}),
+    Kind.DIGITS: frozenset({Kind.DIGITS}),
+    Kind.AMOUNT: frozenset({Kind.AMOUNT}),
+    Kind.DATE: frozenset({Kind.DATE}),
+    Kind.SECRET: frozenset({Kind.SECRET}),
+}
+"""What is wanted -> what may be handed over for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,16 @@ class Reading:
     source: Source
     world: World
     uses: Uses
+    called: Callable[[str], Flow | str]
+    """A flow by name, or what is wrong with calling it."""
+
+    def call(self, name: str, node: yaml.Node | None) -> Flow | None:
+        """The flow of this name, read; blamed when there is none, or when it leads back here."""
+        flow = self.called(name)
+        if isinstance(flow, str):
+            self.source.blame(node, flow)
+            return None
+        return flow
 
     def say(self, fields: Fields, name: str, *, required: bool = True) -> Saying:
         """A prompt's name, or a list of names, `{amount: value}` and `{digits: value}`."""
@@ -136,3 +155,5 @@ class Made:
     exits: frozenset[str] = frozenset()
     inline: Mapping[str, tuple[str, yaml.Node]] = field(default_factory=dict)
     """Exit -> (step, place), for kinds whose fields name steps directly, such as a menu's keys."""
+    exits_unknown: bool = False
+    """What was needed to know the exits is broken, and blamed already."""
