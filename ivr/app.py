@@ -34,6 +34,7 @@ from ivr.prompts.speaking import media
 from ivr.recordings.files import built
 from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
+from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
 from ivr.runtime.reconciler import Reconciler
 from ivr.runtime.snapshots import Snapshots
@@ -63,6 +64,7 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
         providers={name: provider.operations for name, provider in settings.providers.items()},
+        notices=frozenset(settings.notices),
     )
     return load_dialplan(dialplan or settings.dialplan, world), catalogue
 
@@ -81,6 +83,8 @@ async def serve(settings: Settings) -> None:
         snapshots = Snapshots(store.sessions)
         snapshots.start()
         stack.push_async_callback(snapshots.stop)
+        notices = Notices(settings.notices, time.time)
+        stack.push_async_callback(notices.close)
         services = Services(
             providers=providers,
             cashier=Cashier(store.journal, store.invoices, time.time),
@@ -89,6 +93,7 @@ async def serve(settings: Settings) -> None:
             speak=_speaker(settings),
             trusted_trunks=frozenset(t.name for t in settings.asterisk.trunks if t.trust_headers),
             longest_call=settings.limits.longest_call,
+            notify=notices.send,
         )
         switchboard = Switchboard(
             dialplan,

@@ -26,6 +26,7 @@ from ivr.flow.events import (
     LegEnded,
     PromptFinished,
     ProviderReplied,
+    RecordingFinished,
     Resumed,
     TimerFired,
 )
@@ -150,10 +151,15 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
             if token != session.leg:
                 return
             session.leg = None
+        case RecordingFinished(token):
+            if token != session.recording:
+                return
+            session.recording = None
         case Resumed():
             if session.step not in flow.steps:
                 raise Illegal(f"the flow has no step '{session.step}' any more")
             visit.stop_playing()
+            visit.stop_recording()
             session.timer = session.asking = None
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
@@ -191,6 +197,8 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     visit.exit = visit.goto = None
     visit.stop_playing()
     visit.stop_timer()
+    if session.recording is not None:
+        visit.stop_recording()
     session.asking = session.leg = None
     session.collected = session.entered = _NOTHING
     session.step = name

@@ -16,10 +16,25 @@ from ivr.domain.digits import is_digits
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fault, Faults, Fields, Source, did_you_mean, read_text
+from ivr.flow.confidential import recorded_secrets
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.linking import MOST_STEPS, link, size
 from ivr.flow.model import DialledNumber, Dialplan, Flow, Step, Uses, World
-from ivr.flow.steps import ask, call, choose, confirm, dial, hang_up, headers, invoice, menu, provider, say
+from ivr.flow.steps import (
+    ask,
+    call,
+    choose,
+    confirm,
+    dial,
+    hang_up,
+    headers,
+    invoice,
+    menu,
+    notify,
+    provider,
+    record,
+    say,
+)
 from ivr.flow.steps import language as language_step
 from ivr.flow.steps import set as set_step
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -38,6 +53,8 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "invoice": invoice.read,
     "dial": dial.read,
     "headers": headers.read,
+    "notify": notify.read,
+    "record": record.read,
     "hang_up": hang_up.read,
 }
 """Every step kind by the word that admins write."""
@@ -193,6 +210,9 @@ def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows
         fields.blame(f"with the flows that it calls it has {size(draft.flow)} steps, more than {MOST_STEPS}", "steps")
     else:
         draft.flow = link(draft.flow)
+        for name in recorded_secrets(draft.flow):
+            place = draft.step_places[name.partition("/")[0]]
+            source.blame(place, f"step '{name}' records, and a call may have been asked for a secret before it")
     return draft
 
 

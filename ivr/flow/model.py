@@ -94,6 +94,8 @@ class World:
     """Language -> the names of its prompts."""
     trunks: frozenset[str]
     providers: Mapping[str, Mapping[str, Operation]]
+    notices: frozenset[str] = frozenset()
+    """Whom notices can go to."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from msgspec import field
 
 from ivr.domain.secret import Secret
 
-SNAPSHOT_FORMAT: Final = 1
+SNAPSHOT_FORMAT: Final = 2
 
 TOKEN_LEAP: Final = 1_000_000
 """Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
@@ -56,6 +56,8 @@ class Session(msgspec.Struct):
     """Why it is over, or None while it goes on."""
     playing: int | None = None
     """The token of what is being said; kept, so that the next process can silence it before it repeats the step."""
+    recording: int | None = None
+    """The token of the recording that runs; kept, so that the next process can end it."""
     # What follows lives only in memory.
     timer: int | None = None
     asking: int | None = None
@@ -105,6 +107,7 @@ _KEPT: Final = (
     "payment",
     "leg",
     "playing",
+    "recording",
     "failed",
     "ended",
 )

@@ -15,11 +15,14 @@ from ivr.flow.commands import (
     Command,
     Dial,
     HangUp,
+    Notify,
     PaymentOrder,
     Play,
     ReadHeaders,
+    Record,
     StartTimer,
     StopPlaying,
+    StopRecording,
     StopTimer,
 )
 from ivr.flow.session import Session
@@ -182,6 +185,21 @@ class Visit:
         if payment is not None:
             self.session.payment = payment.id
         self.commands.append(Dial(self.session.leg, trunk, number, caller_id, headers, answer_timeout, payment))
+
+    def record(self, longest: float, silence: float, finish_key: str | None, *, beep: bool) -> None:
+        """Record the caller."""
+        self.session.recording = self._token()
+        self.commands.append(Record(self.session.recording, longest, silence, finish_key, beep))
+
+    def stop_recording(self) -> None:
+        """Nothing more is to be recorded."""
+        token, self.session.recording = self.session.recording, None
+        if token is not None:
+            self.commands.append(StopRecording(token))
+
+    def notify(self, target: str, event: str, values: Mapping[str, str | int]) -> None:
+        """Tell another program."""
+        self.commands.append(Notify(target, f"{self.session.call_id}.{self.session.visit}", event, values))
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call."""

@@ -47,6 +47,7 @@ def world() -> World:
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers={"paystar": paystar_saman.OPERATIONS, "bank": bank.OPERATIONS},
+        notices=frozenset({"shop"}),
     )
 
 
