@@ -7,24 +7,28 @@ that nothing speaks over something else, that no payment leaves twice, and that 
 from collections import deque
 from collections.abc import Callable
 
+from ivr.domain.secret import Secret
 from ivr.flow.commands import (
     AskProvider,
     Command,
     Dial,
     HangUp,
+    Notify,
     PaymentOrder,
     Play,
     ReadHeaders,
+    Record,
     StartTimer,
     StopPlaying,
+    StopRecording,
     StopTimer,
 )
 from ivr.flow.engine import Turn, advance, fail
-from ivr.flow.events import Digit, Event, PromptFinished, Resumed, TimerFired
+from ivr.flow.events import Digit, Event, PromptFinished, RecordingFinished, Resumed, TimerFired
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
 
-Noticed = Play | AskProvider | ReadHeaders | Dial | HangUp
+Noticed = Play | AskProvider | ReadHeaders | Dial | Record | Notify | HangUp
 """What somebody outside notices; timers and stopped playbacks are kept beside it."""
 
 
@@ -40,6 +44,7 @@ class Caller:
         self.timer: StartTimer | None = None
         self.asked: AskProvider | ReadHeaders | None = None
         self.leg: Dial | None = None
+        self.recording: Record | None = None
         self.faults: list[str] = []
         self.payments: list[PaymentOrder] = []
 
@@ -48,6 +53,8 @@ class Caller:
         match event:
             case PromptFinished(token) if self.playing is not None and token == self.playing.token:
                 self.playing = None
+            case RecordingFinished(token) if self.recording is not None and token == self.recording.token:
+                self.recording = None
             case TimerFired(token) if self.timer is not None and token == self.timer.token:
                 self.timer = None
             case _:
@@ -74,6 +81,11 @@ class Caller:
         """Listen to the end of what is being said."""
         assert self.playing is not None, "nothing is being said"
         self.send(PromptFinished(self.playing.token, failed))
+
+    def record(self, *, talked: bool = True, failed: bool = False) -> None:
+        """Say something into the recording, and be done."""
+        assert self.recording is not None, "nothing is recorded"
+        self.send(RecordingFinished(self.recording.token, f"call.record{self.recording.token}", talked, failed))
 
     def wait(self) -> float:
         """Do nothing until the timer fires; returns how long that was."""
@@ -115,6 +127,14 @@ class Caller:
                 self.asked = command
             case Dial():
                 self.leg = command
+            case Record():
+                assert self.recording is None and self.playing is None, "records what we say, or twice"
+                self.recording = command
+            case StopRecording(token):
+                assert self.recording is not None and self.recording.token == token, "ends what is not recorded"
+                self.recording = None
+            case Notify():
+                assert not any(isinstance(value, Secret) for value in command.values.values()), "tells a secret"
             case HangUp():
                 assert self.session.ended is not None
         if isinstance(command, AskProvider | Dial) and command.payment is not None:
@@ -129,5 +149,6 @@ class Caller:
         assert session.timer == (self.timer.token if self.timer else None), "waits for another timer"
         assert session.asking in (None, self.asked.token if self.asked else None), "waits for an unasked answer"
         assert session.leg in (None, self.leg.token if self.leg else None), "waits for a leg that is not dialled"
-        waits = {session.playing, session.timer, session.asking, session.leg} != {None}
+        assert session.recording == (self.recording.token if self.recording else None), "waits for another recording"
+        waits = {session.playing, session.timer, session.asking, session.leg, session.recording} != {None}
         assert waits or not session.visit, f"silence for ever in step '{session.step}'"
