@@ -51,13 +51,18 @@ class Notices:
     """Sends notices. `send` fulfils `Services.notify`."""
 
     def __init__(
-        self, targets: Mapping[str, NoticeTarget], clock: Callable[[], float], pauses: Sequence[float] = PAUSES
+        self,
+        targets: Mapping[str, NoticeTarget],
+        clock: Callable[[], float],
+        pauses: Sequence[float] = PAUSES,
+        last_words: float = LAST_WORDS,
     ) -> None:
         """`clock` tells the time in Unix seconds."""
         self._targets = targets
         self._clients = {name: HttpClient(target.http) for name, target in targets.items()}
         self._clock = clock
         self._pauses = pauses
+        self._last_words = last_words
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send(self, notice: Notice) -> None:
@@ -70,10 +75,15 @@ class Notices:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def settled(self) -> None:
+        """Return when every notice has arrived or been given up."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
     async def close(self) -> None:
         """Let what is on its way arrive, give the rest up, and let go of the connections."""
         if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=LAST_WORDS)
+            await asyncio.wait(list(self._tasks), timeout=self._last_words)
         left = list(self._tasks)
         for task in left:
             task.cancel()
