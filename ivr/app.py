@@ -100,6 +100,7 @@ async def serve(settings: Settings) -> None:
             services,
             most_calls=settings.limits.most_calls,
             nudge=lambda payment, why: reconciler.nudge(payment, why),
+            clock=time.time,
         )
         reconciler = Reconciler(store.journal, providers, switchboard.is_live, clock=time.time, dice=random.random)
         _watch_money(observer, reconciler)
@@ -206,12 +207,9 @@ def _health(switch: AriSwitch, store: Store, providers: Mapping[str, Provider]) 
     async def asterisk() -> None:
         await switch.client.request("GET", "/asterisk/ping")
 
-    async def journal() -> None:
-        await store.journal.open_payments()
-
     return {
         "asterisk": asterisk,
-        "journal": journal,
+        "journal": store.journal.check,
         **{f"provider {name}": provider.check for name, provider in providers.items()},
     }
 

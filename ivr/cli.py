@@ -60,7 +60,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @cli.command(rich_help_panel=_RUN, epilog="Example: ivr serve --config config/ivr.yaml")
-def serve(config: ConfigOption = DEFAULT_FILE, log_level: LogLevel = LogLevel.INFO) -> None:
+def serve(
+    config: ConfigOption = DEFAULT_FILE,
+    log_level: Annotated[LogLevel, typer.Option(envvar="IVR_LOG_LEVEL", help="debug: each step too.")] = LogLevel.INFO,
+) -> None:
     """Take calls until told to stop."""
     configure_logs(level=log_level)
     with _one_line_errors():

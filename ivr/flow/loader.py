@@ -12,7 +12,6 @@ from typing import Final
 
 import yaml
 
-from ivr.domain.digits import is_digits
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fault, Faults, Fields, Source, did_you_mean, read_text
@@ -20,6 +19,7 @@ from ivr.flow.confidential import recorded_secrets
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.linking import MOST_STEPS, link, size
 from ivr.flow.model import DialledNumber, Dialplan, Flow, Step, Uses, World
+from ivr.flow.numbers import read_numbers
 from ivr.flow.steps import (
     ask,
     call,
@@ -134,7 +134,7 @@ def load_dialplan(directory: Path, world: World) -> Dialplan:
     drafts = flows.drafts
     numbers_source, text = read_file(directory / "numbers.yaml", directory)
     known = {name: draft.flow for name, draft in drafts.items()}
-    numbers = _read_numbers(numbers_source, text, known, flows.broken, world) if text is not None else []
+    numbers = read_numbers(numbers_source, text, known, flows.broken, world) if text is not None else []
     faults = flows.faults + numbers_source.faults
     for draft in drafts.values():
         faults += _missing_prompts(draft, _spoken(draft, drafts, numbers, world), world)
@@ -146,7 +146,7 @@ def load_dialplan(directory: Path, world: World) -> Dialplan:
 def _spoken(draft: _Draft, drafts: Mapping[str, _Draft], numbers: Sequence[DialledNumber], world: World) -> set[str]:
     """The languages that callers of this flow can have; for one that no number runs itself, every language."""
     chosen = {language for other in drafts.values() for language in other.uses.languages}
-    return ({n.language for n in numbers if n.flow == draft.flow.name} or set(world.prompts)) | chosen
+    return ({n.language for n in numbers if draft.flow.name in n.flows} or set(world.prompts)) | chosen
 
 
 def _load_single(path: Path, world: World) -> Dialplan:
@@ -336,59 +336,3 @@ def _missing_prompts(draft: _Draft, languages: set[str], world: World) -> list[F
                     node, f"there is no prompt '{name}' in '{language}'{did_you_mean(name, world.prompts[language])}"
                 )
     return source.faults
-
-
-# -- numbers -----------------------------------------------------------------------------------------------------------
-
-
-def _read_numbers(
-    source: Source, text: str, flows: Mapping[str, Flow], broken: set[str], world: World
-) -> list[DialledNumber]:
-    root = source.compose(text)
-    if root is None:
-        return []
-    top = Fields(source, root, "numbers.yaml")
-    node = top.value("numbers")
-    top.done()
-    if node is not None and not isinstance(node, yaml.SequenceNode):
-        source.blame(node, "'numbers' must be a list, each entry with '- number: \"…\"'")
-        return []
-    found: list[DialledNumber] = []
-    for item in node.value if node is not None else ():
-        fields = Fields(source, item, "a number")
-        number = _read_number(fields, flows, broken, world)
-        fields.done()
-        if number.number and any((n.number, n.trunk) == (number.number, number.trunk) for n in found):
-            fields.blame(f"{number.number} stands twice")
-        found.append(number)
-    return found
-
-
-def _read_number(fields: Fields, flows: Mapping[str, Flow], broken: set[str], world: World) -> DialledNumber:
-    number = fields.text("number")
-    if number and (not is_digits(number) or len(number) > 15):
-        fields.blame("a number is 1 to 15 digits", "number")
-    flow = fields.text("flow")
-    if flow and flow not in flows and flow not in broken:
-        fields.blame(f"there is no flow '{flow}'{did_you_mean(flow, flows)}", "flow")
-    elif flow in flows and (flows[flow].endings or flows[flow].takes):
-        fields.blame(f"flow '{flow}' is for other flows to call: it has 'return' or 'takes'", "flow")
-    language = fields.one_of("language", sorted(world.prompts), "fa" if "fa" in world.prompts else None)
-    trunk = fields.text("trunk", "") or None
-    if trunk is not None and trunk not in world.trunks:
-        fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, world.trunks)}", "trunk")
-    setting_fields = fields.fields("settings", "the settings", required=False)
-    settings = {}
-    for name, _, value in setting_fields.names():
-        text = read_text(fields.source, value, f"'{name}'")
-        if text is not None and not is_digits(text):
-            fields.source.blame(value, f"'{name}' must be digits")
-        settings[name] = text or ""
-    if flow in flows:
-        for name in sorted(flows[flow].settings - set(settings)):
-            fields.blame(f"flow '{flow}' needs the setting '{name}'")
-        for name in sorted(set(settings) - flows[flow].settings):
-            setting_fields.blame(
-                f"flow '{flow}' has no setting '{name}'{did_you_mean(name, flows[flow].settings)}", name
-            )
-    return DialledNumber(number, flow, language, trunk, settings)

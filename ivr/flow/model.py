@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
+from ivr.domain.dialled import is_pattern, takes
+from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind, Operation
 from ivr.flow.events import Event
+from ivr.flow.hours import Hours
 
 if TYPE_CHECKING:
     from ivr.flow.visit import Visit
@@ -62,8 +66,23 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Detour:
+    """The flow that a call runs instead of its number's own, e.g. one that says when we are there."""
+
+    flow: str
+    settings: Mapping[str, str]
+
+
+Key = tuple[str, str | None]
+"""An entry's number and trunk: no two entries have the same."""
+
+Instead = Detour | HangupCause
+"""What a caller gets who cannot be served: words, or a refusal by the network before the call is answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class DialledNumber:
-    """A number that callers dial, and what it runs."""
+    """A number that callers dial, or a pattern of them, and what it runs."""
 
     number: str
     flow: str
@@ -71,6 +90,40 @@ class DialledNumber:
     trunk: str | None
     """Only calls from this trunk; None: from any."""
     settings: Mapping[str, str]
+    hours: Hours | None = None
+    """None: always open."""
+    closed: Instead = HangupCause.UNAVAILABLE
+    """Outside of the hours."""
+    most_calls: int | None = None
+    """At the same time, all numbers of a pattern together; None: as many as the process takes."""
+    full: Instead = HangupCause.BUSY
+    """When there are so many."""
+
+    @property
+    def key(self) -> Key:
+        """What calls are counted by; the same when the dialplan is read anew."""
+        return self.number, self.trunk
+
+    @property
+    def detours(self) -> Sequence[Detour]:
+        """The flows that calls may run instead of its own."""
+        return [way for way in (self.closed, self.full) if isinstance(way, Detour)]
+
+    @property
+    def flows(self) -> frozenset[str]:
+        """Every flow that a caller of this number may come to at first."""
+        return frozenset((self.flow, *(detour.flow for detour in self.detours)))
+
+    def instead(self, moment: datetime, calls: int) -> tuple[str, Instead] | None:
+        """Why a new call cannot be served now (`closed`, `number_full`) and what its caller gets; None: it can.
+
+        `calls`: how many of this number go on. Closed is said before full: who calls again in a minute is not helped.
+        """
+        if self.hours is not None and not self.hours.open_at(moment):
+            return "closed", self.closed
+        if self.most_calls is not None and calls >= self.most_calls:
+            return "number_full", self.full
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +134,9 @@ class Dialplan:
     numbers: Sequence[DialledNumber]
 
     def number(self, dialled: str, trunk: str) -> DialledNumber | None:
-        """What runs when this number is dialled on this trunk; a trunk's own entry wins."""
-        found = [n for n in self.numbers if n.number == dialled and n.trunk in (None, trunk)]
-        return max(found, key=lambda n: n.trunk is not None, default=None)
+        """What runs when this number is dialled on this trunk. A trunk's own entries win, and then exact numbers."""
+        found = [n for n in self.numbers if n.trunk in (None, trunk) and takes(n.number, dialled)]
+        return max(found, key=lambda n: (n.trunk is not None, not is_pattern(n.number)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Party:
         providers: Mapping[str, Mapping[str, object]] | None = None,
         dialplan: Path | None = None,
         numbers: Sequence[Mapping[str, object]] = (),
+        hours: Mapping[str, object] | None = None,
         more: Mapping[str, object] | None = None,
         modules: Sequence[str] = (),
     ) -> Settings:
@@ -84,11 +85,12 @@ class Party:
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
-        for number in numbers:
-            flow = f"{number['flow']}.yaml"
+        for flow in {flow for number in numbers for flow in _flows(number)}:
             if dialplan is not None:
-                (directory / "flows" / flow).write_bytes((dialplan / "flows" / flow).read_bytes())
-        _write(directory / "numbers.yaml", {"numbers": [dict(number) for number in numbers]})
+                (directory / "flows" / f"{flow}.yaml").write_bytes((dialplan / "flows" / f"{flow}.yaml").read_bytes())
+        _write(
+            directory / "numbers.yaml", {"hours": dict(hours or {}), "numbers": [dict(number) for number in numbers]}
+        )
         content = {
             "asterisk": {
                 "ari": {
@@ -220,6 +222,12 @@ class Party:
     def _last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "without a word"
+
+
+def _flows(number: Mapping[str, object]) -> list[str]:
+    """Its own, and those that its callers get when it cannot serve them."""
+    ways = [number, *(way for way in (number.get("closed"), number.get("full")) if isinstance(way, Mapping))]
+    return [str(way["flow"]) for way in ways]
 
 
 def _write(path: Path, content: object) -> None:

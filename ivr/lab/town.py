@@ -50,6 +50,7 @@ class Town:
         visitors: Sequence[str] = (),
         paystar_timeout: str = "3s",
         numbers: Sequence[Mapping[str, object]] = (),
+        hours: Mapping[str, object] | None = None,
         trunks: Mapping[str, Mapping[str, object]] | None = None,
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
         strange_gateways: Sequence[str] = (),
@@ -57,9 +58,10 @@ class Town:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
         `apps=False` starts the Asterisks only, `phone=False` leaves the phone's Asterisk to somebody else to drive.
-        `visitors`: addresses besides the phone's that may call the merchant. `numbers` and `trunks`: the merchant's,
-        besides its own. `bank_extensions`: numbers on which the bank's Asterisk behaves as this dialplan says.
-        `strange_gateways`: names of further providers of the merchant, PayStar with a credential it does not know.
+        `visitors`: addresses besides the phone's that may call the merchant. `numbers`, `trunks`: the merchant's,
+        besides its own; `hours`: the opening hours that these numbers name. `bank_extensions`: numbers on which the
+        bank's Asterisk behaves as this dialplan says. `strange_gateways`: names of further providers of the merchant,
+        PayStar with a credential it does not know.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -71,6 +73,7 @@ class Town:
         self._visitors = tuple(visitors)
         self._paystar_timeout = paystar_timeout
         self._numbers = tuple(numbers)
+        self._hours = dict(hours or {})
         self._trunks = dict(trunks or {})
         self._bank_extensions = dict(bank_extensions or {})
         self._strange_gateways = tuple(strange_gateways)
@@ -150,6 +153,7 @@ class Town:
                 {"number": CHAIN_NUMBER, "flow": "merchant_invoice", "settings": {"switch_number": SWITCH_NUMBER}},
                 *self._numbers,
             ],
+            hours=self._hours,
             recordings=self._recordings,
             prompts=self._prompts,
         )

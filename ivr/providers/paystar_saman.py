@@ -142,8 +142,9 @@ class PaystarSaman:
     def __init__(self, settings: PaystarSamanSettings, observe: Observe | None = None) -> None:
         self._settings = settings
         self._observe = observe
-        self._http = HttpClient(settings.http)
-        self._bearer = {"Authorization": f"Bearer {settings.sequence.reveal()}"}
+        self._http = HttpClient(settings.http, {"Authorization": f"Bearer {settings.sequence.reveal()}"})
+        self._prober = HttpClient(settings.http)
+        """For `check`, which goes to whatever stands at the address: without our credential."""
         self._asks: Mapping[str, Callable[[Mapping[str, Value], Asked], Awaitable[Reply]]] = {
             "create_invoice": self._create_invoice,
             "create_transaction": self._create_transaction,
@@ -183,7 +184,7 @@ class PaystarSaman:
         """Any answer to a HEAD of the base address, without our credential, will do. Raises Unusable."""
         problem: str
         try:
-            answer = await self._http.request("HEAD", "/")
+            answer = await self._prober.request("HEAD", "/")
             if answer.status < 500:
                 return
             problem = f"HTTP {answer.status}"
@@ -194,6 +195,7 @@ class PaystarSaman:
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close()
+        await self._prober.close()
 
     async def _create_invoice(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
         body = {name: arguments.get(name, "") for name in OPERATIONS["create_invoice"].arguments}
@@ -239,9 +241,7 @@ class PaystarSaman:
     async def _result(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
         code = self._on_the_wire(arguments["invoice_id"])
         query = {"tracking_code": str(code)} if self._settings.result_as_query else None
-        answer = await self._http.request(
-            "GET", self._settings.result_path, json={"tracking_code": code}, query=query, headers=self._bearer
-        )
+        answer = await self._http.request("GET", self._settings.result_path, json={"tracking_code": code}, query=query)
         note.http_status = answer.status
         document = wire.read(answer)
         values = {"text": wire.text_for_people(document.get("data"))}
@@ -251,7 +251,7 @@ class PaystarSaman:
         return Reply("not_confirmed", values, Outcome.UNKNOWN, code=wire.safe_code(codes[0]) if codes else None)
 
     async def _post(self, path: str, body: Mapping[str, object], note: Asked) -> HttpAnswer:
-        answer = await self._http.request("POST", path, json=body, headers=self._bearer)
+        answer = await self._http.request("POST", path, json=body)
         note.http_status = answer.status
         return answer
 

@@ -111,6 +111,8 @@ class Call:
         self._over = asyncio.Event()
         self._context = contextvars.copy_context()
         self._timer: asyncio.TimerHandle | None = None
+        self._due: tuple[float, int] | None = None
+        """When the session's timer fires, on the loop's clock, and its token."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[int, _Leg] = {}
         self._path: list[str] = []
@@ -161,7 +163,8 @@ class Call:
         finally:
             self._busy = True
             overdue.cancel()
-            self._stop_timer()
+            if self._timer is not None:
+                self._timer.cancel()
             try:
                 await (self._let_go() if self._abandoned else self._settle())
             finally:
@@ -301,10 +304,9 @@ class Call:
             case StopPlaying(token):
                 self._voice.stop(token)
             case StartTimer(token, seconds):
-                self._stop_timer()
-                self._timer = asyncio.get_running_loop().call_later(seconds, self.emit, TimerFired(token))
+                self._start_timer(token, seconds)
             case StopTimer():
-                self._stop_timer()
+                self._due = None
             case AskProvider():
                 self._key_at = None  # the provider's time is its own histogram
                 self._spawn(self._ask(command))
@@ -325,10 +327,27 @@ class Call:
                 self._voice.hang_up(cause)
         return None
 
-    def _stop_timer(self) -> None:
+    def _start_timer(self, token: int, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
+        self._due = (at, token)
+        if self._timer is not None and self._timer.when() <= at:
+            return  # it looks again when it fires: every key of a number moves the deadline, and none makes a timer
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer = loop.call_at(at, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        at, token = self._due
+        loop = asyncio.get_running_loop()
+        if loop.time() < at:
+            self._timer = loop.call_at(at, self._look_at_the_clock)
+        else:
+            self._due = None
+            self.emit(TimerFired(token))
 
     async def _read_headers(self, token: int, names: Sequence[str]) -> None:
         if self._voice.info.trunk not in self._services.trusted_trunks:

@@ -86,8 +86,10 @@ class HttpAnswer:
 class HttpClient:
     """Speaks to one provider. Connects at the first request; use and close it in one event loop."""
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, settings: HttpSettings, headers: Mapping[str, str] | None = None) -> None:
+        """`headers` go with every request, such as our credential."""
         self._settings = settings
+        self._headers = {**HEADERS, **(headers or {})}
         self._base = settings.base_url.rstrip("/")
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -103,6 +105,7 @@ class HttpClient:
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
+        `headers` are this request's own, such as its signature.
         `path` begins with / and is one of a few: each is parsed once and kept.
         """
         error: IvrError
@@ -142,11 +145,11 @@ class HttpClient:
             try:
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise OutcomeUnknown("no whole answer: it is compressed, and we asked for one that is not")
-                body = b""
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MOST_BODY:
-                        raise OutcomeUnknown("no whole answer: it is too long")
+                body = await response.content.readany()
+                while not response.content.at_eof() and len(body) <= MOST_BODY:
+                    body += await response.content.readany()
+                if len(body) > MOST_BODY:
+                    raise OutcomeUnknown("no whole answer: it is too long")
             except NEVER_LEFT as exc:  # an error while reading never means that nothing was sent
                 told = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
             else:
@@ -168,7 +171,7 @@ class HttpClient:
                 sock_connect=settings.connect_seconds,
                 sock_read=settings.read_seconds,
             ),
-            headers=HEADERS,
+            headers=self._headers,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,

@@ -24,7 +24,10 @@ class Observer:
             "ivr_takeovers", "Living calls taken over from a process that died", registry=self.registry
         )
         self.refused = Counter(
-            "ivr_calls_refused", "Calls that were not taken, by why", ("why",), registry=self.registry
+            "ivr_calls_refused",
+            "Calls that did not come to their number's own flow, by why",
+            ("why",),
+            registry=self.registry,
         )
         self.faults = Counter(
             "ivr_flow_faults", "Calls that were led to a flow's failure step", ("flow",), registry=self.registry

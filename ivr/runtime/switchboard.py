@@ -5,14 +5,16 @@ channel that nobody drives is either taken over or hung up.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 
 from ivr.domain.errors import IvrError
 from ivr.domain.legs import HangupCause
 from ivr.flow.events import Answered, Event, Resumed
-from ivr.flow.model import Dialplan, Flow
+from ivr.flow.model import Detour, DialledNumber, Dialplan, Flow, Key
 from ivr.flow.session import Session
 from ivr.runtime.call import Call, Services
 from ivr.runtime.ports import Emit, Voice
@@ -30,13 +32,17 @@ class Switchboard:
         *,
         most_calls: int,
         nudge: Callable[[str, str], None],
+        clock: Callable[[], float],
     ) -> None:
-        """`nudge` is told the id of a payment left undecided, and why."""
+        """`nudge` is told the id of a payment left undecided, and why. `clock`: seconds since 1970; opening hours."""
         self.dialplan = dialplan
         self._services = services
         self._most_calls = most_calls
         self._nudge = nudge
+        self._clock = clock
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._taken: Counter[Key] = Counter()
+        """Calls that go on, by the entry of numbers.yaml; those on a detour are not counted."""
         self._draining = False
         self.left: dict[str, str] = {}
         """Snapshots that an earlier process left, of callers who may come again."""
@@ -60,21 +66,31 @@ class Switchboard:
             return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
         if len(self._calls) >= self._most_calls:
             return self._refuse(voice, "full", HangupCause.BUSY)
-        flow = self.dialplan.flows[number.flow]
-        answers: dict[str, str | int] = {"dialled_number": info.dialled_number, **number.settings}
-        if info.caller_number is not None:
-            answers["caller_number"] = info.caller_number
-        session = Session(info.call_id, flow.name, flow.version, number.language, flow.first, answers=answers)
-        return self._drive(voice, flow, session, Answered())
+        moment = datetime.fromtimestamp(self._clock(), UTC)
+        if (turned_away := number.instead(moment, self._taken[number.key])) is None:
+            return self._begin(voice, number, None)
+        why, instead = turned_away
+        if not isinstance(instead, Detour):
+            return self._refuse(voice, why, instead)
+        self._services.observer.refused.labels(why).inc()
+        return self._begin(voice, number, instead)
 
     def resume(self, voice: Voice, snapshot: str | None, leg: int | None) -> Emit:
-        """A living caller of a dead process; `leg` is the token of a dialled leg that is still up."""
+        """A living caller of a dead process; `leg` is the token of a dialled leg that is still up.
+
+        Neither opening hours nor a full house end a call that had begun.
+        """
+        number = self.dialplan.number(voice.info.dialled_number, voice.info.trunk)
         session = _restored(snapshot)
         if session is None or session.flow not in self.dialplan.flows:
-            return self.accept(voice)
+            if number is None:
+                return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
+            return self._begin(voice, number, None)
         self._services.observer.takeovers.inc()
         flow = self.dialplan.flows[session.flow]
-        return self._drive(voice, flow, session, Resumed(leg))
+        detours = {detour.flow for detour in number.detours} if number is not None else set()
+        key = number.key if number is not None and session.flow not in detours else None
+        return self._drive(voice, flow, session, Resumed(leg), key)
 
     def forget_others(self) -> None:
         """Snapshots whose callers are gone: nobody will come back for them."""
@@ -96,17 +112,32 @@ class Switchboard:
             task.cancel()
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
 
-    def _drive(self, voice: Voice, flow: Flow, session: Session, first: Event) -> Emit:
+    def _begin(self, voice: Voice, number: DialledNumber, detour: Detour | None) -> Emit:
+        info = voice.info
+        flow = self.dialplan.flows[detour.flow if detour is not None else number.flow]
+        settings = detour.settings if detour is not None else number.settings
+        answers: dict[str, str | int] = {"dialled_number": info.dialled_number, **settings}
+        if info.caller_number is not None:
+            answers["caller_number"] = info.caller_number
+        session = Session(info.call_id, flow.name, flow.version, number.language, flow.first, answers=answers)
+        return self._drive(voice, flow, session, Answered(), number.key if detour is None else None)
+
+    def _drive(self, voice: Voice, flow: Flow, session: Session, first: Event, key: Key | None) -> Emit:
+        """`key`: the entry of numbers.yaml of whose places this call takes one."""
         call = Call(voice, flow, session, self._services)
-        task = asyncio.create_task(self._run(call, first), name=f"call {session.call_id}")
+        if key is not None:
+            self._taken[key] += 1
+        task = asyncio.create_task(self._run(call, first, key), name=f"call {session.call_id}")
         self._calls[session.call_id] = task
         return call.emit
 
-    async def _run(self, call: Call, first: Event) -> None:
+    async def _run(self, call: Call, first: Event, key: Key | None) -> None:
         try:
             await call.run(first)
         finally:
             self._calls.pop(call.session.call_id, None)
+            if key is not None:
+                self._taken[key] -= 1
             if call.undecided is not None:
                 self._nudge(call.undecided, f"call ended: {call.session.ended}")
 

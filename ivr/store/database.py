@@ -29,7 +29,8 @@ Job = Callable[[sqlite3.Connection], T]
 """Runs in the thread, inside a transaction, and once more if the transaction is begun anew. Reads and writes; never
 begins, commits or waits."""
 
-_Asked = tuple[Job[Any], asyncio.Future[Any]]
+_Asked = tuple[Job[Any], asyncio.Future[Any], bool]
+"""The job, who waits for it, and whether it only reads."""
 _Answer = tuple[Any, BaseException | None]
 
 
@@ -51,13 +52,20 @@ class Database:
 
         Raises what the job raises, or Unusable. A caller who stops waiting does not stop the job.
         """
+        return self._hand_over(job, False)
+
+    def read(self, job: Job[T]) -> asyncio.Future[T]:
+        """The same for a job that only reads: alone, it waits for no other process's writes."""
+        return self._hand_over(job, True)
+
+    def _hand_over(self, job: Job[T], reads: bool) -> asyncio.Future[T]:
         if self._ended is not None:
             raise Unusable(f"{self.path} is closed")
         if self._waiting >= MOST_WAITING:
             raise Unusable(f"{self.path}: {self._waiting} writes wait for the disk; look at the disk")
         self._waiting += 1
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put((job, future))
+        self._queue.put((job, future, reads))
         return future
 
     async def close(self) -> None:
@@ -85,18 +93,21 @@ class Database:
 
     def _carry_out(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            answers = self._all(group) or self._one_by_one(group)
-            self._connection.execute("COMMIT")
+            if all(reads for _, _, reads in group):
+                answers = [self._read(job) for job, _, _ in group]
+            else:
+                self._connection.execute("BEGIN IMMEDIATE")
+                answers = self._all(group) or [self._answer(job) for job, _, _ in group]
+                self._connection.execute("COMMIT")
             self._still_there()
         except Exception as exc:  # noqa: BLE001 - the thread must live on: callers wait for it
             return [(None, self._undo(exc)) for _ in group]
         return answers
 
-    def _all(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
+    def _all(self, group: Sequence[_Asked]) -> list[_Answer]:
         """Every job's answer; empty, and nothing is changed, if one of them raises."""
         try:
-            return [(job(self._connection), None) for job, _ in group]
+            return [(job(self._connection), None) for job, _, _ in group]
         except Exception as exc:
             if isinstance(exc, sqlite3.Error) and is_outside(exc):
                 raise
@@ -104,8 +115,13 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             return []
 
-    def _one_by_one(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
-        return [self._answer(job) for job, _ in group]
+    def _read(self, job: Job[Any]) -> _Answer:
+        try:
+            return job(self._connection), None
+        except sqlite3.Error:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the caller's to know
+            return None, exc
 
     def _answer(self, job: Job[Any]) -> _Answer:
         execute = self._connection.execute
@@ -148,7 +164,7 @@ class Database:
 
     def _deliver(self, group: Sequence[_Asked], answers: Sequence[_Answer]) -> None:
         self._waiting -= len(group)
-        for (_, future), (value, error) in zip(group, answers, strict=True):
+        for (_, future, _), (value, error) in zip(group, answers, strict=True):
             if future.done():  # its caller stopped waiting
                 continue
             if error is None:

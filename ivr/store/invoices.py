@@ -47,7 +47,7 @@ class SqliteInvoices:
 
     def invoice(self, provider: str, tracking_code: str) -> Awaitable[Invoice | None]:
         """See the port."""
-        return self._database.run(lambda connection: _find(connection, provider, tracking_code))
+        return self._database.read(lambda connection: _find(connection, provider, tracking_code))
 
 
 def _find(connection: sqlite3.Connection, provider: str, tracking_code: str) -> Invoice | None:

@@ -96,17 +96,21 @@ class SqliteJournal:
 
         return self._database.run(job)
 
+    async def check(self) -> None:
+        """Return when a line could be written now. Raises Unusable."""
+        await self._database.run(lambda connection: None)
+
     def get(self, payment_id: str) -> Awaitable[Payment | None]:
         """See the port."""
-        return self._database.run(lambda connection: _find(connection, payment_id))
+        return self._database.read(lambda connection: _find(connection, payment_id))
 
     def open_payments(self) -> Awaitable[Sequence[Payment]]:
         """See the port."""
-        return self._database.run(lambda connection: [payment_of(row) for row in connection.execute(_OPEN)])
+        return self._database.read(lambda connection: [payment_of(row) for row in connection.execute(_OPEN)])
 
     def for_invoice(self, provider: str, invoice_id: str) -> Awaitable[Sequence[Payment]]:
         """See the port."""
-        return self._database.run(
+        return self._database.read(
             lambda connection: [payment_of(row) for row in connection.execute(_OF_INVOICE, (provider, invoice_id))]
         )
 

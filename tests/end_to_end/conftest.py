@@ -20,7 +20,7 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
 from tests.end_to_end.evening import SCENES, Evening, spend
-from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
+from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, HOURS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
 from tests.end_to_end.stage import Stage
 
 HERE = Path(__file__).parent
@@ -74,6 +74,7 @@ async def towns(
             home=homes / name,
             dialplan=dialplan,
             numbers=NUMBERS,
+            hours=HOURS,
             trunks=TRUNKS,
             bank_extensions=BANK_EXTENSIONS,
             strange_gateways=GATEWAYS,
@@ -81,9 +82,11 @@ async def towns(
         )
         for name in (["town", "aside"] if SCENES else ["town"])
     ]
-    async with AsyncExitStack() as stack:
-        await asyncio.gather(*(stack.enter_async_context(town) for town in towns))
-        yield towns
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("IVR_LOG_LEVEL", "debug")  # what the tests search for secrets is all that can be logged
+        async with AsyncExitStack() as stack:
+            await asyncio.gather(*(stack.enter_async_context(town) for town in towns))
+            yield towns
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""Numbers of the merchant that run the shipped flow towards a bank that misbehaves, each in its own way.
+"""Numbers of the merchant that run the shipped flow towards a bank that misbehaves, each in its own way, and two that
+cannot always be served.
 
 Law: the flow is the shipped one; only the number that it dials on the bank's trunk (a setting), or for a bank that is
 not there at all the trunk itself, is another.
@@ -24,6 +25,11 @@ NOBODY_THERE: Final = "42475009"
 STRANGE_GATEWAY: Final = "42475010"
 """Not the bank but the merchant's credential at PayStar is wrong."""
 
+NEVER_OPEN: Final = "42476017"
+"""One of a pattern's: nobody is ever there."""
+ONE_PLACE: Final = "42475011"
+"""One caller at a time."""
+
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
 
@@ -45,7 +51,29 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
     ),
     {"number": NOBODY_THERE, "flow": "nowhere_invoice", "settings": {"merchant_phone": "2190000009"}},
     {"number": STRANGE_GATEWAY, "flow": "strange_invoice", "settings": {"merchant_phone": "2190000010"}},
+    {
+        "number": "424760XX",
+        "trunk": "public",
+        "flow": "pay_invoice",
+        "settings": {"merchant_phone": "2190000011"},
+        "hours": "never",
+        "closed": {"flow": "closed"},
+    },
+    {
+        "number": ONE_PLACE,
+        "flow": "pay_invoice",
+        "settings": {"merchant_phone": "2190000011"},
+        "hours": "always",
+        "closed": "unavailable",
+        "most_calls": 1,
+        "full": {"flow": "all_busy"},
+    },
 )
+
+HOURS: Final[Mapping[str, object]] = {
+    "never": {"sat-fri": "closed"},
+    "always": {"sat-fri": "00:00-24:00", "holidays": "as_usual"},
+}
 
 TRUNKS: Final[Mapping[str, Mapping[str, object]]] = {"nowhere": {"host": "127.0.0.1", "port": 9}}
 """A port on which nobody listens."""

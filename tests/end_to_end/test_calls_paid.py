@@ -172,7 +172,7 @@ async def two_pay_at_once(stage: Stage) -> Spent:
 
     async def goes_on(number: int) -> None:
         caller = callers[number]
-        if await caller.hears_one_of("bank/enter_card", "pay/bank_busy") == "bank/enter_card":
+        if await caller.hears_one_of("bank/enter_card", "invoice/being_paid") == "bank/enter_card":
             await caller.pays_with_card()
         BOTH[str(number)] = (await caller.told()).names
 
@@ -189,7 +189,7 @@ def test_two_callers_pay_one_invoice(evening: Evening) -> None:
     assert "pay/paid" in winner
     assert "bank/enter_card" not in loser
     assert "pay/paid" not in loser
-    assert loser[-2:] == ["pay/bank_busy", "common/goodbye"]
+    assert loser[-2:] == ["invoice/being_paid", "common/goodbye"]
     assert len(evening.invites_for(one.code)) == 1
     states = [row["state"] for row in evening.payments("merchant", one.code)]
     assert states.count("approved") == 1

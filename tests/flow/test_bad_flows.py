@@ -1,7 +1,7 @@
 """Every broken dialplan in tests/bad_flows/ is refused whole, with exactly the messages that its file expects.
 
 A file ends in comments `#! line:column: message`, one for each fault, in order. `numbers/` holds broken numbers.yaml;
-they stand beside one good flow.
+they stand beside two good flows, of which `other` needs no settings.
 """
 
 from pathlib import Path
@@ -48,6 +48,8 @@ def test_numbers(path: Path, tmp_path: Path) -> None:
     """The same for the numbers that callers dial."""
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "good.yaml").write_text(GOOD_FLOW, encoding="utf-8")
+    other = GOOD_FLOW.replace("flow: good\nsettings: [merchant_phone]", "flow: other")
+    (tmp_path / "flows" / "other.yaml").write_text(other, encoding="utf-8")
     numbers = tmp_path / "numbers.yaml"
     numbers.write_bytes(path.read_bytes())
     assert messages(numbers, tmp_path) == expected(path) != []

@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 DIALPLAN: Final = ROOT / "dialplan"
 BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
-SHIPPED: Final = ("pay_invoice", "merchant_invoice", "switch_invoice", "bank_ivr")
+SHIPPED: Final = ("pay_invoice", "merchant_invoice", "switch_invoice", "bank_ivr", "closed", "all_busy")
 
 KNOWN: Final[dict[str, str | int]] = {
     "caller_number": "09121234567",

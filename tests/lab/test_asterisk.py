@@ -49,9 +49,16 @@ async def test_it_takes_calls_and_answers_only_those_who_know_the_password(
         assert (await ari.get("/ari/asterisk/info", auth=("ivr", PASSWORD))).status_code == 200
         assert "not running" not in (await instance.rx("module show")).lower()
 
-        instance.configure(config, [OURS, "42473001"])
+        instance.configure(config, [OURS, "42473001", "4247ZXXX"])
         await instance.reload()
-        assert "42473001" in await instance.rx("dialplan show from-operator")
+        shown = await instance.rx("dialplan show from-operator")
+        assert "'42473001'" in shown and "'_4247ZXXX'" in shown
+        for dialled, extension in (
+            ("42473001", "'42473001'"),
+            ("42479876", "'_4247ZXXX'"),
+            ("42470876", "no existence"),
+        ):
+            assert extension in await instance.rx(f"dialplan show {dialled}@from-operator")
         assert instance.faults() == []
         pid = instance.pid
         assert pid is not None and psutil.pid_exists(pid)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,7 @@ INVOICE = "65843148"
 TRANSACTION: Mapping[str, str | int] = {"transaction_id": "70012345", "merchant_id": "10000005", "amount": 160_000}
 FOUND = Reply("ok", TRANSACTION)
 LONGEST_CALL = 1000.0
+NOW = 1_700_000_000.0
 
 
 @dataclass
@@ -49,6 +51,7 @@ class House:
     longest_call: float = LONGEST_CALL
     most_calls: int = 5
     callers: int = 0
+    now: float = NOW
 
     def __post_init__(self) -> None:
         self.snapshots = Snapshots(self.store, gather=0)
@@ -59,7 +62,7 @@ class House:
         """The one of a process that has just started."""
         services = Services(
             providers={"paystar": self.paystar, "bank": self.bank},
-            cashier=Cashier(self.books, self.books, lambda: 1_700_000_000.0),
+            cashier=Cashier(self.books, self.books, lambda: NOW),
             snapshots=self.snapshots,
             observer=self.observer,
             speak=lambda say, language: speak(say, language, Currency.RIAL),
@@ -72,11 +75,12 @@ class House:
             services,
             most_calls=self.most_calls,
             nudge=lambda payment, why: self.nudged.append((payment, why)),
+            clock=lambda: self.now,
         )
 
-    def add(self, number: str, flow: Flow) -> None:
-        """One number more."""
-        mine = DialledNumber(number, flow.name, "fa", None, {})
+    def add(self, number: str, flow: Flow, **more: Any) -> None:
+        """One number more; `more` is its hours and the like."""
+        mine = DialledNumber(number, flow.name, "fa", None, {}, **more)
         self.dialplan = Dialplan({**self.dialplan.flows, flow.name: flow}, [*self.dialplan.numbers, mine])
         self.switchboard = self.new_switchboard()
 

@@ -18,7 +18,8 @@ CREDENTIAL = "very-secret-sequence"
 
 @asynccontextmanager
 async def client_of(url: str, **limits: float) -> AsyncIterator[HttpClient]:
-    client = HttpClient(HttpSettings(url, **{"connect_seconds": 0.5, "read_seconds": 0.2, **limits}))  # type: ignore[arg-type]
+    settings = HttpSettings(url, **{"connect_seconds": 0.5, "read_seconds": 0.2, **limits})  # type: ignore[arg-type]
+    client = HttpClient(settings, {"Authorization": f"Bearer {CREDENTIAL}"})
     try:
         yield client
     finally:
@@ -69,7 +70,7 @@ async def test_whatever_goes_wrong_after_sending_is_unknown_and_sent_once(behave
     """A payment that may have arrived is never said to have failed, and never sent a second time."""
     async with RawServer(behave) as server, client_of(server.url) as client:
         with pytest.raises(OutcomeUnknown) as caught:
-            await client.request(method, "/x", json={"n": 1}, headers={"Authorization": f"Bearer {CREDENTIAL}"})
+            await client.request(method, "/x", json={"n": 1})
         assert len(server.seen) == 1
     error: BaseException | None = caught.value
     while error is not None:
@@ -134,7 +135,7 @@ async def test_a_certificate_that_is_wrong_means_that_nothing_was_sent() -> None
     """A server that cannot speak TLS gets no credential."""
     async with RawServer(says({})) as server, client_of(server.url.replace("http:", "https:")) as client:
         with pytest.raises(ProviderUnreachable):
-            await client.request("POST", "/x", json={}, headers={"Authorization": CREDENTIAL})
+            await client.request("POST", "/x", json={})
         assert server.seen == []
 
 

@@ -37,7 +37,8 @@ def render(
 ) -> tuple[Path, ...]:
     """Write Asterisk's configuration into `directory` (made when missing) and return the files, sorted.
 
-    `numbers` are the dialled numbers that are ours, on every trunk; a call to any other number is answered 404.
+    `numbers` are the dialled numbers that are ours, on every trunk, and patterns of them (`ivr.domain.dialled`); a
+    call to any other number is answered 404.
     `directories` says where an Asterisk of our own finds its modules and keeps its state; None leaves that to the
     installation. `extra_modules` are loaded besides ours, e.g. `BENCH_MODULES`. `away` is what a caller hears while
     our application is not connected.

@@ -1,6 +1,7 @@
 """extensions.conf: the numbers that are ours lead into our application, and nothing leads out.
 
 Law: no context dials. A number that is not ours has no extension: its INVITE is answered 404, and no channel is made.
+Our patterns have as many places as the numbers that they take: none of them takes letters, or numbers of any length.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr.asterisk.render.sip import context_of
-from ivr.asterisk.render.text import File, Section, name, number, path, section
+from ivr.asterisk.render.text import File, Section, extension, name, path, section
 from ivr.asterisk.settings import AsteriskSettings
 from ivr.domain.errors import BadInput
 
@@ -38,7 +39,7 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
         raise BadInput("sounds must be an absolute path, as Asterisk sees it")
     prompt = path(f"{settings.sounds.rstrip('/')}/{away.prompt}", "sounds")
     application = name(settings.ari.application, "ari.application")
-    ours = tuple(dict.fromkeys(number(one, "a dialled number") for one in numbers))
+    ours = tuple(dict.fromkeys(extension(one, "a dialled number") for one in numbers))
     contexts = (
         Section(
             context_of(trunk),

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ivr.domain.dialled import is_number, is_pattern
 from ivr.domain.errors import BadInput
 
 LONGEST_NAME: Final = 64
@@ -65,6 +66,11 @@ def user(value: str, what: str) -> str:
 def number(value: str, what: str) -> str:
     """A dialled number: digits, perhaps after a plus sign."""
     return _matching(_NUMBER, value, what, "digits, perhaps after a +", LONGEST_NUMBER)
+
+
+def extension(value: str, what: str) -> str:
+    """A dialled number, or a pattern in the letters X, Z and N, as an extension is written."""
+    return f"_{value}" if is_number(value) and is_pattern(value) else number(value, what)
 
 
 def path(value: str, what: str) -> str:

@@ -34,6 +34,12 @@ def blocks(path: Path) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
+def _lines(path: Path) -> list[tuple[str, str]]:
+    """Every `key = value` in order."""
+    found = (line.partition(" = ") for line in path.read_text().splitlines())
+    return [(key, value) for key, equals, value in found if equals]
+
+
 def one(path: Path, name: str, kind: str) -> dict[str, str]:
     """The section of this name and type."""
     (found,) = [lines for label, lines in blocks(path) if label == name and lines.get("type") == kind]
@@ -82,7 +88,17 @@ def test_only_our_numbers_have_an_extension_and_nothing_dials(tmp_path: Path) ->
     assert "Wait(2)" in dialplan and "> 3]?sorry" in dialplan
     assert "Playback(/srv/prompts/fa/common/sorry_try_later)" in dialplan
     assert "Dial(" not in dialplan
-    assert "exten = _" not in dialplan  # no pattern: only whole numbers
+    assert "exten = _" not in dialplan  # no pattern that nobody wrote
+
+
+def test_a_pattern_becomes_asterisk_s_own(tmp_path: Path) -> None:
+    """As many places as the admin wrote, and no more: `.` and `!` never come into the file."""
+    render(SETTINGS, ["4247XXXX", "0ZN", "42473000"], tmp_path)
+    extensions = [value.partition(",")[0] for key, value in _lines(tmp_path / "extensions.conf") if key == "exten"]
+    assert extensions == ["_4247XXXX", "_0ZN", "42473000"] * 2
+    for evil in ("_4247XXXX", "4247.", "4247!", "[1-9]XX", "x", "X" * 16):
+        with pytest.raises(BadInput):
+            render(SETTINGS, [evil], tmp_path)
 
 
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
