@@ -5,7 +5,7 @@ Law: a date that the calendar does not have (30 Esfand of a common year) is none
 
 from typing import Final
 
-import jdatetime
+from persiantools.jdatetime import JalaliDate
 
 from ivr.domain.digits import is_digits
 
@@ -36,7 +36,7 @@ def jalali(keyed: str, first_year: int = 1350) -> str | None:
     if year not in YEARS:
         return None
     try:
-        jdatetime.date(year, month, day)
+        JalaliDate(year, month, day)
     except ValueError:
         return None
     return f"{year}{month:02}{day:02}"

@@ -134,11 +134,6 @@ class Template:
     text: str
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names it refers to, in order."""
-        return tuple(name for name, _ in self.references)
-
-    @property
     def references(self) -> tuple[tuple[str, frozenset[Kind]], ...]:
         """The names it refers to, in order, and the kinds that may stand there."""
         found = (match.partition("|") for match in _REFERENCE.findall(self.text))

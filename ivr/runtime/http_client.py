@@ -105,6 +105,7 @@ class HttpClient:
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
+        `headers` are this request's own, such as its signature.
         `path` begins with / and is one of a few: each is parsed once and kept.
         """
         error: IvrError

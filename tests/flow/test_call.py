@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Faults
@@ -13,6 +14,8 @@ from ivr.flow.events import ProviderReplied
 from ivr.flow.linking import MOST_STEPS
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Flow
+from ivr.flow.steps.forms import MOST_PATTERNS
+from ivr.flow.steps.notify import MOST_VALUES
 from tests.flow.caller import Caller
 from tests.flow.world import answered, world
 
@@ -350,3 +353,38 @@ def test_a_return_that_nobody_called_breaks_aloud(tmp_path: Path) -> None:
     text = "flow: main\nfirst: a\non_failure: a\nsteps:\n  a: {return: ok}\n"
     caller = answered(load(tmp_path, main=text))
     assert caller.session.ended == "failed" and caller.faults == ["step 'a' returns, and nobody called this flow"]
+
+
+# -- what cannot happen by itself --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("step", "then"), [("pay", "pay/read_back"), ("pay/refused", "how_much")])
+def test_a_step_that_never_waits_is_taken_again(caller: Caller, step: str, then: str) -> None:
+    """The dialplan was changed while nobody drove the call: a call begins, a return goes back."""
+    caller.session = replace(caller.session, step=step)
+    caller.restart()
+    assert caller.session.step == then and not caller.faults
+
+
+def test_too_much_is_refused(tmp_path: Path) -> None:
+    """Notices, patterns and values have bounds, and nothing is saved of a flow that gives nothing."""
+    many = ", ".join(f"v{n}: caller_number" for n in range(MOST_VALUES + 1))
+    patterns = ", ".join(f"'{n}X'" for n in range(MOST_PATTERNS + 1))
+    main = (
+        "flow: main\nfirst: a\non_failure: b\nsteps:\n  a: {call: {flow: b, save: x}, exits: {ok: c}}\n"
+        f"  c: {{notify: {{to: shop, event: x, with: {{{many}}}}}, next: d}}\n"
+        f"  d: {{ask: {{prompt: pay/is, save: y, pattern: [{patterns}]}}, next: e,"
+        " exits: {silence: b, invalid: b}}\n"
+        "  e: {notify: {to: shop, event: x, with: {n: 5}}, next: f}\n"
+        "  f: {call: {flow: c, with: {n: 5}}, exits: {ok: b}}\n"
+        "  b: {hang_up: normal}\n"
+    )
+    other = "flow: b\nfirst: a\non_failure: a\nsteps:\n  a: {return: ok}\n"
+    third = other.replace("flow: b", "flow: c\ntakes: {n: amount}")
+    assert [fault.split(": ", 1)[1] for fault in faults(tmp_path, main=main, b=other, c=third)] == [
+        "flow 'b' gives nothing: leave 'save' out",
+        f"a notice holds at most {MOST_VALUES} values, not {MOST_VALUES + 1}",
+        f"at most {MOST_PATTERNS} patterns, not {MOST_PATTERNS + 1}",
+        "'n' must be quoted: \"5\"",
+        "'n' must be quoted: \"5\"",
+    ]

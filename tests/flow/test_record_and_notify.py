@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ivr.domain.reading import Faults
 from ivr.domain.secret import Secret
@@ -13,7 +14,7 @@ from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Flow
 from ivr.flow.steps.record import MARGIN
 from tests.flow.caller import Caller
-from tests.flow.world import answered, small_flow, world
+from tests.flow.world import answered, session_of, small_flow, world
 
 STEPS = """  a:
     record: {prompt: pay/is, save: message, max: 30s, silence: 3s, finish_key: "#"}
@@ -56,6 +57,13 @@ def test_a_withheld_number_is_left_out(flow: Flow) -> None:
     caller.record()
     told = caller.noticed[-2]
     assert isinstance(told, Notify) and set(told.values) == {"file"}
+
+
+def test_a_notice_is_told_again_by_its_id(flow: Flow) -> None:
+    """A process died in the step: whoever gets the notice twice can know."""
+    caller = Caller(flow, replace(session_of(flow, {"message": "m"}), step="b", visit=2))
+    caller.restart()
+    assert caller.noticed[0] == Notify("shop", "call.2", "message_left", {"file": "m"})
 
 
 @pytest.mark.parametrize(("talked", "failed", "step"), [(False, False, "quiet"), (False, True, "sorry")])

@@ -10,7 +10,7 @@ from ivr.asterisk.ari.events import StasisStart
 from ivr.asterisk.ari.ids import leg_id, recording_name
 from ivr.asterisk.ari.switch import AriSwitch
 from ivr.domain.legs import HangupCause, LegResult
-from ivr.flow.events import CallerHungUp, Digit, LegAnswered, LegEnded, PromptFinished, RecordingFinished
+from ivr.flow.events import CallerHungUp, Digit, Event, LegAnswered, LegEnded, PromptFinished, RecordingFinished
 from ivr.runtime.ports import LegOrder, RecordOrder
 from tests.asterisk.ari.conftest import Calls, Heard
 from tests.asterisk.ari.real import NUMBER, World, write_sound
@@ -256,9 +256,10 @@ async def test_a_recording_is_thrown_away(switch: AriSwitch, world: World, calls
     heard.voice.stop_recording(1)
     heard.voice.stop_recording(7)
     heard.voice.record(2, RecordOrder(longest=1, silence=50, finish_key="no key", beep=False))
-    events = [await heard.next()]
+    events: list[Event] = [await heard.next()]
     while not (isinstance(events[-1], RecordingFinished) and events[-1].token == 2):
         events.append(await heard.next())
     assert isinstance(events[-1], RecordingFinished) and events[-1].failed
     await world.hang_up(phone)
-    assert await heard.next() == CallerHungUp()
+    while not isinstance(events[-1], CallerHungUp):  # the end of the first one may be told late
+        events.append(await heard.next())
