@@ -32,10 +32,11 @@ from ivr.flow.versions import Files, Loaded
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.speaking import speak
+from ivr.prompts.speaking import media
 from ivr.recordings.files import built
 from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
+from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
 from ivr.runtime.reconciler import Reconciler
 from ivr.runtime.reloader import Reloader, find_kept, log_refused
@@ -69,6 +70,7 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
         providers={name: provider.operations for name, provider in settings.providers.items()},
+        notices=frozenset(settings.notices),
     )
     return load_dialplan(dialplan or settings.dialplan, world), catalogue
 
@@ -104,6 +106,8 @@ async def serve(settings: Settings) -> None:
         snapshots = Snapshots(store.sessions)
         snapshots.start()
         stack.push_async_callback(snapshots.stop)
+        notices = Notices(settings.notices, time.time)
+        stack.push_async_callback(notices.close)
         services = Services(
             providers=providers,
             cashier=Cashier(store.journal, store.invoices, time.time),
@@ -112,6 +116,7 @@ async def serve(settings: Settings) -> None:
             speak=_speaker(settings),
             trusted_trunks=frozenset(t.name for t in settings.asterisk.trunks if t.trust_headers),
             longest_call=settings.limits.longest_call,
+            notify=notices.send,
         )
         switchboard = Switchboard(
             dialplan,
@@ -281,7 +286,7 @@ def _check_recordings(settings: Settings, catalogue: Catalogue) -> None:
 
 def _speaker(settings: Settings) -> Callable[[Sequence[Say], str], Sequence[str]]:
     sounds, currency = settings.asterisk.sounds, settings.currency
-    return lambda say, language: [f"{sounds}/{language}/{name}" for name in speak(say, language, currency)]
+    return lambda say, language: [f"{sounds}/{name}" for name in media(say, language, currency)]
 
 
 @asynccontextmanager

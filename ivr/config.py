@@ -25,6 +25,7 @@ from ivr.providers import paystar_saman
 from ivr.providers.paystar_saman import PaystarSaman, PaystarSamanSettings
 from ivr.runtime.asking import Observe
 from ivr.runtime.http_client import HttpSettings
+from ivr.runtime.notices import NoticeTarget
 from ivr.sandbox import bank as sandbox_bank
 
 DEFAULT_FILE: Final = Path("config/ivr.yaml")
@@ -85,6 +86,8 @@ class Settings:
     """Whether a dialplan that is saved is loaded by itself."""
     file: Path
     """Where all of this was read."""
+    notices: Mapping[str, NoticeTarget] = field(default_factory=dict)
+    """Whom flows can send notices to, by name."""
 
 
 def load_settings(path: Path, *, credentials: bool = True) -> Settings:
@@ -122,6 +125,7 @@ def _read(fields: Fields, base: _Base, file: Path) -> Settings:
         currency=Currency(fields.one_of("currency", [c.value for c in Currency], Currency.RIAL.value)),
         web_host=web.text("host", "127.0.0.1"),
         web_port=web.whole("port", 8080, most=65535),
+        notices=_notices(fields.fields("notices", "the notices", required=False), base),
         limits=_limits(fields.fields("limits", "the limits", required=False)),
         watch_dialplan=fields.truth("watch_dialplan", False),
         file=file,
@@ -129,6 +133,23 @@ def _read(fields: Fields, base: _Base, file: Path) -> Settings:
     web.done()
     fields.done()
     return settings
+
+
+def _notices(fields: Fields, base: _Base) -> Mapping[str, NoticeTarget]:
+    """`notices: {shop: {url: "https://…", secret: {env: NAME}}}`."""
+    found = {}
+    for name, _, node in fields.names():
+        one = Fields(fields.source, node, f"notice '{name}'")
+        url = one.text("url")
+        secret = _secret(one, "secret", base) if one.has("secret") else None
+        ca_file = _ca_file(one, base)
+        try:
+            found[name] = NoticeTarget(HttpSettings(url, ca_file=ca_file), secret)
+        except BadInput:
+            if url:
+                one.blame("'url' must be http(s)://host[:port][/path] without user, query and fragment", "url")
+        one.done()
+    return found
 
 
 def _limits(fields: Fields) -> Limits:
@@ -276,17 +297,21 @@ def _providers(fields: Fields, base: _Base) -> Mapping[str, ProviderSettings]:
 
 
 def _http(fields: Fields, base: _Base) -> HttpSettings:
-    ca_file = _path(fields, "ca_file", base, "") if fields.has("ca_file") else None
-    if ca_file is not None and not ca_file.is_file():
-        fields.blame(f"there is no file {ca_file}", "ca_file")
     return HttpSettings(
         base_url=fields.text("base_url"),
         connect_seconds=fields.seconds("connect_timeout", 3.0, most=60),
         read_seconds=fields.seconds("read_timeout", 10.0, most=120),
         pool_seconds=fields.seconds("pool_timeout", 2.0, most=60),
         total_seconds=fields.seconds("total_timeout", 20.0, most=300),
-        ca_file=str(ca_file) if ca_file else None,
+        ca_file=_ca_file(fields, base),
     )
+
+
+def _ca_file(fields: Fields, base: _Base) -> str | None:
+    ca_file = _path(fields, "ca_file", base, "") if fields.has("ca_file") else None
+    if ca_file is not None and not ca_file.is_file():
+        fields.blame(f"there is no file {ca_file}", "ca_file")
+    return str(ca_file) if ca_file else None
 
 
 def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:

@@ -16,7 +16,7 @@ from ivr.flow.events import CallerHungUp, Digit, Event, PromptFinished
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Entry, EntryKind, Payment, State, apply
-from ivr.runtime.ports import CallInfo, Emit, LegOrder
+from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder
 
 PATIENCE = 5.0
 """Seconds that a test waits for something before it fails."""
@@ -68,6 +68,7 @@ class FakeVoice:
         self.did: list[str] = []
         self.heard: list[str] = []
         self.legs: list[tuple[int, LegOrder]] = []
+        self.recordings: list[tuple[int, RecordOrder]] = []
         self.cause: HangupCause | None = None
         self.breaks = Breaks()
         self.changes = Changes()
@@ -94,6 +95,13 @@ class FakeVoice:
     def dial(self, token: int, leg: LegOrder) -> None:
         self._do("dial")
         self.legs.append((token, leg))
+
+    def record(self, token: int, order: RecordOrder) -> None:
+        self._do("record")
+        self.recordings.append((token, order))
+
+    def stop_recording(self, token: int) -> None:
+        self._do("stop_recording")
 
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
         self._do("headers")

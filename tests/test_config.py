@@ -83,6 +83,23 @@ async def test_a_provider_with_everything(file: Path) -> None:
     await client.close()
 
 
+def test_notices(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where flows can send notices to, signed or not; what cannot be an address is named."""
+    monkeypatch.setenv("TEST_SHOP", "key")
+    notices = 'notices:\n  shop: {url: "https://shop.test/ivr", secret: {env: TEST_SHOP}}\n  log: {url: "http://127.0.0.1:1"}\n'
+    found = load(file, MINIMAL + notices).notices
+    shop = found["shop"]
+    assert shop.http.base_url == "https://shop.test/ivr" and shop.secret is not None and shop.secret.reveal() == "key"
+    assert found["log"].secret is None
+    bad = 'notices:\n  a: {url: "https://u:p@x.test"}\n  b: {}\n  c: {url: "https://x.test", secret: plain, uri: x}\n'
+    assert faults(file, MINIMAL + bad) == [
+        (7, "'url' must be http(s)://host[:port][/path] without user, query and fragment"),
+        (8, "notice 'b' needs 'url'"),
+        (9, "'secret' is a credential: write {env: NAME} or {file: path}, not the value itself"),
+        (9, "notice 'c' has no field 'uri' (did you mean 'url'?)"),
+    ]
+
+
 def test_a_bank_of_the_sandbox(file: Path) -> None:
     """The lab's bank is configured like any provider."""
     text = MINIMAL.replace("providers: {}", 'providers: {bank: {kind: sandbox_bank, base_url: "http://127.0.0.1:1"}}')

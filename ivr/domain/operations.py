@@ -11,6 +11,8 @@ class Kind(Enum):
     TEXT = "text"
     DIGITS = "digits"
     AMOUNT = "amount"
+    DATE = "date"
+    """A day of the Iranian calendar as eight digits, `14031230`."""
     SECRET = "secret"  # noqa: S105 - the name of a kind
 
 

@@ -25,7 +25,8 @@ MOST_DEPTH: Final = 40
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _UNWRITABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+"""What a name of an admin's own looks like."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -183,7 +184,7 @@ class Fields:
     def name(self, name: str, default: str | None = None) -> str:
         """A name: small letters, digits and underscores."""
         text = self.text(name, default)
-        if text and not _NAME.fullmatch(text):
+        if text and not NAME.fullmatch(text):
             self.blame(f"'{text}' is not a name: small letters a-z, digits and _ only", name)
         return text
 

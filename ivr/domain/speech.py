@@ -24,4 +24,26 @@ class Digits:
     text: str
 
 
-Say = Prompt | Amount | Digits
+@dataclass(frozen=True, slots=True)
+class Mobile:
+    """A telephone number, read as people of the language read one."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A day of the Iranian calendar, `14031230`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A prompt in a language of its own, whatever the call's is."""
+
+    language: str
+    prompt: Prompt
+
+
+Say = Prompt | Amount | Digits | Mobile | Date | In

@@ -77,10 +77,48 @@ class ReadHeaders(msgspec.Struct, frozen=True):
     names: Sequence[str]
 
 
+class Record(msgspec.Struct, frozen=True):
+    """Record the caller; answered by RecordingFinished. Times in seconds."""
+
+    token: int
+    longest: float
+    silence: float
+    """So much of it ends the message."""
+    finish_key: str | None
+    beep: bool
+
+
+class StopRecording(msgspec.Struct, frozen=True):
+    """What was recorded so far is not wanted."""
+
+    token: int
+
+
+class Notify(msgspec.Struct, frozen=True):
+    """Tell another program; nobody waits for it. `id` is the same when a new process tells it again."""
+
+    target: str
+    id: str
+    event: str
+    values: Mapping[str, str | int]
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """The call is over."""
 
     cause: HangupCause
 
 
-Command = Play | StopPlaying | StartTimer | StopTimer | AskProvider | Dial | ReadHeaders | HangUp
+Command = (
+    Play
+    | StopPlaying
+    | StartTimer
+    | StopTimer
+    | AskProvider
+    | Dial
+    | ReadHeaders
+    | Record
+    | StopRecording
+    | Notify
+    | HangUp
+)

@@ -26,12 +26,13 @@ from ivr.flow.events import (
     LegEnded,
     PromptFinished,
     ProviderReplied,
+    RecordingFinished,
     Resumed,
     TimerFired,
 )
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
-from ivr.flow.visit import LostSecret, Visit
+from ivr.flow.visit import LostSecret, Visit, scope_of
 
 MOST_KEYS_AHEAD: Final = 64
 """Keys kept while nobody takes them; further ones are dropped."""
@@ -47,6 +48,8 @@ MOST_FAREWELL_VISITS: Final = 20
 
 TOO_OFTEN: Final = "too_often"
 """The exit of a step that a call has come to more often than it may."""
+
+_NOTHING: Final = Secret("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,21 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
         _take(flow, visit, event)
         _walk(flow, visit)
     except Illegal as exc:
-        return replace(fail(flow, _without(session, event)), fault=str(exc))
+        return replace(fail(flow, _without(session, event), visit.session.step), fault=str(exc))
     return Turn(visit.session, tuple(visit.commands))
 
 
-def fail(flow: Flow, session: Session) -> Turn:
-    """Something broke in this call: say so and end it, by the flow's own failure step if that still works."""
+def fail(flow: Flow, session: Session, broken: str | None = None) -> Turn:
+    """Something broke in this call: say so and end it, by the flow's own failure step if that still works.
+
+    `broken` is the step that could not be done, if it is not the session's: what led there is thrown away.
+    """
     visit = Visit(session.copy())
     visit.stop_playing()
     visit.stop_timer()
     if not session.failed:
         visit.session.failed = True
-        visit.goto = flow.on_failure
+        visit.goto = flow.inner_failures.get(_scope(session.step, broken or session.step), flow.on_failure)
         try:
             _walk(flow, visit)
             return Turn(visit.session, tuple(visit.commands))
@@ -91,6 +97,14 @@ def fail(flow: Flow, session: Session) -> Turn:
     visit.hang_up(HangupCause.UNAVAILABLE)
     visit.session.ended = "failed"
     return Turn(visit.session, tuple(visit.commands))
+
+
+def _scope(step: str, broken: str) -> str:
+    """The innermost flow that the caller is still in, and that the broken step belongs to."""
+    scope = scope_of(step)
+    while not broken.startswith(scope):
+        scope = scope_of(scope[:-1])
+    return scope
 
 
 def _without(session: Session, event: Event) -> Session:
@@ -137,10 +151,15 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
             if token != session.leg:
                 return
             session.leg = None
+        case RecordingFinished(token):
+            if token != session.recording:
+                return
+            session.recording = None
         case Resumed():
             if session.step not in flow.steps:
                 raise Illegal(f"the flow has no step '{session.step}' any more")
             visit.stop_playing()
+            visit.stop_recording()
             session.timer = session.asking = None
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
@@ -178,8 +197,10 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     visit.exit = visit.goto = None
     visit.stop_playing()
     visit.stop_timer()
+    if session.recording is not None:
+        visit.stop_recording()
     session.asking = session.leg = None
-    session.collected = Secret("")
+    session.collected = session.entered = _NOTHING
     session.step = name
     session.visit += 1
     session.visits = {**session.visits, name: session.visits.get(name, 0) + 1}

@@ -69,6 +69,15 @@ class HeadersRead(msgspec.Struct, frozen=True):
     values: Mapping[str, str | None]
 
 
+class RecordingFinished(msgspec.Struct, frozen=True):
+    """A recording is over. `name` is what it is kept under; `talked` is False when only silence was heard."""
+
+    token: int
+    name: str
+    talked: bool
+    failed: bool = False
+
+
 class CallerHungUp(msgspec.Struct, frozen=True):
     """The caller is gone."""
 
@@ -91,6 +100,7 @@ Event = (
     | LegAnswered
     | LegEnded
     | HeadersRead
+    | RecordingFinished
     | CallerHungUp
     | Resumed
 )

@@ -50,8 +50,10 @@ class Facts:
     """The value that alone decides by which exit it leaves: `missing`, `present`, or an exit for special values."""
     texts_apart: bool = True
     """Each further exit stands for one text, and the same exit for the same text in every step."""
-    goes_back: bool = False
-    """Without an exit, but no end of the call: it goes back to the flow that called this one."""
+    ending: str | None = None
+    """Without an exit, but no end of the call: by this name it goes back to the flow that called this one."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """New name -> the name whose value it takes over, known or not; other names of its scope are forgotten."""
     how: Mapping[str, str] = field(default_factory=dict)
     """Exit -> what happens for it, in words: `press 1`. Nothing for an exit that needs nobody's doing."""
 

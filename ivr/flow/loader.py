@@ -5,7 +5,7 @@ is told by the World that is handed in.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,13 +14,31 @@ import yaml
 
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind
-from ivr.domain.reading import Fault, Faults, Fields, Source, did_you_mean, read_text
+from ivr.domain.reading import NAME, Fault, Faults, Fields, Source, did_you_mean, read_text
 from ivr.flow.checks.written import Written, WrittenStep
+from ivr.flow.confidential import recorded_secrets
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.facts import MAY_BE_MISSING, NOTHING_TOLD
-from ivr.flow.model import Dialplan, Flow, Step, Uses, World
+from ivr.flow.linking import MOST_STEPS, link, size
+from ivr.flow.model import DialledNumber, Dialplan, Flow, Step, Uses, World
 from ivr.flow.numbers import read_numbers
-from ivr.flow.steps import ask, choose, dial, hang_up, headers, invoice, menu, provider, say
+from ivr.flow.steps import (
+    ask,
+    call,
+    choose,
+    confirm,
+    dial,
+    hang_up,
+    headers,
+    invoice,
+    menu,
+    notify,
+    provider,
+    record,
+    say,
+)
+from ivr.flow.steps import language as language_step
+from ivr.flow.steps import set as set_step
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.verify import verify
 
@@ -28,11 +46,18 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "say": say.read,
     "ask": ask.read,
     "menu": menu.read,
+    "confirm": confirm.read,
+    "language": language_step.read,
     "choose": choose.read,
+    "set": set_step.read,
+    "call": call.read,
+    "return": call.read_return,
     "provider": provider.read,
     "invoice": invoice.read,
     "dial": dial.read,
     "headers": headers.read,
+    "notify": notify.read,
+    "record": record.read,
     "hang_up": hang_up.read,
 }
 """Every step kind by the word that admins write."""
@@ -53,47 +78,94 @@ class _Draft:
     written: dict[str, WrittenStep] = field(default_factory=dict)
 
 
+class _Flows:
+    """The flows of a directory, each read once: when its turn comes, or when another one calls it."""
+
+    def __init__(self, directory: Path, base: Path, world: World, *, verified: bool) -> None:
+        self._paths = {path.stem: path for path in _flow_files(directory)}
+        self._base = base
+        self._world = world
+        self.verified = verified
+        self._read: dict[str, _Draft | None] = {}
+        self._reading: list[str] = []
+        self.faults: list[Fault] = []
+
+    def read(self, stem: str) -> _Draft | None:
+        """The flow in this file, or None when nothing can be made of it. Its faults are kept."""
+        if stem not in self._read:
+            source, text = read_file(self._paths[stem], self._base)
+            self._reading.append(stem)
+            self._read[stem] = _read_flow(source, text, stem, self._world, self) if text is not None else None
+            self._reading.remove(stem)
+            self.faults += source.faults
+        return self._read[stem]
+
+    def read_all(self) -> None:
+        """Every file."""
+        for stem in self._paths:
+            self.read(stem)
+
+    def called(self, name: str) -> Flow | str:
+        """A flow that another one calls, or what is wrong with that."""
+        if name not in self._paths:
+            return f"there is no flow '{name}'{did_you_mean(name, self._paths)}"
+        if name in self._reading:
+            circle = " -> ".join([*self._reading[self._reading.index(name) :], name])
+            return f"flows cannot call each other in a circle: {circle}"
+        draft = self.read(name)
+        return draft.flow if draft is not None else f"flow '{name}' cannot be called before its own faults are mended"
+
+    @property
+    def drafts(self) -> dict[str, _Draft]:
+        """What was read, by the flows' names."""
+        return {draft.flow.name: draft for draft in self._read.values() if draft is not None}
+
+    @property
+    def broken(self) -> set[str]:
+        """Files of which nothing could be made."""
+        return set(self._paths) - set(self.drafts)
+
+
 def load_dialplan(directory: Path, world: World, *, verified: bool = True) -> Dialplan:
     """Read `numbers.yaml` and `flows/*.yaml` of a directory. Raises Faults with everything that is wrong.
 
-    `directory` may also be the file of a single flow, which is then read without any number.
-    `verified` is False for those who try the engine with flows that no caller may meet.
+    `directory` may also be the file of a single flow, which is then read without any number, and with the flows beside
+    it that it calls. `verified` is False for those who try the engine with flows that no caller may meet.
     """
     if directory.is_file():
         return _load_single(directory, world, verified=verified)
-    faults: list[Fault] = []
-    drafts: dict[str, _Draft] = {}
-    paths = _flow_files(directory)
-    for path in paths:
-        source, text = read_file(path, directory)
-        if text is not None and (draft := _read_flow(source, text, path.stem, world, verified=verified)) is not None:
-            drafts[draft.flow.name] = draft
-        faults += source.faults
+    flows = _Flows(directory / "flows", directory, world, verified=verified)
+    flows.read_all()
+    drafts = flows.drafts
     numbers_source, text = read_file(directory / "numbers.yaml", directory)
-    flows = {name: draft.flow for name, draft in drafts.items()}
-    broken = {path.stem for path in paths} - set(flows)
-    numbers = read_numbers(numbers_source, text, flows, broken, world) if text is not None else []
-    faults += numbers_source.faults
+    known = {name: draft.flow for name, draft in drafts.items()}
+    numbers = read_numbers(numbers_source, text, known, flows.broken, world) if text is not None else []
+    faults = flows.faults + numbers_source.faults
     for draft in drafts.values():
-        spoken = {n.language for n in numbers if draft.flow.name in n.flows} or set(world.prompts)
-        faults += _missing_prompts(draft, spoken, world)
+        faults += _missing_prompts(draft, _spoken(draft, drafts, numbers, world), world)
     if faults:
         raise Faults(faults)
-    return Dialplan(flows, numbers)
+    return Dialplan(known, numbers)
+
+
+def _spoken(draft: _Draft, drafts: Mapping[str, _Draft], numbers: Sequence[DialledNumber], world: World) -> set[str]:
+    """The languages that callers of this flow can have; for one that no number runs itself, every language."""
+    chosen = {language for other in drafts.values() for language in other.uses.languages}
+    return ({n.language for n in numbers if draft.flow.name in n.flows} or set(world.prompts)) | chosen
 
 
 def _flow_files(directory: Path) -> list[Path]:
     """Hidden files are an editor's own: `.#pay.yaml` while somebody has unsaved changes in pay.yaml."""
-    return sorted(path for path in (directory / "flows").glob("*.yaml") if not path.name.startswith("."))
+    return sorted(path for path in directory.glob("*.yaml") if not path.name.startswith("."))
 
 
 def _load_single(path: Path, world: World, *, verified: bool) -> Dialplan:
-    source, text = read_file(path, path.parent)
-    draft = _read_flow(source, text, path.stem, world, verified=verified) if text is not None else None
-    missing = _missing_prompts(draft, set(world.prompts), world) if draft is not None else []
-    if draft is None or source.faults or missing:
-        raise Faults([*source.faults, *missing])
-    return Dialplan({draft.flow.name: draft.flow}, [])
+    flows = _Flows(path.parent, path.parent, world, verified=verified)
+    flows.read(path.stem)
+    missing = [fault for d in flows.drafts.values() for fault in _missing_prompts(d, set(world.prompts), world)]
+    if flows.faults or missing:
+        raise Faults([*flows.faults, *missing])
+    return Dialplan({name: draft.flow for name, draft in flows.drafts.items()}, [])
 
 
 def read_file(path: Path, base: Path) -> tuple[Source, str | None]:
@@ -113,7 +185,7 @@ def read_file(path: Path, base: Path) -> tuple[Source, str | None]:
 # -- one flow ----------------------------------------------------------------------------------------------------------
 
 
-def _read_flow(source: Source, text: str, stem: str, world: World, *, verified: bool) -> _Draft | None:
+def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows) -> _Draft | None:
     root = source.compose(text)
     if root is None:
         return None
@@ -123,27 +195,52 @@ def _read_flow(source: Source, text: str, stem: str, world: World, *, verified: 
         fields.blame(f"the file is called {stem}.yaml and the flow '{name}': they must agree", "flow")
     fields.text("about", "")
     settings = frozenset(text for text, _ in fields.texts("settings", required=False))
+    takes = _takes(fields)
     draft = _Draft(source, Flow(name, "", "", "", {}, settings))
-    draft.uses.makes.update({**BUILT_IN, **dict.fromkeys(settings, Kind.DIGITS)})
+    draft.uses.makes.update({**BUILT_IN, **dict.fromkeys(settings, Kind.DIGITS), **takes})
     steps: dict[str, Step] = {}
     for step_name, key, node in fields.fields("steps", "the steps").names():
         draft.step_places[step_name] = key
-        steps[step_name] = _read_step(step_name, node, draft, world)
+        if "/" in step_name:
+            source.blame(key, f"'{step_name}' cannot be a step's name: '/' stands between flows that call each other")
+        steps[step_name] = _read_step(step_name, node, draft, world, flows)
     first = _target(fields, "first", draft)
     on_failure = _target(fields, "on_failure", draft)
+    given = fields.texts("gives", required=False)
+    draft.uses.refers += [(text, frozenset(Kind), node) for text, node in given]
     fields.done()
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    draft.flow = Flow(name, digest, first, on_failure, steps, settings)
+    gives = {text: draft.uses.makes[text] for text, _ in given if text in draft.uses.makes}
+    endings = frozenset(step.kind.ending for step in steps.values() if isinstance(step.kind, call.ReturnStep))
+    draft.flow = Flow(name, digest, first, on_failure, steps, settings, takes, gives, endings)
     _check_targets(draft)
     _check_reachable(draft)
     _check_values(draft)
-    if verified and not source.faults:
-        known = settings | (BUILT_IN.keys() - MAY_BE_MISSING)
+    if flows.verified and not source.faults:
+        known = settings | takes.keys() | (BUILT_IN.keys() - MAY_BE_MISSING)
         verify(Written(source, draft.flow, draft.written, draft.uses, known, world))
+    if size(draft.flow) > MOST_STEPS:
+        fields.blame(f"with the flows that it calls it has {size(draft.flow)} steps, more than {MOST_STEPS}", "steps")
+    else:
+        draft.flow = link(draft.flow)
+        for name in recorded_secrets(draft.flow):
+            place = draft.step_places[name.partition("/")[0]]
+            source.blame(place, f"step '{name}' records, and a call may have been asked for a secret before it")
     return draft
 
 
-def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
+def _takes(fields: Fields) -> dict[str, Kind]:
+    """`takes: {amount: amount, card: secret}`."""
+    inner = fields.fields("takes", "what the flow takes", required=False)
+    kinds = {}
+    for name, key, _ in inner.names():
+        if not NAME.fullmatch(name):
+            fields.source.blame(key, f"'{name}' is not a name: small letters a-z, digits and _ only")
+        kinds[name] = Kind(inner.one_of(name, [kind.value for kind in Kind]))
+    return kinds
+
+
+def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World, flows: _Flows) -> Step:
     source = draft.source
     referred, already_made = len(draft.uses.refers), len(draft.uses.made)
     fields = Fields(source, node, f"step '{name}'")
@@ -151,7 +248,7 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
     made: Made | None = None
     if len(kinds) == 1:
         [(kind, body)] = kinds.items()
-        made = KINDS[kind](body, Reading(source, world, draft.uses))
+        made = KINDS[kind](body, Reading(source, world, draft.uses, flows.called))
     elif kinds:
         fields.blame(f"a step does one thing: '{name}' says {' and '.join(kinds)}")
     exits: dict[str, tuple[str, yaml.Node]] = dict(made.inline) if made else {}
@@ -168,7 +265,7 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World) -> Step:
     fields.done()
     if not kinds and isinstance(node, yaml.MappingNode):
         source.blame(node, f"step '{name}' does nothing: it needs one of {', '.join(KINDS)}")
-    if made is not None:
+    if made is not None and not made.exits_unknown:
         required = made.exits | ({TOO_OFTEN} if at_most is not None else frozenset())
         _check_exits(name, node, exits, required, made, source)
     draft.targets += exits.values()

@@ -58,6 +58,14 @@ class Flow:
     steps: Mapping[str, Step]
     settings: frozenset[str] = frozenset()
     """What a number must say for this flow to work, e.g. the merchant's phone."""
+    takes: Mapping[str, Kind] = field(default_factory=dict)
+    """What a calling flow must hand over; no number can run such a flow."""
+    gives: Mapping[str, Kind] = field(default_factory=dict)
+    """What a calling flow knows afterwards, as far as it is known here."""
+    endings: frozenset[str] = frozenset()
+    """The names by which it comes back to a calling flow; no number can run a flow that has one."""
+    inner_failures: Mapping[str, str] = field(default_factory=dict)
+    """Scope of a called flow (`pay/`) -> its own failure step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,8 @@ class World:
     providers: Mapping[str, Mapping[str, Operation]]
     characters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Language -> prompt -> the length of its text; a prompt without one is never too long."""
+    notices: frozenset[str] = frozenset()
+    """Whom notices can go to."""
 
 
 @dataclass(slots=True)
@@ -164,3 +174,5 @@ class Uses:
     """(name, the most digits that it can have, place)."""
     fits: list[tuple[str, int, str, yaml.Node | None]] = field(default_factory=list)
     """(name, the most digits that may be handed over, to whom, place)."""
+    languages: set[str] = field(default_factory=set)
+    """Languages that a caller may choose here."""

@@ -125,6 +125,8 @@ def _flow(fields: Fields, known: _Known, inherited: Mapping[str, str]) -> Detour
     name = fields.text("flow")
     if name and name not in known.flows and name not in known.broken:
         fields.blame(f"there is no flow '{name}'{did_you_mean(name, known.flows)}", "flow")
+    elif name in known.flows and (known.flows[name].endings or known.flows[name].takes):
+        fields.blame(f"flow '{name}' is for other flows to call: it has 'return' or 'takes'", "flow")
     setting_fields = fields.fields("settings", "the settings", required=False)
     settings = {}
     for setting, _, value in setting_fields.names():

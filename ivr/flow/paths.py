@@ -134,10 +134,13 @@ class Paper:
         self._flow = flow
         self._most_repeated = most_repeated
         self._looked_at = {step.facts.looks_at for step in flow.steps.values()}
+        copies = [copied for step in flow.steps.values() for copied in step.facts.copies.items()]
+        for _ in copies:
+            self._looked_at |= {old for new, old in copies if new in self._looked_at}
 
     def begin(self) -> Place:
         """Where every call begins."""
-        known = (self._flow.settings | BUILT_IN.keys()) & self._looked_at
+        known = (self._flow.settings | self._flow.takes.keys() | BUILT_IN.keys()) & self._looked_at
         seen: dict[str, _Seen] = {name: _EITHER if name in MAY_BE_MISSING else frozenset() for name in known if name}
         return self._enter(self._flow.first, {}, seen)
 
@@ -170,6 +173,8 @@ class Paper:
                 if found is not None:
                     yield exit_name, self._enter(target, visits, {**seen, step.facts.looks_at: found})
             else:
+                if step.facts.copies:
+                    seen = _copied(step, dict(place.seen), self._looked_at)
                 made = (step.facts.makes or {}).get(exit_name, frozenset()) & self._looked_at
                 fresh: dict[str, _Seen] = {name: frozenset() for name in made if name}
                 yield exit_name, self._enter(target, visits, {**seen, **fresh})
@@ -195,6 +200,13 @@ class Paper:
         if most is not None:
             visits = {**visits, name: min(visits.get(name, 0) + 1, most + 1)}
         return Place(name, tuple(sorted(visits.items())), frozenset(seen.items()))
+
+
+def _copied(step: Step, seen: dict[str, _Seen], looked_at: set[str | None]) -> dict[str, _Seen]:
+    """What is known once a step has taken values over into a scope of its own."""
+    new = {name: found for name, found in seen.items() if not name.startswith(f"{step.name}/")}
+    taken = {name: seen[old] for name, old in step.facts.copies.items() if name in looked_at and old in seen}
+    return {**new, **taken}
 
 
 Home = dict[Place, tuple[str, Place] | None]

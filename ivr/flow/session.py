@@ -14,7 +14,7 @@ from msgspec import field
 
 from ivr.domain.secret import Secret
 
-SNAPSHOT_FORMAT: Final = 1
+SNAPSHOT_FORMAT: Final = 2
 
 TOKEN_LEAP: Final = 1_000_000
 """Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
@@ -33,12 +33,13 @@ class Session(msgspec.Struct):
     """Of the dialplan (`Dialplan.version`) that the call began with, and ends on."""
     language: str
     step: str
+    """Where the caller is; `pay/ask_card` is step `ask_card` of the flow that step `pay` calls."""
     visit: int = 0
     """The number of the current visit of a step; counts every step entered."""
     token: int = 0
     """The last token given out."""
     answers: Mapping[str, str | int] = field(default_factory=dict)
-    """What is known, by name: `invoice_id`, `transaction.amount`, `caller.number`. Amounts are whole rial."""
+    """What is known, by name: `invoice_id`, `transaction.amount`, `pay/card.last_four`. Amounts are whole rial."""
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     secret_steps: Mapping[str, str] = field(default_factory=dict)
     """Which step asked for which secret: where to go back to when it was lost with its process."""
@@ -56,6 +57,8 @@ class Session(msgspec.Struct):
     """Why it is over, or None while it goes on."""
     playing: int | None = None
     """The token of what is being said; kept, so that the next process can silence it before it repeats the step."""
+    recording: int | None = None
+    """The token of the recording that runs; kept, so that the next process can end it."""
     # What follows lives only in memory.
     timer: int | None = None
     asking: int | None = None
@@ -65,6 +68,8 @@ class Session(msgspec.Struct):
     """The finish key of a number that was whole without it: pressed out of habit now, it is for nobody."""
     collected: Secret = field(default_factory=lambda: Secret(""))
     """Keys of the number being keyed in this visit."""
+    entered: Secret = field(default_factory=lambda: Secret(""))
+    """The number that was keyed for the first time where it is asked for twice."""
 
     def copy(self) -> "Session":
         """A copy that can be changed without touching this one; made for every event."""
@@ -103,6 +108,7 @@ _KEPT: Final = (
     "payment",
     "leg",
     "playing",
+    "recording",
     "failed",
     "ended",
 )

@@ -15,11 +15,14 @@ from ivr.flow.commands import (
     Command,
     Dial,
     HangUp,
+    Notify,
     PaymentOrder,
     Play,
     ReadHeaders,
+    Record,
     StartTimer,
     StopPlaying,
+    StopRecording,
     StopTimer,
 )
 from ivr.flow.session import Session
@@ -31,6 +34,11 @@ class LostSecret(Exception):
     def __init__(self, step: str) -> None:
         self.step = step
         super().__init__(step)
+
+
+def scope_of(step: str) -> str:
+    """What stands before the names that this step knows: empty in the flow itself, `pay/` in one that `pay` calls."""
+    return step[: step.rfind("/") + 1]
 
 
 class Visit:
@@ -58,15 +66,17 @@ class Visit:
 
     def known(self, name: str) -> str | int | Secret | None:
         """The value of a name, or None when the caller has not given it."""
-        if name in self.session.secrets:
-            return self.session.secrets[name]
-        if name in self.session.secret_steps:
-            raise LostSecret(self.session.secret_steps[name])
-        return self.session.answers.get(name)
+        session = self.session
+        name = scope_of(session.step) + name
+        if name in session.secrets:
+            return session.secrets[name]
+        if name in session.secret_steps:
+            raise LostSecret(session.secret_steps[name])
+        return session.answers.get(name)
 
     def needed(self, name: str) -> str | int:
         """The value of a name that must be there and must not be a secret."""
-        value = self.session.answers.get(name)
+        value = self.session.answers.get(scope_of(self.session.step) + name)
         if value is None:
             raise Illegal(f"step '{self.session.step}' needs '{name}', which is not known here")
         return value
@@ -74,6 +84,7 @@ class Visit:
     def save(self, name: str, value: str | int | Secret) -> None:
         """Make a value known to later steps."""
         session = self.session
+        name = scope_of(session.step) + name
         if isinstance(value, Secret):
             session.secrets = {**session.secrets, name: value}
             session.secret_steps = {**session.secret_steps, name: session.step}
@@ -174,6 +185,21 @@ class Visit:
         if payment is not None:
             self.session.payment = payment.id
         self.commands.append(Dial(self.session.leg, trunk, number, caller_id, headers, answer_timeout, payment))
+
+    def record(self, longest: float, silence: float, finish_key: str | None, *, beep: bool) -> None:
+        """Record the caller."""
+        self.session.recording = self._token()
+        self.commands.append(Record(self.session.recording, longest, silence, finish_key, beep))
+
+    def stop_recording(self) -> None:
+        """Nothing more is to be recorded."""
+        token, self.session.recording = self.session.recording, None
+        if token is not None:
+            self.commands.append(StopRecording(token))
+
+    def notify(self, target: str, event: str, values: Mapping[str, str | int]) -> None:
+        """Tell another program."""
+        self.commands.append(Notify(target, f"{self.session.call_id}.{self.session.visit}", event, values))
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call."""

@@ -13,7 +13,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.reading import Fault, Faults
 from ivr.prompts.numbers import LANGUAGES, needed
 from ivr.prompts.reading import Entry, read
-from ivr.prompts.units import UNITS
+from ivr.prompts.units import MONTHS, UNITS
 
 FILE: Final = "catalogue.yaml"
 """`<prompts>/<language>/catalogue.yaml`."""
@@ -109,7 +109,7 @@ def _unsayable(language: str, file: str, entries: Mapping[str, Entry]) -> Iterat
                 f"{name} must have the text «{text}», for amounts are put together from it; "
                 "how it sounds is changed by `spoken` or a recording",
             )
-    for name in sorted(UNITS - entries.keys()):
+    for name in sorted((UNITS | MONTHS) - entries.keys()):
         yield Fault(file, 1, 1, f"{name} is missing")
     for name, entry in entries.items():
         if name.split("/")[0] in ("number", "digit") and name not in pieces:
@@ -122,7 +122,7 @@ def _untranslated(entries: Mapping[str, Mapping[str, Entry]], files: Mapping[str
         name: entry
         for of_language in entries.values()
         for name, entry in of_language.items()
-        if not name.startswith(("number/", "digit/", "unit/"))
+        if not name.startswith(("number/", "digit/", "unit/", "month/"))
     }
     for language, of_language in entries.items():
         for name, entry in everywhere.items():

@@ -1,4 +1,7 @@
-"""In which currency amounts are said. Law: inside the program they are rial; a toman exists only in speech."""
+"""The words that stand beside numbers: the units of amounts, and the months.
+
+Law: inside the program amounts are rial; a toman exists only in speech.
+"""
 
 from enum import Enum
 from typing import Final
@@ -21,3 +24,12 @@ class Currency(Enum):
 
 UNITS: Final = frozenset({"unit/rial", "unit/toman"})
 """The prompts that a catalogue must have for them."""
+
+
+def month_prompt(month: int) -> str:
+    """The prompt of a month of the Iranian calendar, 1 to 12."""
+    return f"month/{month}"
+
+
+MONTHS: Final = frozenset(month_prompt(month) for month in range(1, 13))
+"""The prompts that a catalogue must have for dates."""

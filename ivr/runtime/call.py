@@ -27,11 +27,14 @@ from ivr.flow.commands import (
     Command,
     Dial,
     HangUp,
+    Notify,
     PaymentOrder,
     Play,
     ReadHeaders,
+    Record,
     StartTimer,
     StopPlaying,
+    StopRecording,
     StopTimer,
 )
 from ivr.flow.engine import Turn, advance, fail
@@ -54,7 +57,7 @@ from ivr.flow.steps.invoice import BOOKS
 from ivr.payments.port import Provider, Reply
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.observer import Observer
-from ivr.runtime.ports import LegOrder, Voice
+from ivr.runtime.ports import LegOrder, Notice, RecordOrder, Voice
 from ivr.runtime.snapshots import Snapshots
 
 _log = structlog.get_logger("ivr.call")
@@ -77,6 +80,8 @@ class Services:
     trusted_trunks: frozenset[str]
     longest_call: float
     """Seconds after which a call is ended whatever it does."""
+    notify: Callable[[Notice], None] = lambda _: None
+    """Takes a notice and returns at once."""
 
 
 _Slow = Coroutine[Any, Any, None]
@@ -307,6 +312,13 @@ class Call:
                 self._spawn(self._ask(command))
             case ReadHeaders(token, names):
                 return self._read_headers(token, names)
+            case Record(token, longest, silence, finish_key, beep):
+                self._voice.record(token, RecordOrder(longest, silence, finish_key, beep))
+            case StopRecording(token):
+                self._voice.stop_recording(token)
+            case Notify(target, id_, event, values):
+                session = self.session
+                self._services.notify(Notice(target, id_, event, session.call_id, session.flow, values))
             case Dial():
                 if command.payment is not None:
                     return self._pay_by_dialling(command, command.payment)

@@ -101,14 +101,16 @@ class HttpClient:
         *,
         json: object = None,
         query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
+        `headers` are this request's own, such as its signature.
         `path` begins with / and is one of a few: each is parsed once and kept.
         """
         error: IvrError
         try:
-            return await self._request(method, path, json, query)
+            return await self._request(method, path, json, query, headers)
         except NEVER_LEFT as exc:
             error = ProviderUnreachable(f"nothing was sent: {type(exc).__name__}")
         except _SentOnce as exc:
@@ -129,6 +131,7 @@ class HttpClient:
         path: str,
         json: object,
         query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
     ) -> HttpAnswer:
         session = self._session or self._connect()
         url = self._urls.get(path) or self._urls.setdefault(path, URL(self._base + path))
@@ -136,6 +139,7 @@ class HttpClient:
             method,
             url if query is None else url.with_query(query),
             data=None if json is None else msgspec.json.encode(json),
+            headers=headers,
             allow_redirects=False,
         ) as response:
             try:

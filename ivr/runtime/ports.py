@@ -32,6 +32,29 @@ class LegOrder:
     answer_timeout: float
 
 
+@dataclass(frozen=True, slots=True)
+class RecordOrder:
+    """A message to be recorded. Times in seconds."""
+
+    longest: float
+    silence: float
+    finish_key: str | None
+    beep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What another program is told. Holds no secret."""
+
+    target: str
+    id: str
+    """The same when it is told again: whoever gets it twice can know."""
+    event: str
+    call_id: str
+    flow: str
+    values: Mapping[str, str | int]
+
+
 Emit = Callable[[Event], None]
 """Puts an event at the end of the call's own queue. Never blocks, never drops."""
 
@@ -59,6 +82,14 @@ class Voice(Protocol):
 
     def dial(self, token: int, leg: LegOrder) -> None:
         """Dial and, once answered, connect both. LegAnswered(token) and LegEnded(token) follow."""
+        ...
+
+    def record(self, token: int, order: RecordOrder) -> None:
+        """Record the caller. RecordingFinished(token) follows, with failed=True if it could not be."""
+        ...
+
+    def stop_recording(self, token: int) -> None:
+        """End that recording now, an earlier process's too; it is not wanted."""
         ...
 
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:

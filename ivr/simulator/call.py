@@ -11,18 +11,21 @@ from ivr.flow.commands import (
     Command,
     Dial,
     HangUp,
+    Notify,
     Play,
     ReadHeaders,
+    Record,
     StartTimer,
     StopPlaying,
+    StopRecording,
     StopTimer,
 )
 from ivr.flow.engine import Turn, advance
-from ivr.flow.events import Digit, Event, LegEnded, PromptFinished, TimerFired
+from ivr.flow.events import Digit, Event, LegEnded, PromptFinished, RecordingFinished, TimerFired
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
 
-Noticed = Play | AskProvider | ReadHeaders | Dial | HangUp
+Noticed = Play | AskProvider | ReadHeaders | Dial | Record | Notify | HangUp
 """What somebody outside notices; timers and stopped playbacks are kept beside it."""
 
 
@@ -44,6 +47,7 @@ class Call:
         self.timer: StartTimer | None = None
         self.asked: AskProvider | ReadHeaders | None = None
         self.leg: Dial | None = None
+        self.recording: Record | None = None
         self.faults: list[str] = []
 
     def send(self, event: Event) -> Turn:
@@ -51,6 +55,8 @@ class Call:
         match event:
             case PromptFinished(token) if self.playing is not None and token == self.playing.token:
                 self.playing = None
+            case RecordingFinished(token) if self.recording is not None and token == self.recording.token:
+                self.recording = None
             case TimerFired(token) if self.timer is not None and token == self.timer.token:
                 self.timer = None
             case LegEnded(token) if self.leg is not None and token == self.leg.token:
@@ -69,6 +75,12 @@ class Call:
         if self.playing is None:
             raise NotNow("nothing is being said")
         self.send(PromptFinished(self.playing.token, failed))
+
+    def record(self, *, talked: bool = True, failed: bool = False) -> None:
+        """Say something into the recording, and be done. Raises NotNow."""
+        if self.recording is None:
+            raise NotNow("nothing is recorded")
+        self.send(RecordingFinished(self.recording.token, f"call.record{self.recording.token}", talked, failed))
 
     def wait(self) -> float:
         """Do nothing until the timer fires; returns how many seconds that was. Raises NotNow."""
@@ -105,6 +117,10 @@ class Call:
                 self.asked = command
             case Dial():
                 self.leg = command
+            case Record():
+                self.recording = command
+            case StopRecording():
+                self.recording = None
             case _:
                 pass
         if isinstance(command, Noticed):

@@ -17,7 +17,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.legs import LegResult
 from ivr.domain.reading import Source
 from ivr.domain.secret import Secret
-from ivr.domain.speech import Amount, Digits, Prompt, Say
+from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
 from ivr.flow.commands import AskProvider, Dial, HangUp, PaymentOrder, Play, ReadHeaders
 from ivr.flow.events import Answered, CallerHungUp, HeadersRead, LegAnswered, LegEnded, ProviderReplied
 from ivr.flow.model import Flow
@@ -178,12 +178,28 @@ def written_say(part: Say) -> str | dict[str, Any]:
             return {"amount": rial}
         case Digits(text):
             return {"digits": text}
+        case Mobile(text):
+            return {"mobile": text}
+        case Date(text):
+            return {"date": text}
+        case In(language, Prompt(name)):
+            return {"language": language, "prompt": name}
 
 
 def _say(word: str | Mapping[str, Any]) -> Say:
     if isinstance(word, str):
         return Prompt(word)
-    return Amount(word["amount"]) if "amount" in word else Digits(word["digits"])
+    match word:
+        case {"amount": rial}:
+            return Amount(rial)
+        case {"mobile": text}:
+            return Mobile(text)
+        case {"date": text}:
+            return Date(text)
+        case {"language": language, "prompt": name}:
+            return In(language, Prompt(name))
+        case _:
+            return Digits(word["digits"])
 
 
 def _silent(call: Call, entry: Entry) -> None:

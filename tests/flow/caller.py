@@ -4,7 +4,19 @@ Law: nothing here decides for the engine. Every event that is sent checks that t
 that nothing speaks over something else, that no payment leaves twice, and that a living call waits for something.
 """
 
-from ivr.flow.commands import AskProvider, Command, Dial, HangUp, PaymentOrder, Play, StopPlaying
+from ivr.domain.secret import Secret
+from ivr.flow.commands import (
+    AskProvider,
+    Command,
+    Dial,
+    HangUp,
+    Notify,
+    PaymentOrder,
+    Play,
+    Record,
+    StopPlaying,
+    StopRecording,
+)
 from ivr.flow.engine import Turn, fail
 from ivr.flow.events import Event, Resumed
 from ivr.flow.model import Flow
@@ -54,6 +66,12 @@ class Caller(Call):
                 assert self.playing is None, "one prompt over another"
             case StopPlaying(token):
                 assert self.playing is not None and self.playing.token == token, "stops what is not playing"
+            case Record():
+                assert self.recording is None and self.playing is None, "records what we say, or twice"
+            case StopRecording(token):
+                assert self.recording is not None and self.recording.token == token, "ends what is not recorded"
+            case Notify():
+                assert not any(isinstance(value, Secret) for value in command.values.values()), "tells a secret"
             case HangUp():
                 assert self.session.ended is not None
             case _:
@@ -69,5 +87,6 @@ class Caller(Call):
         assert session.timer == (self.timer.token if self.timer else None), "waits for another timer"
         assert session.asking in (None, self.asked.token if self.asked else None), "waits for an unasked answer"
         assert session.leg in (None, self.leg.token if self.leg else None), "waits for a leg that is not dialled"
-        waits = {session.playing, session.timer, session.asking, session.leg} != {None}
+        assert session.recording == (self.recording.token if self.recording else None), "waits for another recording"
+        waits = {session.playing, session.timer, session.asking, session.leg, session.recording} != {None}
         assert waits or not session.visit, f"silence for ever in step '{session.step}'"

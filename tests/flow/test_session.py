@@ -30,6 +30,7 @@ def test_the_rest_comes_back() -> None:
     session = Session("۱.2", "pay_invoice", "v", "fa", "bank", visit=7, token=12)
     session.answers = {"invoice_id": "0042", "transaction.amount": 160000}
     session.visits, session.data, session.payment, session.leg = {"bank": 1}, {"dialled": True}, "۱.2.7", 12
+    session.recording = 9
     session.failed, session.secret_steps = True, {"card": "ask_card"}
     restored = Session.restore(session.snapshot())
     assert restored.token == session.token + TOKEN_LEAP
@@ -50,7 +51,9 @@ def test_the_dead_process_cannot_answer() -> None:
     assert turn.session.playing is not None and turn.session.playing > dead
 
 
-@pytest.mark.parametrize("snapshot", ["", "[]", "{}", "null", '{"format": 1}', '{"format": 2}', "{", "\x00"])
+@pytest.mark.parametrize(
+    "snapshot", ["", "[]", "{}", "null", '{"format": 1}', '{"format": 2}', '{"format": 3}', "{", "\x00"]
+)
 def test_anything_else_is_refused(snapshot: str) -> None:
     """A snapshot of another version or a torn one is no session."""
     with pytest.raises(ValueError):

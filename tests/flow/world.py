@@ -48,6 +48,7 @@ def world() -> World:
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers={"paystar": paystar_saman.OPERATIONS, "bank": bank.OPERATIONS},
+        notices=frozenset({"shop"}),
     )
 
 

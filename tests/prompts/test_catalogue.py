@@ -18,6 +18,7 @@ RESPELLED = ("number/", "digit/")
 def written(language: str, more: str = "", without: str = "") -> str:
     """The smallest whole catalogue of a language, and more."""
     groups: dict[str, list[str]] = {"unit": ['  rial: "rial"', '  toman: "toman"']}
+    groups["month"] = [f'  "{month}": "month {month}"' for month in range(1, 13)]
     for name, text in needed(language).items():
         group, key = name.split("/")
         if name != without:

@@ -56,6 +56,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Site:
     groups: dict[str, list[str]] = {
         "talk": ['hello: "Hello and welcome."', 'goodbye: "Goodbye."'],
         "unit": ['rial: "rials"', 'toman: "tomans"'],
+        "month": [f'"{month}": "month {month}"' for month in range(1, 13)],
     }
     for name, text in needed("en").items():
         group, key = name.split("/")

@@ -16,7 +16,7 @@ from ivr.providers import paystar_saman
 from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
-from ivr.runtime.ports import CallInfo
+from ivr.runtime.ports import CallInfo, Notice
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
 from ivr.sandbox import bank
@@ -46,6 +46,7 @@ class House:
     books: FakeBooks = field(default_factory=FakeBooks)
     store: FakeSessionStore = field(default_factory=FakeSessionStore)
     observer: Observer = field(default_factory=Observer)
+    notices: list[Notice] = field(default_factory=list)
     nudged: list[tuple[str, str]] = field(default_factory=list)
     longest_call: float = LONGEST_CALL
     most_calls: int = 5
@@ -67,6 +68,7 @@ class House:
             speak=lambda say, language: speak(say, language, Currency.RIAL),
             trusted_trunks=frozenset({"merchant"}),
             longest_call=self.longest_call,
+            notify=self.notices.append,
         )
         return Switchboard(
             self.dialplan,

@@ -10,10 +10,12 @@ from structlog.testing import capture_logs
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable, Unusable
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.operations import Outcome
-from ivr.flow.events import LegAnswered, LegEnded
+from ivr.flow.events import LegAnswered, LegEnded, RecordingFinished
+from ivr.flow.session import Session
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Reply
 from ivr.payments.state import EntryKind, Payment, State
+from ivr.runtime.ports import Notice, RecordOrder
 from tests.fakes import FakeVoice
 from tests.flow.world import small_flow
 from tests.runtime.conftest import BANK, CHAIN, FOUND, INVOICE, PAY, SWITCH, House
@@ -410,6 +412,35 @@ async def test_log_lines_say_which_call(house: House) -> None:
     assert {"call_started", "provider_broke", "call_ended"} <= {line["event"] for line in lines}
     assert lines_of(lines, "call_ended")["steps"].startswith("welcome ask_invoice create_transaction ")  # type: ignore[attr-defined]
     assert INVOICE not in repr(lines)
+
+
+async def test_a_message_is_recorded_and_somebody_is_told(house: House, tmp_path: Path) -> None:
+    """The recording begins when the words are over; the notice goes out with the call's id and without waiting."""
+    flow = small_flow(
+        tmp_path,
+        "  a: {record: {prompt: pay/is, save: m}, next: b, exits: {silence: sorry, failed: sorry}}\n"
+        "  b: {notify: {to: shop, event: left, with: {file: m}}, next: c}\n  c: {say: pay/paid, next: end}",
+    )
+    house.add("1004", flow)
+    voice = house.rings(house.caller("1004"))
+    await voice.changes.until(lambda: bool(voice.recordings))
+    [(token, order)] = voice.recordings
+    assert order == RecordOrder(60, 4, "#", True)
+    voice.emit(RecordingFinished(token, "x.record1", talked=True))
+    await house.over()
+    call_id = voice.info.call_id
+    assert house.notices == [Notice("shop", f"{call_id}.2", "left", call_id, "small", {"file": "x.record1"})]
+
+
+async def test_a_recording_is_ended_by_the_next_process(house: House, tmp_path: Path) -> None:
+    """Half a message of a caller whose process died is thrown away."""
+    flow = small_flow(tmp_path, "  a: {record: {prompt: pay/is}, next: end, exits: {silence: end, failed: end}}")
+    house.add("1004", flow)
+    session = Session("1.1", "small", flow.version, "fa", "a", visit=1, token=7, recording=7)
+    voice = house.resumed(house.caller("1004"), session)
+    await voice.changes.until(lambda: bool(voice.recordings))
+    assert "stop_recording" in voice.did and voice.did.index("stop_recording") < voice.did.index("record")
+    voice.go()
 
 
 def lines_of(lines: list[structlog.typing.EventDict], event: str) -> dict[str, object]:

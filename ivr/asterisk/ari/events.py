@@ -46,6 +46,16 @@ class Playback(msgspec.Struct, frozen=True, gc=False):
     state: str
 
 
+class Recording(msgspec.Struct, frozen=True, gc=False):
+    """A recording. Times in whole seconds; `talking_duration` is known where silence is listened for."""
+
+    name: str
+    target_uri: str
+    state: str
+    duration: int = 0
+    talking_duration: int | None = None
+
+
 class Bridge(msgspec.Struct, frozen=True):
     """A bridge and the ids of the channels in it."""
 
@@ -92,6 +102,18 @@ class PlaybackFinished(msgspec.Struct, frozen=True, tag=True):
     timestamp: str = ""
 
 
+class RecordingFinished(msgspec.Struct, frozen=True, tag=True):
+    """A recording is over, by its length, by silence, by its finish key or because it was stopped."""
+
+    recording: Recording
+
+
+class RecordingFailed(msgspec.Struct, frozen=True, tag=True):
+    """Nothing could be recorded."""
+
+    recording: Recording
+
+
 class Dial(msgspec.Struct, frozen=True, tag=True):
     """How the dialling of a leg goes: RINGING, PROGRESS (early media), ANSWER, BUSY …"""
 
@@ -111,7 +133,16 @@ class RESTResponse(msgspec.Struct, frozen=True, tag=True):
     message_body: str = ""
 
 
-CallEvent = StasisStart | StasisEnd | ChannelDestroyed | ChannelDtmfReceived | PlaybackFinished | Dial
+CallEvent = (
+    StasisStart
+    | StasisEnd
+    | ChannelDestroyed
+    | ChannelDtmfReceived
+    | PlaybackFinished
+    | RecordingFinished
+    | RecordingFailed
+    | Dial
+)
 """What belongs to a call."""
 
 Message = CallEvent | ApplicationReplaced | RESTResponse
@@ -122,6 +153,8 @@ CALL_EVENTS: Final = (
     "ChannelDestroyed",
     "ChannelDtmfReceived",
     "PlaybackFinished",
+    "RecordingFinished",
+    "RecordingFailed",
     "Dial",
 )
 """What we ask Asterisk to send. ChannelHangupRequest is left out: StasisEnd follows it within a millisecond."""

@@ -1,7 +1,7 @@
 """Names that we choose for Asterisk's objects: every one tells its call, so all can be found again after a crash.
 
-`<call_id>.play<token>`, `<call_id>.leg<token>`, `<call_id>.bridge<token>`; the call id is the id of the caller's
-channel, which Asterisk makes (`1700000000.12`, with its system name in front if it has one).
+`<call_id>.play<token>`, `<call_id>.leg<token>`, `<call_id>.bridge<token>`, `<call_id>.record<token>`; the call id is
+the id of the caller's channel, which Asterisk makes (`1700000000.12`, with its system name in front if it has one).
 """
 
 import re
@@ -44,6 +44,17 @@ def call_of(channel_id: str) -> str:
 def playback_token(name: str) -> int | None:
     """The token of one of our playbacks; None for any other."""
     _, found, token = name.rpartition(".play")
+    return int(token) if found and token.isdecimal() else None
+
+
+def recording_name(call_id: str, token: int) -> str:
+    """The name of the recording that `Record(token)` makes; Asterisk keeps it under that name."""
+    return f"{call_id}.record{token}"
+
+
+def recording_token(name: str) -> int | None:
+    """The token of one of our recordings; None for any other."""
+    _, found, token = name.rpartition(".record")
     return int(token) if found and token.isdecimal() else None
 
 

@@ -11,11 +11,14 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ivr.domain.legs import HangupCause
-from ivr.runtime.ports import LegOrder
+from ivr.runtime.ports import LegOrder, RecordOrder
 
 APOLOGY_LABEL: Final = "sorry"
 AGAIN_LABEL: Final = "again"
 """The label in each of our extensions at which callers are told to try later."""
+
+RECORDING_FORMAT: Final = "wav"
+"""What messages are kept as: every program plays it."""
 
 Body = Mapping[str, object]
 
@@ -71,6 +74,25 @@ def look_at_playback(playback: str) -> Request:
 def stop_playback(playback: str) -> Request:
     """Its PlaybackFinished says done."""
     return Request("DELETE", f"/playbacks/{_id(playback)}")
+
+
+def record(channel: str, name: str, order: RecordOrder) -> Request:
+    """Record what the channel says into Asterisk's recording directory."""
+    body: dict[str, object] = {
+        "name": name,
+        "format": RECORDING_FORMAT,
+        "maxDurationSeconds": math.ceil(order.longest),
+        "maxSilenceSeconds": math.ceil(order.silence),
+        "ifExists": "overwrite",
+        "beep": order.beep,
+        "terminateOn": order.finish_key or "none",
+    }
+    return Request("POST", f"/channels/{_id(channel)}/record", body=body)
+
+
+def discard_recording(name: str) -> Request:
+    """End a recording and throw it away."""
+    return Request("DELETE", f"/recordings/live/{_id(name)}")
 
 
 def ring(channel: str) -> Request:

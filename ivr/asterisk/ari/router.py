@@ -6,7 +6,7 @@ do no more than change the call's state and put flow events into the call's own 
 
 from collections.abc import Callable
 
-from ivr.asterisk.ari.events import CallEvent, Dial, PlaybackFinished
+from ivr.asterisk.ari.events import CallEvent, Dial, PlaybackFinished, RecordingFailed, RecordingFinished
 from ivr.asterisk.ari.ids import call_of
 
 Handler = Callable[[CallEvent], None]
@@ -39,4 +39,6 @@ def call_of_event(event: CallEvent) -> str:
     """The id of the call that an event belongs to: of a leg's event the caller's."""
     if isinstance(event, PlaybackFinished):
         return event.playback.target_uri.removeprefix("channel:")
+    if isinstance(event, RecordingFinished | RecordingFailed):
+        return event.recording.target_uri.removeprefix("channel:")
     return call_of(event.peer.id if isinstance(event, Dial) else event.channel.id)

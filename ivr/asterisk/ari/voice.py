@@ -13,12 +13,13 @@ from typing import Final
 
 import structlog
 
+from ivr.asterisk.ari import events as ari
 from ivr.asterisk.ari.checks import check_header_name, check_order
 from ivr.asterisk.ari.chores import tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
 from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfReceived, Dial, PlaybackFinished, StasisEnd
-from ivr.asterisk.ari.ids import leg_of, playback_id, playback_token
+from ivr.asterisk.ari.ids import leg_of, playback_id, playback_token, recording_name, recording_token
 from ivr.asterisk.ari.keys import Keys
 from ivr.asterisk.ari.leg import DialledLeg
 from ivr.asterisk.ari.requests import (
@@ -26,17 +27,19 @@ from ivr.asterisk.ari.requests import (
     Request,
     answer,
     back_to_dialplan,
+    discard_recording,
     hang_up,
     look_at_playback,
     play,
     read_variable,
+    record,
     stop_playback,
 )
 from ivr.asterisk.ari.survey import Survey
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
-from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished
-from ivr.runtime.ports import CallInfo, Emit, LegOrder
+from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
+from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder
 
 HEADER_TRIES: Final = 3
 """How often a header is asked for while connections are being lost."""
@@ -106,6 +109,18 @@ class AriVoice:
         self._leg = self._new_leg(token, leg.leg_id)
         self._leg.dial(leg)
 
+    def record(self, token: int, order: RecordOrder) -> None:
+        """Record the caller; the message is kept in Asterisk's recording directory."""
+        if self._gone:
+            return
+        name = recording_name(self.info.call_id, token)
+        self._client.post(record(self.info.call_id, name, order), partial(self._recording_begun, token, name))
+
+    def stop_recording(self, token: int) -> None:
+        """End that recording now and throw it away, an earlier process's too."""
+        if not self._gone:
+            tidy(self._client, discard_recording(recording_name(self.info.call_id, token)))
+
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
         """The SIP headers of the caller's INVITE. Raises BadInput for a name that cannot be one."""
         for name in names:
@@ -140,6 +155,8 @@ class AriVoice:
             token = playback_token(event.playback.id)
             if token is not None and self._owed.pop(token, None) is not None:
                 self._say(PromptFinished(token, failed=event.playback.state == "failed"))
+        elif isinstance(event, ari.RecordingFinished | ari.RecordingFailed):
+            self._recorded(event.recording, failed=isinstance(event, ari.RecordingFailed))
         elif isinstance(event, Dial) or event.channel.id != self.info.call_id:
             channel = event.peer if isinstance(event, Dial) else event.channel
             if self._leg is not None and self._leg.channel_id == channel.id:
@@ -198,6 +215,19 @@ class AriVoice:
             log.warning("playback_refused", call_id=self.info.call_id, status=error.status)
             if self._owed.pop(token, None) is not None:
                 self._say(PromptFinished(token, failed=True))
+
+    def _recording_begun(self, token: int, name: str, error: AriError | AriDisconnected | None) -> None:
+        if isinstance(error, Gone):
+            self._refused(error)
+        elif isinstance(error, AriError):
+            log.warning("recording_refused", call_id=self.info.call_id, status=error.status)
+            self._say(RecordingFinished(token, name, talked=False, failed=True))
+
+    def _recorded(self, recording: ari.Recording, *, failed: bool) -> None:
+        token = recording_token(recording.name)
+        if token is not None:
+            talked = recording.duration > 0 if recording.talking_duration is None else recording.talking_duration > 0
+            self._say(RecordingFinished(token, recording.name, talked, failed))
 
     def _looked_at(self, token: int, owed: "_Owed", error: AriError | AriDisconnected | None) -> None:
         if not isinstance(error, AriError) or self._owed.get(token) is not owed:

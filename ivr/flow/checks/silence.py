@@ -32,7 +32,7 @@ def check(written: Written) -> None:
 
 
 def _ends(step: Step) -> bool:
-    return not step.exits and not step.facts.goes_back
+    return not step.exits and step.facts.ending is None
 
 
 def _when(written: Written, way: Way) -> str:

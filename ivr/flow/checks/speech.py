@@ -7,9 +7,10 @@ not. What `World.characters` does not know is not blamed.
 from collections.abc import Mapping
 from typing import Final
 
-from ivr.domain.speech import Prompt
+from ivr.domain.phone import MOBILE_DIGITS
+from ivr.domain.speech import In, Prompt
 from ivr.flow.checks.written import Written
-from ivr.flow.saying import AmountOf, DigitsOf
+from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Part
 
 CHARACTERS_A_SECOND: Final = 12.0
 """How fast our recordings speak, about, in Persian and in English."""
@@ -59,11 +60,13 @@ def check(written: Written) -> None:
                 )
 
 
-def _seconds(part: Prompt | AmountOf | DigitsOf, lengths: Mapping[str, int], sizes: Mapping[str, int]) -> float:
+def _seconds(part: Part, lengths: Mapping[str, int], sizes: dict[str, int]) -> float:
     match part:
-        case Prompt(name):
+        case Prompt(name) | In(_, Prompt(name)):
             return lengths.get(name, 0) / CHARACTERS_A_SECOND
-        case AmountOf():
+        case AmountOf() | DateOf():
             return AMOUNT_SECONDS
         case DigitsOf(name):
             return DIGIT_SECONDS * sizes.get(name, DIGITS_READ)
+        case _:
+            return DIGIT_SECONDS * MOBILE_DIGITS

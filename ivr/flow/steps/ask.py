@@ -1,18 +1,19 @@
 """ask: the caller keys a number.
 
 Law: keys count from the first one on, whenever they come: ahead of the prompt, into it (barge-in) or after it. A wrong
-number throws away all keys, says what was wrong and asks again, until the attempts are used up.
+number throws away all keys, says what was wrong and asks again, until the attempts are used up. A number that is asked
+for twice is kept only when both are the same; the first one lives in memory alone.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import yaml
 
-from ivr.domain.card import CARD_DIGITS, is_card_number
 from ivr.domain.digits import KEYS, is_digits
 from ivr.domain.operations import Kind
-from ivr.domain.phone import MOBILE_DIGITS, mobile
+from ivr.domain.phone import MOBILE_DIGITS
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
@@ -21,17 +22,26 @@ from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
+from ivr.flow.steps.forms import FORMS, Entry, Form, Value, read_form
 from ivr.flow.visit import Visit
 
 SILENCE: Final = "silence"
 INVALID: Final = "invalid"
 CANCELLED: Final = "cancelled"
+MISMATCH: Final = "mismatch"
 
 MOST_OVERFLOW: Final = 40
 """Digits too many, after which nobody waits for the finish key any longer: a key is stuck, or it is a machine."""
 
-MOST_DIGITS: Final = 40
-"""The longest number that can be asked for; the collecting buffer never grows beyond one more."""
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """How the same number is asked for a second time."""
+
+    saying: Saying
+    mismatch_prompts: Sequence[Prompt]
+    tries: int
+    """Pairs that may differ before the step is left by `mismatch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,7 @@ class AskStep:
 
     saying: Saying
     save: str
-    form: str
-    """digits, number (digits without leading zeros), card or mobile."""
+    form: Form
     secret: bool
     least: int
     most: int
@@ -54,10 +63,12 @@ class AskStep:
     attempts: int
     barge_in: bool
     type_ahead: bool
-    silence_prompt: Prompt
-    short_prompt: Prompt
-    long_prompt: Prompt
-    invalid_prompt: Prompt
+    silence_prompts: Sequence[Prompt]
+    """One for each attempt; the last one also for those that follow."""
+    short_prompts: Sequence[Prompt]
+    long_prompts: Sequence[Prompt]
+    invalid_prompts: Sequence[Prompt]
+    twice: Twice | None = None
 
     def enter(self, visit: Visit) -> None:
         """Ask; keys that were there before the question count if type-ahead is allowed."""
@@ -97,7 +108,9 @@ class AskStep:
 
     def _ask(self, visit: Visit, *before: Prompt) -> None:
         visit.stop_timer()
-        visit.play((*before, *self.saying.resolve(visit)))
+        again = self.twice is not None and bool(visit.session.entered)
+        saying = self.twice.saying if self.twice is not None and again else self.saying
+        visit.play((*before, *saying.resolve(visit)))
         self._take_keys(visit)
 
     def _wait(self, visit: Visit) -> None:
@@ -137,19 +150,45 @@ class AskStep:
         """The number is whole, or nothing more is coming."""
         keyed = visit.session.collected.reveal()
         if timed_out and not keyed and not visit.data.get("overflow"):
-            self._wrong(visit, SILENCE, self.silence_prompt)
+            self._wrong(visit, SILENCE, self.silence_prompts)
         elif visit.data.get("overflow"):
-            self._wrong(visit, INVALID, self.long_prompt)
+            self._wrong(visit, INVALID, self.long_prompts)
         elif len(keyed) < self.least:
-            self._wrong(visit, INVALID, self.short_prompt)
-        elif (value := _validated(self.form, keyed)) is None:
-            self._wrong(visit, INVALID, self.invalid_prompt)
+            self._wrong(visit, INVALID, self.short_prompts)
+        elif not is_digits(keyed) or (values := self.form.values(visit, keyed)) is None:
+            self._wrong(visit, INVALID, self.invalid_prompts)
+        elif self.twice is not None and not self._same(visit, self.twice, values[""]):
+            return
         else:
-            visit.session.collected = Secret("")
-            visit.save(self.save, Secret(value) if self.secret else value)
+            visit.session.collected = visit.session.entered = Secret("")
+            self._save(visit, values)
             visit.leave(NEXT)
 
-    def _wrong(self, visit: Visit, why: str, prompt: Prompt) -> None:
+    def _save(self, visit: Visit, values: Mapping[str, Value]) -> None:
+        for suffix, value in values.items():
+            secret = self.secret and not suffix
+            visit.save(self.save + suffix, Secret(str(value)) if secret else value)
+
+    def _same(self, visit: Visit, twice: Twice, value: Value) -> bool:
+        """Whether this is the number that was keyed before it; if not, the caller has been asked once more."""
+        session = visit.session
+        session.collected = Secret("")
+        first, session.entered = session.entered, Secret("")
+        if not first:
+            session.entered = Secret(str(value))
+            self._ask(visit)
+            return False
+        if first.reveal() == str(value):
+            return True
+        visit.forget_keys()
+        differed = visit.data["differed"] = int(visit.data.get("differed", 0)) + 1
+        if differed >= twice.tries:
+            visit.leave(MISMATCH)
+        else:
+            self._ask(visit, nth(twice.mismatch_prompts, differed))
+        return False
+
+    def _wrong(self, visit: Visit, why: str, prompts: Sequence[Prompt]) -> None:
         visit.forget_keys()
         attempt = int(visit.data.get("attempt", 1))
         visit.data.pop("overflow", None)
@@ -157,72 +196,59 @@ class AskStep:
             visit.leave(why)
             return
         visit.data["attempt"] = attempt + 1
-        self._ask(visit, prompt)
+        self._ask(visit, nth(prompts, attempt))
 
 
-def _validated(form: str, keyed: str) -> str | None:
-    """The number as it is kept, or None when it cannot be one of its form."""
-    if not is_digits(keyed):
-        return None
-    if form == "card":
-        return keyed if is_card_number(keyed) else None
-    if form == "mobile":
-        return mobile(keyed)
-    if form == "number":
-        return keyed.lstrip("0") or None
-    return keyed
-
-
-_FORMS: Final = {
-    "digits": (1, MOST_DIGITS),
-    "number": (1, MOST_DIGITS),
-    "card": (CARD_DIGITS, CARD_DIGITS),
-    "mobile": (10, 14),
-}
+def nth(prompts: Sequence[Prompt], attempt: int) -> Prompt:
+    """What is said after this attempt, counted from 1: its own prompt, or the last one."""
+    return prompts[min(attempt, len(prompts)) - 1]
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
     """The fields of `ask`; see the admins' reference."""
     fields = Fields(reading.source, body, "ask")
-    form = fields.one_of("form", tuple(_FORMS), "digits")
-    least, most = _FORMS[form]
-    least = fields.whole("min", least, least=1, most=MOST_DIGITS)
-    most = fields.whole("max", most, least=1, most=MOST_DIGITS)
-    if least > most:
-        fields.blame(f"'min' is {least} and 'max' is {most}: no number fits", "min")
-    finish_key = _key(fields, "finish_key", "#")
-    cancel_key = _key(fields, "cancel_key", "")
+    entry = read_form(fields, reading)
+    finish_key = read_key(fields, "finish_key", "#")
+    cancel_key = read_key(fields, "cancel_key", "")
     if finish_key is not None and finish_key == cancel_key:
         fields.blame(f"'{cancel_key}' cannot both finish and cancel", "cancel_key")
-    secret = fields.truth("secret", form == "card")
-    if form == "card" and not secret:
+    secret = _secret(fields, entry)
+    if entry.always_secret and not secret:
         fields.blame("a card's number is always secret", "secret")
     save = fields.name("save")
-    reading.make(save, Kind.SECRET if secret else Kind.DIGITS, fields.value("save", required=False))
+    place = fields.value("save", required=False)
+    for suffix, kind in entry.makes.items():
+        reading.make(save + suffix if save else "", Kind.SECRET if secret and not suffix else kind, place)
+    attempts = fields.whole("attempts", 3, least=1, most=10)
+    twice = _twice(fields, reading)
     made = AskStep(
         saying=reading.say(fields, "prompt"),
         save=save,
-        form=form,
+        form=entry.form,
         secret=secret,
-        least=least,
-        most=most,
+        least=entry.least,
+        most=entry.most,
         finish_key=finish_key,
-        finish_at_most=fields.truth("finish_at_max", finish_key is None or least == most),
+        finish_at_most=fields.truth("finish_at_max", finish_key is None or entry.least == entry.most),
         cancel_key=cancel_key,
         first_digit_timeout=fields.seconds("first_digit_timeout", 7),
         inter_digit_timeout=fields.seconds("inter_digit_timeout", 4),
-        attempts=fields.whole("attempts", 3, least=1, most=10),
+        attempts=attempts,
         barge_in=fields.truth("barge_in", True),
         type_ahead=fields.truth("type_ahead", True),
-        silence_prompt=reading.prompt(fields, "silence_prompt", "common/heard_nothing"),
-        short_prompt=reading.prompt(fields, "short_prompt", "common/too_few_digits"),
-        long_prompt=reading.prompt(fields, "long_prompt", "common/too_many_digits"),
-        invalid_prompt=reading.prompt(fields, "invalid_prompt", "common/wrong_key"),
+        silence_prompts=reading.prompts(fields, "silence_prompt", "common/heard_nothing", attempts),
+        short_prompts=reading.prompts(fields, "short_prompt", "common/too_few_digits", attempts),
+        long_prompts=reading.prompts(fields, "long_prompt", "common/too_many_digits", attempts),
+        invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
+        twice=twice,
     )
     fields.done()
-    size = MOBILE_DIGITS if form == "mobile" else most
+    exits = {NEXT, SILENCE, INVALID}
+    exits |= {CANCELLED} if cancel_key else set()
+    exits |= {MISMATCH} if twice is not None else set()
+    size = MOBILE_DIGITS if entry.form is FORMS["mobile"].form else entry.most
     reading.uses.sizes.append((save, size, fields.value("max", required=False) or body))
-    return Made(made, frozenset({NEXT, SILENCE, INVALID} | ({CANCELLED} if cancel_key else set())), facts=_facts(made))
+    return Made(made, frozenset(exits), facts=_facts(made))
 
 
 def _facts(made: AskStep) -> Facts:
@@ -230,7 +256,11 @@ def _facts(made: AskStep) -> Facts:
     digits = str(made.least) if made.least == made.most else f"{made.least} to {made.most}"
     whole = made.finish_at_most and made.least == made.most
     key = f", then {made.finish_key}" if made.finish_key and not whole else ""
-    how = {NEXT: f"key {made.save}: {digits} digits{key}", CANCELLED: f"press {made.cancel_key}"}
+    how = {
+        NEXT: f"key {made.save}: {digits} digits{key}",
+        CANCELLED: f"press {made.cancel_key}",
+        MISMATCH: "key two that differ",
+    }
     return Facts(
         chosen=frozenset({NEXT, CANCELLED}),
         heard=frozenset({SILENCE}),
@@ -246,7 +276,26 @@ def wrong_ways(attempts: int) -> dict[str, str]:
     return {SILENCE: f"press nothing, {times}", INVALID: f"press something wrong, {times}"}
 
 
-def _key(fields: Fields, name: str, default: str) -> str | None:
+def _secret(fields: Fields, entry: Entry) -> bool:
+    secret = fields.truth("secret", entry.always_secret)
+    if secret and not entry.may_be_secret:
+        fields.blame("only digits, numbers, cards and mobiles can be secret", "secret")
+    return secret and entry.may_be_secret
+
+
+def _twice(fields: Fields, reading: Reading) -> Twice | None:
+    """`twice: true` with `again_prompt`, `mismatch_prompt` and `mismatches`."""
+    if not fields.truth("twice", False):
+        return None
+    tries = fields.whole("mismatches", 2, least=1, most=10)
+    node = fields.value("again_prompt", required=False)
+    again = reading.say(fields, "again_prompt") if node is not None else None
+    if again is None:
+        again = Saying((reading.prompt(fields, "again_prompt", "common/enter_again"),))
+    return Twice(again, reading.prompts(fields, "mismatch_prompt", "common/entries_differ", tries), tries)
+
+
+def read_key(fields: Fields, name: str, default: str) -> str | None:
     """One key of the keypad, `none`, or the default."""
     text = fields.text(name, default or "none")
     if text == "none":

@@ -1,6 +1,6 @@
 """What every step kind's reader is given, and what it gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,15 +8,22 @@ import yaml
 
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
-from ivr.domain.speech import Prompt
+from ivr.domain.speech import In, Prompt
 from ivr.flow.facts import NOTHING_TOLD, Facts
-from ivr.flow.model import StepKind, Uses, World
-from ivr.flow.saying import AmountOf, DigitsOf, Saying, Template
+from ivr.flow.model import Flow, StepKind, Uses, World
+from ivr.flow.saying import SPOKEN, Part, Saying, Template
 
 NEXT: Final = "next"
 """The exit that goes on."""
 
-SPEAKABLE: Final = frozenset({Kind.TEXT, Kind.DIGITS, Kind.AMOUNT})
+FITS: Final[Mapping[Kind, frozenset[Kind]]] = {
+    Kind.TEXT: frozenset({Kind.TEXT, Kind.DIGITS, Kind.DATE}),
+    Kind.DIGITS: frozenset({Kind.DIGITS}),
+    Kind.AMOUNT: frozenset({Kind.AMOUNT}),
+    Kind.DATE: frozenset({Kind.DATE}),
+    Kind.SECRET: frozenset({Kind.SECRET}),
+}
+"""What is wanted -> what may be handed over for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,16 @@ class Reading:
     source: Source
     world: World
     uses: Uses
+    called: Callable[[str], Flow | str]
+    """A flow by name, or what is wrong with calling it."""
+
+    def call(self, name: str, node: yaml.Node | None) -> Flow | None:
+        """The flow of this name, read; blamed when there is none, or when it leads back here."""
+        flow = self.called(name)
+        if isinstance(flow, str):
+            self.source.blame(node, flow)
+            return None
+        return flow
 
     def say(self, fields: Fields, name: str, *, required: bool = True) -> Saying:
         """A prompt's name, or a list of names, `{amount: value}` and `{digits: value}`."""
@@ -44,17 +61,30 @@ class Reading:
         self.uses.prompts.append((found.name, fields.value(name, required=False) or fields.node))
         return found
 
+    def prompts(self, fields: Fields, name: str, default: str, attempts: int) -> tuple[Prompt, ...]:
+        """A prompt by name, or a list of them: one for each attempt that is followed by another."""
+        texts = fields.texts(name, required=False) if fields.has(name) else [(default, None)]
+        place = fields.value(name, required=False) or fields.node
+        if len(texts) > max(1, attempts - 1):
+            fields.blame(f"'{name}' has {len(texts)} prompts, and {attempts} attempts never come to the last", name)
+        if not texts:
+            fields.blame(f"'{name}' says nothing", name)
+        self.uses.prompts += [(text, node or place) for text, node in texts]
+        return tuple(Prompt(text) for text, _ in texts) or (Prompt(default),)
+
     def template(self, fields: Fields, name: str, default: str | None = None) -> Template:
         """A text with values in braces; never a secret."""
         template = Template(fields.text(name, default))
         self.check_template(template, fields.value(name, required=False) or fields.node)
         return template
 
-    def check_template(self, template: Template, node: yaml.Node | None) -> None:
+    def check_template(
+        self, template: Template, node: yaml.Node | None, allowed: frozenset[Kind] = frozenset(Kind)
+    ) -> None:
         """Blame a broken template and note the names it refers to."""
         if template.fault:
             self.source.blame(node, template.fault)
-        self.uses.refers += [(name, SPEAKABLE, node) for name in template.names]
+        self.uses.refers += [(name, kinds & allowed, node) for name, kinds in template.references]
 
     def reference(self, fields: Fields, name: str, kinds: frozenset[Kind], *, required: bool = True) -> str | None:
         """The name of a value that is known by the time the step is reached."""
@@ -80,7 +110,7 @@ class Reading:
             fields.blame(f"there is no provider '{text}'{did_you_mean(text, self.world.providers)}", name)
         return text
 
-    def _part(self, item: yaml.Node, name: str) -> Prompt | AmountOf | DigitsOf | None:
+    def _part(self, item: yaml.Node, name: str) -> Part | None:
         if not isinstance(item, yaml.MappingNode):
             text = read_text(self.source, item, f"'{name}'")
             if text is None:
@@ -88,15 +118,35 @@ class Reading:
             self.uses.prompts.append((text, item))
             return Prompt(text)
         fields = Fields(self.source, item, "a spoken value")
-        part: AmountOf | DigitsOf | None = None
-        if fields.has("amount"):
-            part = AmountOf(self.reference(fields, "amount", frozenset({Kind.AMOUNT})) or "")
-        elif fields.has("digits"):
-            part = DigitsOf(self.reference(fields, "digits", frozenset({Kind.DIGITS, Kind.AMOUNT})) or "")
+        part: Part | None = None
+        word = next((word for word in SPOKEN if fields.has(word)), None)
+        if word is not None:
+            value_of, kinds = SPOKEN[word]
+            part = value_of(self.reference(fields, word, kinds) or "")
+        elif fields.has("language"):
+            part = self._translated(fields)
         else:
-            fields.blame("a spoken value is {amount: name} or {digits: name}")
+            fields.blame(f"a spoken value is {{{': name} or {'.join(SPOKEN)}: name}}")
         fields.done()
         return part
+
+    def _translated(self, fields: Fields) -> In:
+        """`{language: en, prompt: language/english}`."""
+        language = self.language(fields, "language")
+        prompt = fields.text("prompt")
+        known = self.world.prompts.get(language, frozenset())
+        if prompt and language and prompt not in known:
+            fields.blame(f"there is no prompt '{prompt}' in '{language}'{did_you_mean(prompt, known)}", "prompt")
+        return In(language, Prompt(prompt))
+
+    def language(self, fields: Fields, name: str) -> str:
+        """A language that there are prompts in; empty when there is none of that name."""
+        text = fields.text(name)
+        if text and text not in self.world.prompts:
+            spoken = ", ".join(sorted(self.world.prompts))
+            fields.blame(f"there are no prompts in '{text}'; the languages are {spoken}", name)
+            return ""
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +157,7 @@ class Made:
     exits: frozenset[str] = frozenset()
     inline: Mapping[str, tuple[str, yaml.Node]] = field(default_factory=dict)
     """Exit -> (step, place), for kinds whose fields name steps directly, such as a menu's keys."""
+    exits_unknown: bool = False
+    """What was needed to know the exits is broken, and blamed already."""
     facts: Facts = NOTHING_TOLD
     """What the checker may know about it; a kind that tells nothing is taken for the worst."""

@@ -19,8 +19,8 @@ from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Event, HeadersRead
 from ivr.flow.facts import Facts
-from ivr.flow.steps.ask import MOST_DIGITS
 from ivr.flow.steps.base import NEXT, Made, Reading
+from ivr.flow.steps.forms import MOST_DIGITS
 from ivr.flow.visit import Visit
 
 MOST_ADDRESS: Final = 512

@@ -4,6 +4,7 @@ Law: a key pressed before the menu was asked chooses nothing unless the admin al
 is agreed to.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
-from ivr.flow.steps.ask import INVALID, SILENCE, wrong_ways
+from ivr.flow.steps.ask import INVALID, SILENCE, nth, wrong_ways
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.visit import Visit
 
@@ -29,13 +30,14 @@ class MenuStep:
     """How a choice is offered."""
 
     saying: Saying
-    keys: frozenset[str]
+    keys: Mapping[str, str]
+    """Key -> exit."""
     first_digit_timeout: float
     attempts: int
     barge_in: bool
     type_ahead: bool
-    silence_prompt: Prompt
-    invalid_prompt: Prompt
+    silence_prompts: Sequence[Prompt]
+    invalid_prompts: Sequence[Prompt]
 
     def enter(self, visit: Visit) -> None:
         """Offer the choice."""
@@ -54,7 +56,7 @@ class MenuStep:
                 visit.start_timer(self.first_digit_timeout)
                 self._take_key(visit)
             case TimerFired():
-                self._wrong(visit, SILENCE, self.silence_prompt)
+                self._wrong(visit, SILENCE, self.silence_prompts)
             case _:
                 pass
 
@@ -80,18 +82,18 @@ class MenuStep:
             return
         visit.stop_playing()
         if key in self.keys:
-            visit.leave(KEY_EXIT + key)
+            visit.leave(self.keys[key])
         else:
-            self._wrong(visit, INVALID, self.invalid_prompt)
+            self._wrong(visit, INVALID, self.invalid_prompts)
 
-    def _wrong(self, visit: Visit, why: str, prompt: Prompt) -> None:
+    def _wrong(self, visit: Visit, why: str, prompts: Sequence[Prompt]) -> None:
         visit.forget_keys()
         attempt = int(visit.data.get("attempt", 1))
         if attempt >= self.attempts:
             visit.leave(why)
             return
         visit.data["attempt"] = attempt + 1
-        self._offer(visit, prompt)
+        self._offer(visit, nth(prompts, attempt))
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
@@ -100,25 +102,51 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     inline: dict[str, tuple[str, yaml.Node]] = {}
     keys = fields.fields("keys", "the menu's keys")
     for key, key_node, value in keys.names():
-        if len(key) != 1 or key not in KEYS:
-            reading.source.blame(key_node, f"'{key}' is not a key: 0-9, * or #")
-        elif key_node.tag != "tag:yaml.org,2002:str":
-            reading.source.blame(key_node, f'the key must be quoted: "{key}"')
-        elif (target := read_text(reading.source, value, f"the step of key {key}")) is not None:
+        target = (
+            read_text(reading.source, value, f"the step of key {key}") if check_key(reading, key, key_node) else None
+        )
+        if target is not None:
             inline[KEY_EXIT + key] = (target, value)
     if isinstance(keys.node, yaml.MappingNode) and not keys.node.value:
         keys.blame("a menu needs at least one key")
-    made = MenuStep(
+    made = read_offer(fields, reading, {exit_name.removeprefix(KEY_EXIT): exit_name for exit_name in inline})
+    fields.done()
+    how = {by: f"press {by.removeprefix(KEY_EXIT)}" for by in inline}
+    return Made(made, frozenset({SILENCE, INVALID}), inline, facts=offer_facts(made, how))
+
+
+def offer_facts(made: MenuStep, how: Mapping[str, str]) -> Facts:
+    """Of every question answered by one key; `how`: the exits that the caller chooses, in words."""
+    return Facts(
+        chosen=frozenset(how),
+        heard=frozenset({SILENCE}),
+        says=made.saying,
+        cut_short=made.barge_in,
+        how={**how, **wrong_ways(made.attempts)},
+    )
+
+
+def check_key(reading: Reading, key: str, node: yaml.Node) -> bool:
+    """Whether it is one key of the keypad, in quotes; blamed if not."""
+    if len(key) != 1 or key not in KEYS:
+        reading.source.blame(node, f"'{key}' is not a key: 0-9, * or #")
+    elif node.tag != "tag:yaml.org,2002:str":
+        reading.source.blame(node, f'the key must be quoted: "{key}"')
+    else:
+        return True
+    return False
+
+
+def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str]) -> MenuStep:
+    """The fields that every question answered by one key has."""
+    attempts = fields.whole("attempts", 3, least=1, most=10)
+    return MenuStep(
         saying=reading.say(fields, "prompt"),
-        keys=frozenset(exit_name.removeprefix(KEY_EXIT) for exit_name in inline),
+        keys=keys,
         first_digit_timeout=fields.seconds("first_digit_timeout", 7),
-        attempts=fields.whole("attempts", 3, least=1, most=10),
+        attempts=attempts,
         barge_in=fields.truth("barge_in", True),
         type_ahead=fields.truth("type_ahead", False),
-        silence_prompt=reading.prompt(fields, "silence_prompt", "common/heard_nothing"),
-        invalid_prompt=reading.prompt(fields, "invalid_prompt", "common/wrong_key"),
+        silence_prompts=reading.prompts(fields, "silence_prompt", "common/heard_nothing", attempts),
+        invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
     )
-    fields.done()
-    how = {by: f"press {by.removeprefix(KEY_EXIT)}" for by in inline} | wrong_ways(made.attempts)
-    facts = Facts(frozenset(inline), frozenset({SILENCE}), says=made.saying, cut_short=made.barge_in, how=how)
-    return Made(made, frozenset({SILENCE, INVALID}), inline, facts)

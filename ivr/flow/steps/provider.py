@@ -6,7 +6,6 @@ caller who waits longer than a moment hears that we are still there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import yaml
 
@@ -17,16 +16,9 @@ from ivr.domain.speech import Prompt
 from ivr.flow.describing import Description
 from ivr.flow.events import Event, PromptFinished, ProviderReplied, TimerFired
 from ivr.flow.facts import Facts
-from ivr.flow.steps.base import Made, Reading
+from ivr.flow.steps.base import FITS, Made, Reading
 from ivr.flow.steps.payment import PaymentOf, read_payment
 from ivr.flow.visit import Visit
-
-_FITS: Final[Mapping[Kind, frozenset[Kind]]] = {
-    Kind.TEXT: frozenset({Kind.TEXT, Kind.DIGITS}),
-    Kind.DIGITS: frozenset({Kind.DIGITS}),
-    Kind.AMOUNT: frozenset({Kind.AMOUNT}),
-    Kind.SECRET: frozenset({Kind.SECRET}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +155,7 @@ def _arguments(fields: Fields, operation: Operation | None, reading: Reading) ->
             continue
         name = read_text(reading.source, value, f"'{argument}'")
         if name is not None and operation is not None:
-            reading.uses.refers.append((name, _FITS[known[argument].kind], value))
+            reading.uses.refers.append((name, FITS[known[argument].kind], value))
             if not known[argument].required:
                 reading.uses.optional.append(value)
             if known[argument].kind is not Kind.AMOUNT:

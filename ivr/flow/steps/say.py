@@ -1,6 +1,7 @@
 """say: the caller hears something, and the call goes on."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import yaml
 
@@ -8,9 +9,12 @@ from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished
 from ivr.flow.facts import Facts
-from ivr.flow.saying import Saying
+from ivr.flow.saying import SPOKEN, Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
+
+_PART_WORDS: Final = frozenset({*SPOKEN, "language"})
+"""A mapping with one of these is something to say; any other is the step's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class SayStep:
 def read(body: yaml.Node, reading: Reading) -> Made:
     """`say: prompt`, `say: [prompt, {amount: value}]`, or `say: {prompt: …, barge_in: true}`."""
     if isinstance(body, yaml.MappingNode) and not any(
-        isinstance(key, yaml.ScalarNode) and key.value in ("amount", "digits") for key, _ in body.value
+        isinstance(key, yaml.ScalarNode) and key.value in _PART_WORDS for key, _ in body.value
     ):
         fields = Fields(reading.source, body, "say")
         made = SayStep(reading.say(fields, "prompt"), fields.truth("barge_in", False))

@@ -48,14 +48,15 @@ async def running(name: str, config: AsteriskSettings, numbers: tuple[str, ...],
         yield
 
 
-def write_sound(path: Path, seconds: float) -> str:
-    """A silent sound file; returns how Asterisk is told of it."""
+def write_sound(path: Path, seconds: float, *, loud: bool = False) -> str:
+    """A sound file, silent or a loud hum; returns how Asterisk is told of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path.with_suffix(".wav")), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(8000)
-        sound.writeframes(bytes(int(16000 * seconds)))
+        period = b"\x00\x30" * 20 + b"\x00\xd0" * 20 if loud else bytes(80)
+        sound.writeframes(period * int(200 * seconds))
     return str(path)
 
 

@@ -1,15 +1,17 @@
 """Calls through two real Asterisks, as the runtime sees them."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from ivr.asterisk.ari.ids import leg_id
+from ivr.asterisk.ari.events import StasisStart
+from ivr.asterisk.ari.ids import leg_id, recording_name
 from ivr.asterisk.ari.switch import AriSwitch
 from ivr.domain.legs import HangupCause, LegResult
-from ivr.flow.events import CallerHungUp, Digit, LegAnswered, LegEnded, PromptFinished
-from ivr.runtime.ports import LegOrder
+from ivr.flow.events import CallerHungUp, Digit, Event, LegAnswered, LegEnded, PromptFinished, RecordingFinished
+from ivr.runtime.ports import LegOrder, RecordOrder
 from tests.asterisk.ari.conftest import Calls, Heard
 from tests.asterisk.ari.real import NUMBER, World, write_sound
 
@@ -210,3 +212,54 @@ async def test_a_withheld_number_is_not_told(switch: AriSwitch, world: World, ca
 async def read(world: World, channel: str, variable: str) -> str:
     reply = await world.client.request("GET", f"/channels/{channel}/variable", {"variable": variable})
     return str(reply["value"])
+
+
+async def test_a_message_is_recorded_until_its_finish_key(
+    switch: AriSwitch, world: World, calls: Calls, sounds: Path
+) -> None:
+    """The caller speaks and presses #: the message is kept, and it is not only silence."""
+    phone = await world.call()
+    heard = await calls.next()
+    heard.voice.answer()
+    await world.wait(lambda e: isinstance(e, StasisStart) and e.channel.id == phone)
+    await world.post(phone, f"play?media=sound:{write_sound(sounds / 'speech', 3.0, loud=True)}")
+    heard.voice.record(1, RecordOrder(longest=20, silence=10, finish_key="#", beep=False))
+    await asyncio.sleep(2)  # only time makes a message long
+    await world.press(phone, "#")
+    told = [await heard.next() for _ in range(2)]
+    name = recording_name(heard.voice.info.call_id, 1)
+    assert RecordingFinished(1, name, talked=True) in told and Digit("#") in told
+    await world.hang_up(phone)
+    assert await heard.next() == CallerHungUp()
+    heard.voice.record(2, RecordOrder(20, 10, None, False))
+    heard.voice.stop_recording(2)
+    assert heard.nothing_more()
+
+
+async def test_a_message_of_silence_is_none(switch: AriSwitch, world: World, calls: Calls) -> None:
+    """Nothing was said: the recording ends by itself, and says so."""
+    phone = await world.call()
+    heard = await calls.next()
+    heard.voice.answer()
+    heard.voice.record(1, RecordOrder(longest=1, silence=5, finish_key="#", beep=True))
+    assert await heard.next() == RecordingFinished(1, recording_name(heard.voice.info.call_id, 1), talked=False)
+    await world.hang_up(phone)
+    assert await heard.next() == CallerHungUp()
+
+
+async def test_a_recording_is_thrown_away(switch: AriSwitch, world: World, calls: Calls) -> None:
+    """What was begun for nothing ends at once; one that does not exist is no harm, and a wrong one is told."""
+    phone = await world.call()
+    heard = await calls.next()
+    heard.voice.answer()
+    heard.voice.record(1, RecordOrder(longest=60, silence=50, finish_key=None, beep=False))
+    heard.voice.stop_recording(1)
+    heard.voice.stop_recording(7)
+    heard.voice.record(2, RecordOrder(longest=1, silence=50, finish_key="no key", beep=False))
+    events: list[Event] = [await heard.next()]
+    while not (isinstance(events[-1], RecordingFinished) and events[-1].token == 2):
+        events.append(await heard.next())
+    assert isinstance(events[-1], RecordingFinished) and events[-1].failed
+    await world.hang_up(phone)
+    while not isinstance(events[-1], CallerHungUp):  # the end of the first one may be told late
+        events.append(await heard.next())

@@ -12,11 +12,11 @@ from ivr.asterisk.ari import events, requests
 from ivr.asterisk.ari.connection import authorization, base_url
 from ivr.asterisk.settings import AsteriskSettings
 from ivr.domain.legs import HangupCause
-from ivr.runtime.ports import LegOrder
+from ivr.runtime.ports import LegOrder, RecordOrder
 
 pytestmark = pytest.mark.end_to_end
 
-RESOURCES = ("applications", "asterisk", "bridges", "channels", "events", "playbacks")
+RESOURCES = ("applications", "asterisk", "bridges", "channels", "events", "playbacks", "recordings")
 ORDER = LegOrder("1.2.leg3", "bank", "8001", "219*1*2", {"Amount": "1"}, 20)
 EVERY_REQUEST = (
     requests.filter_events("ivr", ["StasisStart"]),
@@ -26,6 +26,8 @@ EVERY_REQUEST = (
     requests.play("1.2", "1.2.play1", ["a"]),
     requests.look_at_playback("1.2.play1"),
     requests.stop_playback("1.2.play1"),
+    requests.record("1.2", "1.2.record4", RecordOrder(60, 4, "#", True)),
+    requests.discard_recording("1.2.record4"),
     requests.ring("1.2"),
     requests.stop_ringing("1.2"),
     requests.dial("ivr", "1.2", 3, ORDER),
@@ -40,6 +42,7 @@ MODELS: dict[type, str] = {
     events.Caller: "CallerID",
     events.Dialplan: "DialplanCEP",
     events.ChannelRef: "Channel",
+    events.Recording: "LiveRecording",
 }
 
 
