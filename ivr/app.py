@@ -36,6 +36,7 @@ from ivr.prompts.speaking import media
 from ivr.recordings.files import built
 from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
+from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
 from ivr.runtime.reconciler import Reconciler
@@ -320,6 +321,7 @@ async def _watch_lag(observer: Observer) -> None:
 def _watch_money(observer: Observer, reconciler: Reconciler) -> None:
     """What the reconciler knows, for those who are woken at night."""
     tally = reconciler.tally
+    observer.watch("ivr_log_lines_lost", "Log lines that could not be written", lost_lines)
     observer.watch("ivr_payments_open", "Payments that are being inquired about", lambda: len(reconciler.followed))
     observer.watch(
         "ivr_payments_for_people", "Payments that only people can resolve", lambda: len(reconciler.for_people)

@@ -1,5 +1,6 @@
 """Log lines: one JSON object a line in a pipe, readable on a terminal, and never a secret."""
 
+import errno
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 import structlog
 
 from ivr.domain.secret import Secret
-from ivr.runtime.logs import LogLevel, configure_logs
+from ivr.runtime.logs import LogLevel, configure_logs, lost_lines
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +100,28 @@ def terminal() -> Iterator[tuple[TextIO, Callable[[], str]]]:
     yield out, shown
     out.close()
     os.close(ours)
+
+
+class FullDisk(io.RawIOBase):
+    """Takes nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_ends_nobody_s_call() -> None:
+    """A line that cannot be written is lost and counted; whoever wrote it goes on."""
+    before = lost_lines()
+    write_lines(io.TextIOWrapper(io.BufferedWriter(FullDisk(), 1)))
+    assert lost_lines() > before
+
+
+def test_a_line_that_is_no_json_is_written_all_the_same() -> None:
+    """Half a character in a value costs that value its look, not the line."""
+    out = io.TextIOWrapper(io.BytesIO())
+    configure_logs(out)
+    structlog.get_logger("test").info("step", step="half \ud800 a character")
+    assert json.loads(written(out))["event"] == "'step'"

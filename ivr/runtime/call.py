@@ -66,6 +66,9 @@ _log = structlog.get_logger("ivr.call")
 HANGUP_PATIENCE: Final = 0.25
 """Seconds in which the news of a hangup follows the playback that it broke off."""
 
+OVERDUE_GRACE: Final = 30.0
+"""Seconds that a call which was ended for its length has to end by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -183,16 +186,25 @@ class Call:
     def _end_overdue(self) -> None:
         _log.warning("call_too_long", step=self.session.step)
         self.emit(CallerHungUp())
+        asyncio.get_running_loop().call_later(OVERDUE_GRACE, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """Not even that was taken: something that takes time never ended."""
+        if not self._over.is_set():
+            self._give_up()
 
     # -- one event ----------------------------------------------------------------------------------------------------
 
     def _take_all(self) -> None:
         """Take what waits, until something takes time or the call is over."""
         self._busy = True
-        while self._events and self.session.ended is None:
-            if (slow := self._take(self._events.popleft())) is not None:
-                self._spawn(self._finish(slow))
-                return
+        try:
+            while self._events and self.session.ended is None:
+                if (slow := self._take(self._events.popleft())) is not None:
+                    self._spawn(self._finish(slow))
+                    return
+        except Exception:  # noqa: BLE001 - beneath every other net: a call that takes no event would never end
+            self._give_up()
         if self.session.ended is None:
             self._busy = False
         else:
@@ -224,21 +236,23 @@ class Call:
 
     def _broke(self, exc: Exception) -> _Slow | None:
         """The port or the books cannot do it, or a bug: the flow's failure step says so to the caller."""
-        if isinstance(exc, IvrError):
-            _log.error("command_failed", step=self.session.step, error=str(exc))
-        else:
-            _log.error("command_broke", step=self.session.step, exc_info=exc)
-        self._services.observer.faults.labels(self._flow.name).inc()
         try:
+            if isinstance(exc, IvrError):
+                _log.error("command_failed", step=self.session.step, error=str(exc))
+            else:
+                _log.error("command_broke", step=self.session.step, exc_info=exc)
+            self._services.observer.faults.labels(self._flow.name).inc()
             return self._carry_out(fail(self._flow, self.session))
-        except Exception:  # noqa: BLE001 - the failure step broke too: what is left is to hang up
+        except Exception:  # noqa: BLE001 - the failure step broke too
             self._give_up()
             return None
 
     def _give_up(self) -> None:
-        _log.exception("call_broke", step=self.session.step)
-        self.session = fail(self._flow, self.session).session
+        """What is left is to hang up, and `_settle` does. Nothing here raises."""
+        self.session = self.session.copy()
         self.session.ended = "failed"
+        self._over.set()
+        _log.error("call_broke", step=self.session.step, exc_info=True)
 
     def _carry_out(self, turn: Turn) -> _Slow | None:
         before, self.session = self.session, turn.session
@@ -322,7 +336,7 @@ class Call:
             case Dial():
                 if command.payment is not None:
                     return self._pay_by_dialling(command, command.payment)
-                self._dial(command)
+                return self._keep_and_dial(command)
             case HangUp(cause):
                 self._voice.hang_up(cause)
         return None
@@ -355,6 +369,14 @@ class Call:
             self.emit(HeadersRead(token, False, {}))
             return
         self.emit(HeadersRead(token, True, await self._voice.headers(names)))
+
+    async def _keep_and_dial(self, command: Dial) -> None:
+        """The next process must know of the leg: it would find it up, and dial once more."""
+        try:
+            await self._services.snapshots.flush(self.session)
+        except IvrError as exc:
+            _log.error("snapshots_not_written", error=str(exc))
+        self._dial(command)
 
     async def _pay_by_dialling(self, command: Dial, order: PaymentOrder) -> None:
         await self._services.snapshots.flush(self.session)

@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from enum import StrEnum
-from typing import Final, TextIO
+from typing import Any, BinaryIO, Final, TextIO, cast
 
 import msgspec
 import structlog
@@ -24,6 +24,35 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class _Unfailing:
+    """Where lines go. A line that cannot be written is counted and lost: a full disk must not end calls."""
+
+    def __init__(self, file: TextIO | BinaryIO) -> None:
+        self._file: Any = file
+
+    def write(self, line: Any) -> None:
+        global _lost
+        try:
+            self._file.write(line)
+        except (OSError, ValueError):  # ValueError: the file was closed
+            _lost += 1
+
+    def flush(self) -> None:
+        global _lost
+        try:
+            self._file.flush()
+        except (OSError, ValueError):
+            _lost += 1
+
+
+_lost = 0
+
+
+def lost_lines() -> int:
+    """How many lines this process could not write."""
+    return _lost
+
+
 def configure_logs(stream: TextIO | None = None, level: LogLevel = LogLevel.INFO) -> None:
     """Set structlog up for this process."""
     out = stream or sys.stderr
@@ -34,7 +63,9 @@ def configure_logs(stream: TextIO | None = None, level: LogLevel = LogLevel.INFO
             *(_FOR_PEOPLE if terminal else _FOR_PROGRAMS),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.name]),
-        logger_factory=structlog.WriteLoggerFactory(file=out) if terminal else structlog.BytesLoggerFactory(out.buffer),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Unfailing(out)))
+        if terminal
+        else structlog.BytesLoggerFactory(cast(BinaryIO, _Unfailing(out.buffer))),
         cache_logger_on_first_use=True,
     )
 
@@ -60,7 +91,10 @@ _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
 def encode(_: WrappedLogger, __: str, event: EventDict) -> bytes:
     """One line of JSON; what JSON does not know is written as its repr."""
-    return _encoder.encode(event)
+    try:
+        return _encoder.encode(event)
+    except (ValueError, TypeError):  # half a character, or a number beyond JSON's
+        return _encoder.encode({name: repr(value) for name, value in event.items()})
 
 
 _FOR_PEOPLE: Final = (

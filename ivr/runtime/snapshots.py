@@ -75,6 +75,10 @@ class Snapshots:
                 _log.error("snapshots_not_written", error=str(exc))
                 await asyncio.sleep(RETRY_AFTER)
                 self._wake.set()
+            except Exception:  # noqa: BLE001 - a bug for once must not end the snapshots of every call
+                _log.exception("snapshots_not_written")
+                await asyncio.sleep(RETRY_AFTER)
+                self._wake.set()
 
     async def _write(self) -> None:
         batch, self._dirty = self._dirty, {}
@@ -83,9 +87,7 @@ class Snapshots:
         self._writing = frozenset(batch)
         self._at_rest.clear()
         try:
-            await self._store.keep(
-                {call_id: session.snapshot() if session is not None else None for call_id, session in batch.items()}
-            )
+            await self._store.keep({call_id: _written(session) for call_id, session in batch.items()})
         except BadInput:  # one of them will never fit; the others are kept
             raise
         except BaseException:  # also when cancelled: what is left is written by `stop`
@@ -94,3 +96,14 @@ class Snapshots:
         finally:
             self._writing = frozenset()
             self._at_rest.set()
+
+
+def _written(session: Session | None) -> str | None:
+    """The snapshot; None, as for a call that is over, where it cannot be written down: better none than an old one."""
+    if session is None:
+        return None
+    try:
+        return session.snapshot()
+    except Exception:  # noqa: BLE001 - one call's odd value must not cost the others theirs
+        _log.exception("snapshot_not_made", call_id=session.call_id)
+        return None

@@ -93,6 +93,8 @@ class Database:
 
     def _carry_out(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
         try:
+            if self._connection.in_transaction:  # a rollback failed: what it would read was never committed
+                self._connection.execute("ROLLBACK")
             if all(reads for _, _, reads in group):
                 answers = [self._read(job) for job, _, _ in group]
             else:

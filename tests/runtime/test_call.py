@@ -233,6 +233,15 @@ async def test_words_that_cannot_be_said_either_end_the_call(house: House) -> No
     assert house.figure("ivr_calls_total", flow="pay_invoice", ended="failed") == 1
 
 
+async def test_a_bug_in_the_failure_step_ends_the_call(house: House) -> None:
+    """Nothing that breaks keeps a call alive that nobody drives: the line is freed."""
+    voice = house.caller()
+    voice.breaks.on("play", BUG, BUG, BUG)
+    house.rings(voice)
+    await house.over()
+    assert voice.did[-1] == "hang_up" and len(house.switchboard) == 0
+
+
 @pytest.mark.parametrize("method", ["answer", "hang_up"])
 async def test_a_line_that_is_dead_is_let_go(house: House, method: str) -> None:
     """Neither an answer nor a hangup that fails keeps a call in our books for ever."""

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from picows import WSError, WSInvalidStatusError
 
-from ivr.asterisk.ari.connection import Connection, Reply, base_url
+from ivr.asterisk.ari.connection import CLOSE_TIMEOUT, Connection, Reply, base_url
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, AriUnsent, place, refusal
 from ivr.asterisk.ari.events import CALL_EVENTS, CONNECTION_EVENTS, ApplicationReplaced, CallEvent
 from ivr.asterisk.ari.plain_http import PlainHttp
@@ -147,6 +147,9 @@ class AriClient:
             with suppress(asyncio.CancelledError, Unusable):
                 await self._keeper
         if self._posting is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._posts.join()
             self._posting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._posting
@@ -168,12 +171,21 @@ class AriClient:
     async def _post_in_order(self) -> None:
         while True:
             request, done = await self._posts.get()
+            error: AriError | AriDisconnected | None = None
             try:
                 await self.send(request)
             except (AriError, AriDisconnected) as exc:
-                done(exc)
-            else:
-                done(None)
+                error = exc
+            except Exception as exc:  # noqa: BLE001 -- one odd reply must not end every call's commands
+                log.error("ari_reply_not_understood", where=place(exc))
+                error = AriDisconnected("Asterisk's ARI gave a reply that is none")
+            if isinstance(error, AriDisconnected) and self._connection is not None:
+                self._connection.drop()  # what may have been lost is settled after the next connect
+            try:
+                done(error)
+            except Exception as exc:  # noqa: BLE001 -- nor one call's bug
+                log.error("ari_reply_handler_failed", where=place(exc))
+            self._posts.task_done()
 
     async def _stay_connected(self) -> None:
         loop = asyncio.get_running_loop()
@@ -206,14 +218,16 @@ class AriClient:
             raise self._refused(exc.response.status if exc.response is not None else 0) from None
         except (OSError, TimeoutError, WSError) as exc:
             raise Unusable(f"Asterisk's ARI at {self._where} cannot be reached: {type(exc).__name__}") from None
-        self._connection = connection
-        self.connects += 1
-        self._reading = asyncio.create_task(connection.run(), name="ari-reader")
+        reading = asyncio.create_task(connection.run(), name="ari-reader")
         try:
             await self._set_filter(connection)
         except (AriError, AriDisconnected) as exc:
-            await self._disconnect()
+            await connection.close()
+            await reading
             raise Unusable(f"Asterisk's ARI at {self._where} does not work: {exc}") from None
+        self._connection = connection  # from here on: before, nobody knew whether it takes requests
+        self._reading = reading
+        self.connects += 1
         log.info("ari_connected", where=self._where, application=self.application, over_http=self._over_http)
         self._connected.set()
         self._on_connected()
@@ -224,15 +238,15 @@ class AriClient:
         done, _ = await asyncio.wait((asked,), timeout=self._timing.first_request)
         if done:
             status, body = asked.result()
-            if status >= 300:
-                raise refusal(status, _message(body))
-            return
-        asked.cancel()
-        with suppress(asyncio.CancelledError, AriDisconnected):
-            await asked
-        log.warning("ari_no_requests_over_websocket", where=self._where)
-        self._over_http = True
-        await self.send(self._filter)
+        else:
+            asked.cancel()
+            with suppress(asyncio.CancelledError, AriDisconnected):
+                await asked
+            log.warning("ari_no_requests_over_websocket", where=self._where)
+            self._over_http = True
+            status, body = await self._plain_http().request(self._filter, self._timing.request)
+        if status >= 300:
+            raise refusal(status, _message(body))
 
     async def _disconnect(self) -> None:
         self._connected.clear()

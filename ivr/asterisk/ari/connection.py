@@ -125,17 +125,19 @@ class Connection:
             for done, _ in waiting.values():
                 self._tell(done, AriDisconnected(self._why))
 
-    def post(self, request: Request, timeout: float, done: Done) -> None:
-        """Send it. Requests are carried out in the order in which they were posted."""
+    def post(self, request: Request, timeout: float, done: Done) -> str:
+        """Send it; returns its id. Requests are carried out in the order in which they were posted."""
         if self._socket.is_disconnected or self._socket.is_close_frame_sent:
             done(AriUnsent("no connection to Asterisk's ARI"))
-            return
+            return ""
         self._last_id += 1
         request_id = str(self._last_id)
+        data = _encode(request_id, request)
         self._waiting[request_id] = (done, self._loop.time() + timeout)
         if self._overdue is None:
             self._overdue = self._loop.call_later(timeout, self._look_for_overdue)
-        self._socket.send(_TEXT, _encode(request_id, request))
+        self._socket.send(_TEXT, data)
+        return request_id
 
     async def request(self, request: Request, timeout: float) -> Reply:
         """Send it and wait for its reply, whatever the status. Raises AriDisconnected."""
@@ -149,8 +151,11 @@ class Connection:
             else:
                 future.set_exception(reply)
 
-        self.post(request, timeout, done)
-        return await future
+        request_id = self.post(request, timeout, done)
+        try:
+            return await future
+        finally:  # whoever stops waiting does not cut the connection when the reply stays away
+            self._waiting.pop(request_id, None)
 
     async def close(self) -> None:
         """Say goodbye, shortly."""

@@ -168,10 +168,10 @@ class AriVoice:
         """The caller hung up, or was hung up."""
         if self._gone:
             return
+        self._gone = True  # first: whatever its leg's end leads to must not dial for somebody who is gone
         self._owed.clear()
         if self._leg is not None:
             self._leg.abandon()
-        self._gone = True
         self._on_gone(self.info.call_id)
         self._emit(CallerHungUp())
 
@@ -274,7 +274,11 @@ class AriVoice:
         raise AriDisconnected("the caller's SIP headers could not be read")
 
     def _new_leg(self, token: int, channel_id: str) -> DialledLeg:
-        return DialledLeg(self._client, self.info.call_id, token, channel_id, self._say)
+        return DialledLeg(self._client, self.info.call_id, token, channel_id, self._tell)
+
+    def _tell(self, event: Event) -> None:
+        """What a leg says: its end also when the caller is gone."""
+        self._emit(event)
 
     def _say(self, event: Event) -> None:
         if not self._gone:

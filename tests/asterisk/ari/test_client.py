@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriDisconnected, AriError, Gone
 from ivr.asterisk.ari.events import CallEvent, ChannelDtmfReceived, StasisEnd
+from ivr.asterisk.ari.requests import Request
 from ivr.asterisk.ari.timing import Timing
 from ivr.asterisk.settings import Ari
 from ivr.domain.errors import BadInput, Unusable
@@ -276,6 +277,32 @@ async def test_an_older_asterisk_is_asked_over_http() -> None:
             await client.request("DELETE", "/channels/1.2", {"reason_code": "16"})
         assert fake.urls[-1] == "/ari/channels/1.2?reason_code=16"
         await client.close()
+
+
+async def test_an_older_asterisk_keeps_its_connection_and_the_order_of_commands() -> None:
+    """The request that it never answered cuts nothing off later; posted commands go one after the other."""
+    order: list[str] = []
+
+    async def answer(request: dict[str, Any]) -> Reply | None:
+        if request["uri"] == "channels/odd":
+            return 200, "not what ARI says"
+        return 204, None
+
+    async with serving() as fake:
+        fake.rest_over_websocket = False
+        fake.answer = answer
+        client = client_for(fake.settings(), Seen())
+        await client.start()
+        client.post(Request("POST", "/channels/1"), lambda error: order.append("first"))
+        client.post(Request("POST", "/channels/2"), _breaks)
+        client.post(Request("POST", "/channels/3"), lambda error: order.append("third"))
+        await asyncio.sleep(QUICK.request + 0.2)  # in which the filter's reply over the websocket would be overdue
+        assert (order, fake.connects) == (["first", "third"], 1)
+        await client.close()
+
+
+def _breaks(error: object) -> None:
+    raise KeyError("a bug of one call")
 
 
 async def test_the_library_s_debug_log_stays_silent(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from ivr.asterisk.ari.switch import AriSwitch
 from ivr.asterisk.ari.timing import Timing
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
-from ivr.flow.events import CallerHungUp, LegAnswered, LegEnded, PromptFinished
+from ivr.flow.events import CallerHungUp, Event, LegAnswered, LegEnded, PromptFinished
 from ivr.runtime.ports import LegOrder
 from tests.asterisk.ari.conftest import Calls, Heard
 from tests.asterisk.ari.fake import FakeAri, Reply, serving
@@ -154,6 +154,24 @@ async def test_a_command_after_the_end_is_quiet(stage: Stage) -> None:
     voice.dial(3, ORDER)
     assert await stage.heard.next() == LegEnded(3, LegResult.NO_ANSWER)
     assert len(stage.fake.requests) == sent
+
+
+async def test_nobody_is_dialled_for_a_caller_who_is_gone(stage: Stage) -> None:
+    """The leg's end is told before the hangup, and what the flow does then must not reach anybody."""
+    voice, told = stage.heard.voice, []
+
+    def emit(event: Event) -> None:
+        told.append(event)
+        if event == LegEnded(3, LegResult.NO_ANSWER):
+            voice.dial(4, LegOrder(leg_id(CALL, 4), "bank", "1", "", {}, 20))
+
+    voice.attach(emit)
+    voice.dial(3, ORDER)
+    await stage.asked(CREATE)
+    await stage.say("StasisEnd", CALL)
+    await stage.asked(HANG_UP_LEG)
+    assert told == [LegEnded(3, LegResult.NO_ANSWER), LegEnded(4, LegResult.NO_ANSWER), CallerHungUp()]
+    assert f"POST /channels/{leg_id(CALL, 4)}" not in stage.fake.paths()
 
 
 async def test_a_second_leg_or_a_foreign_name_is_refused(stage: Stage) -> None:
