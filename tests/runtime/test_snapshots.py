@@ -131,7 +131,7 @@ async def test_one_call_s_odd_value_does_not_cost_the_others_theirs(
     store: FakeSessionStore, snapshots: Snapshots
 ) -> None:
     """A session that cannot be written down is left out, and said in the log."""
-    snapshots.put(replace(OLD, answers={"odd": object()}))  # type: ignore[dict-item]
+    snapshots.put(replace(OLD, answers={"odd": object()}))
     snapshots.put(replace(OLD, call_id="c2"))
     await store.changes.until(lambda: store.kept)
     assert set(store.kept) == {"c2"}
