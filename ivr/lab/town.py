@@ -53,6 +53,7 @@ class Town:
         trunks: Mapping[str, Mapping[str, object]] | None = None,
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
         strange_gateways: Sequence[str] = (),
+        agi_numbers: Sequence[str] = (),
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -60,6 +61,7 @@ class Town:
         `visitors`: addresses besides the phone's that may call the merchant. `numbers` and `trunks`: the merchant's,
         besides its own. `bank_extensions`: numbers on which the bank's Asterisk behaves as this dialplan says.
         `strange_gateways`: names of further providers of the merchant, PayStar with a credential it does not know.
+        `agi_numbers`: the merchant's numbers whose calls come by AGI().
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -74,6 +76,7 @@ class Town:
         self._trunks = dict(trunks or {})
         self._bank_extensions = dict(bank_extensions or {})
         self._strange_gateways = tuple(strange_gateways)
+        self._agi_numbers = tuple(agi_numbers)
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -152,6 +155,7 @@ class Town:
             ],
             recordings=self._recordings,
             prompts=self._prompts,
+            agi_numbers=self._agi_numbers,
         )
         switch.configure(
             trunks={

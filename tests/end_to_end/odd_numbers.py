@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr.domain.secret import Secret
-from ivr.lab.town import HOUSE
+from ivr.lab.town import HOUSE, MERCHANT_PHONE
 from ivr.sandbox.settings import SandboxCard
 
 BUSY: Final = "42475001"
@@ -23,6 +23,10 @@ BROKEN: Final = "42475008"
 NOBODY_THERE: Final = "42475009"
 STRANGE_GATEWAY: Final = "42475010"
 """Not the bank but the merchant's credential at PayStar is wrong."""
+BY_AGI: Final = "42475020"
+"""Nothing is odd about it, but that its calls come by AGI()."""
+BUSY_BY_AGI: Final = "42475021"
+AGI_NUMBERS: Final = (BY_AGI, BUSY_BY_AGI)
 
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
@@ -43,6 +47,8 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         {"number": f"4247500{n}", "flow": "pay_invoice", "settings": {"merchant_phone": f"219000000{n}"}}
         for n in range(1, 9)
     ),
+    {"number": BY_AGI, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
+    {"number": BUSY_BY_AGI, "flow": "pay_invoice", "settings": {"merchant_phone": "2190000001"}},
     {"number": NOBODY_THERE, "flow": "nowhere_invoice", "settings": {"merchant_phone": "2190000009"}},
     {"number": STRANGE_GATEWAY, "flow": "strange_invoice", "settings": {"merchant_phone": "2190000010"}},
 )

@@ -1,0 +1,183 @@
+"""The order of commands on one connection: AGI takes one at a time.
+
+Law: every command is replied to exactly once, to whoever gave it, in order; None says that no reply will come any more.
+A command that comes while a playback is unwanted breaks the playback off: Asterisk then says nothing of the playback,
+so the next command is one whose reply cannot be taken for a playback's.
+
+Why WAIT FOR DIGIT is given in slices: Asterisk would let it be broken off too, but writes a warning each time. A slice
+is half as long as the waiting so far: whatever is to be done next is late by a part of what was waited for anyway.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from ivr.asterisk.agi.commands import listen, nothing
+from ivr.asterisk.agi.connection import Connection
+from ivr.asterisk.agi.wire import Reply
+from ivr.domain.errors import BadInput
+
+SHORTEST_SLICE: Final = 0.04
+LONGEST_SLICE: Final = 0.25
+"""Seconds for which Asterisk is told to wait for a key at once."""
+
+Then = Callable[[Reply | None], None]
+
+
+class Order:
+    """One command, and who hears the reply."""
+
+    __slots__ = ("sent", "stream", "text", "then", "timed", "unwanted")
+
+    def __init__(self, text: str, then: Then, *, timed: bool = True, stream: bool = False) -> None:
+        self.text = text
+        self.then = then
+        self.timed = timed
+        """Whether the reply is due soon; else it may take as long as it takes."""
+        self.stream = stream
+        self.sent = False
+        self.unwanted = False
+        """A playback that is to be broken off."""
+
+
+class Dialogue:
+    """Gives the commands of one connection in their order, and listens for keys while there are none."""
+
+    def __init__(self, connection: Connection, on_key: Callable[[str], None], on_gone: Callable[[], None]) -> None:
+        """`on_gone` is told when Asterisk says, by a reply, that the caller is gone."""
+        self.listens = True
+        """Whether keys are waited for while there is nothing to do."""
+        self._connection = connection
+        self._on_key = on_key
+        self._on_gone = on_gone
+        self._waiting: deque[Order] = deque()
+        self._current: Order | None = None
+        self._breaker: Order | None = None
+        """Given while the current playback was unwanted; the next reply tells whether it had ended by itself."""
+        self._loop = asyncio.get_running_loop()
+        self._quiet_since = 0.0
+        self._is_due = False
+        self._over = False
+
+    @property
+    def current(self) -> Order | None:
+        """The command that goes on."""
+        return self._current
+
+    def give(self, order: Order, *, first: bool = False) -> None:
+        """Carry this out after all others, or before them."""
+        if self._over:
+            order.then(None)
+            return
+        if first:
+            self._waiting.appendleft(order)
+        else:
+            self._waiting.append(order)
+        self.soon()
+
+    def soon(self) -> None:
+        """Go on once everything that belongs to the same moment has been said."""
+        if not self._is_due and not self._over:
+            self._is_due = True
+            self._loop.call_soon(self._go_on)
+
+    def forget(self, order: Order) -> None:
+        """This command need not be carried out any more; one that has gone out is broken off if it is a playback."""
+        if order in self._waiting:
+            self._waiting.remove(order)
+        elif order is self._current and order.stream:
+            order.unwanted = True
+            self.soon()
+
+    def forget_all(self) -> None:
+        """Drop what has not gone out; who gave it hears that no reply will come."""
+        dropped, self._waiting = self._waiting, deque()
+        for order in dropped:
+            order.then(None)
+        if self._current is not None:
+            self.forget(self._current)
+
+    def on_reply(self, reply: Reply) -> None:
+        """The next line from Asterisk. Raises BadInput when nothing was asked."""
+        self._is_due = True  # what is given meanwhile goes out below: while nobody listens, keys are thrown away
+        order, self._current = self._current, None
+        if self._breaker is not None:
+            self._current, self._breaker = self._breaker, None
+            if reply.endpos is None and order is not None:
+                order.then(None)  # broken off in time; this is the reply to what broke it off
+                order, self._current = self._current, None
+        if order is None:
+            raise BadInput("a reply came to nothing that was asked")
+        if reply.code not in (_OK, _DEAD):
+            _log.error("agi_command_refused", status=reply.code)
+        order.then(reply)
+        if reply.code == _DEAD:
+            self._on_gone()
+        self._go_on()
+
+    def close(self) -> None:
+        """No reply comes any more."""
+        if self._over:
+            return
+        self._over = True
+        left = [order for order in (self._current, self._breaker, *self._waiting) if order is not None]
+        self._current = self._breaker = None
+        self._waiting.clear()
+        for order in left:
+            order.then(None)
+
+    # ---- helpers
+
+    def _go_on(self) -> None:
+        self._is_due = False
+        if self._over or self._breaker is not None:
+            return
+        if self._current is None:
+            if self._waiting:
+                self._send(self._waiting.popleft())
+            elif self.listens:
+                self._listen()
+        elif self._current.unwanted:
+            if self._waiting and not self._waiting[0].stream:
+                self._breaker = self._waiting.popleft()
+            else:
+                self._breaker = Order(nothing(), _nobody)
+            self._put(self._breaker)
+
+    def _send(self, order: Order) -> None:
+        self._quiet_since = 0.0
+        self._current = order
+        self._put(order)
+
+    def _listen(self) -> None:
+        now = self._loop.time()
+        self._quiet_since = self._quiet_since or now
+        seconds = min(max((now - self._quiet_since) / 2, SHORTEST_SLICE), LONGEST_SLICE)
+        self._current = Order(listen(int(seconds * 1000)), self._heard)
+        self._put(self._current)
+
+    def _put(self, order: Order) -> None:
+        order.sent = True
+        self._connection.send(order.text, timed=order.timed)
+
+    def _heard(self, reply: Reply | None) -> None:
+        if reply is None:
+            return
+        if reply.key is not None:
+            self._quiet_since = 0.0
+            self._on_key(reply.key)
+        elif reply.code == _OK and reply.result < 0:
+            self._on_gone()
+
+
+_OK: Final = 200
+_DEAD: Final = 511
+
+_log = structlog.get_logger("ivr.agi")
+
+
+def _nobody(reply: Reply | None) -> None:
+    """For a command whose reply says nothing."""
