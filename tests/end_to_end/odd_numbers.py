@@ -25,8 +25,9 @@ STRANGE_GATEWAY: Final = "42475010"
 """Not the bank but the merchant's credential at PayStar is wrong."""
 BY_AGI: Final = "42475020"
 """Nothing is odd about it, but that its calls come by AGI()."""
-BUSY_BY_AGI: Final = "42475021"
-AGI_NUMBERS: Final = (BY_AGI, BUSY_BY_AGI)
+ODD_BY_AGI: Final = {n: f"4247502{n}" for n in range(1, 9)}
+"""The same odd banks, reached by calls that come by AGI()."""
+AGI_NUMBERS: Final = (BY_AGI, *ODD_BY_AGI.values())
 
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
@@ -48,7 +49,10 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         for n in range(1, 9)
     ),
     {"number": BY_AGI, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
-    {"number": BUSY_BY_AGI, "flow": "pay_invoice", "settings": {"merchant_phone": "2190000001"}},
+    *(
+        {"number": number, "flow": "pay_invoice", "settings": {"merchant_phone": f"219000000{n}"}}
+        for n, number in ODD_BY_AGI.items()
+    ),
     {"number": NOBODY_THERE, "flow": "nowhere_invoice", "settings": {"merchant_phone": "2190000009"}},
     {"number": STRANGE_GATEWAY, "flow": "strange_invoice", "settings": {"merchant_phone": "2190000010"}},
 )

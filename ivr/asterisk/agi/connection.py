@@ -7,7 +7,7 @@ a task's turn while a caller keys.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -94,12 +94,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It begins."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if self._on_made(self, transport):
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by descent
+        if self._on_made(self, self._transport):
             self.expect(self._settings.request_seconds)
         else:
-            transport.abort()
+            self._transport.abort()
             self._over()
 
     def data_received(self, data: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from ivr.asterisk.agi.switch import AgiSwitch
@@ -123,11 +123,9 @@ class Channel:
     async def ended(self) -> bool:
         """Whether we closed the connection; commands that are still under way are read past."""
         async with asyncio.timeout(PATIENCE):
-            try:
+            with suppress(ConnectionError):
                 while await self.reader.readline():
                     pass
-            except ConnectionError:
-                pass
             return True
 
     def close(self) -> None:
@@ -144,7 +142,5 @@ async def channel(house: House, opening: bytes | None = None) -> AsyncIterator[C
         yield made
     finally:
         made.close()
-        try:
+        with suppress(ConnectionError):
             await writer.wait_closed()
-        except ConnectionError:
-            pass

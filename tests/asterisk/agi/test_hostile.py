@@ -100,9 +100,9 @@ async def test_nonsense(opening: bytes) -> None:
 async def test_bounds_are_settings(field: str, line: bytes) -> None:
     """What is too long is said by the configuration."""
     opening = request(more=line.decode() + "\n")
-    async with house(request_seconds=60.0, **{field: 1024 if field == "longest_request" else 256}) as ours:
-        async with channel(ours, opening) as stranger:
-            assert await stranger.ended()
+    bound = {field: 1024 if field == "longest_request" else 256}
+    async with house(request_seconds=60.0, **bound) as ours, channel(ours, opening) as stranger:
+        assert await stranger.ended()
     async with house() as ours, channel(ours, request(more=f"agi_arg_1: {'x' * 300}\n")):
         await ours.call()
 
@@ -215,7 +215,7 @@ async def test_an_address_that_is_taken() -> None:
     """One sentence, not a traceback."""
     async with house() as ours:
         host, port = ours.address
-        with pytest.raises(Unusable, match="cannot listen on .* \\(AGI\\)"):
+        with pytest.raises(Unusable, match=r"cannot listen on .* \(AGI\)"):
             await AgiServer(Agi(listen=f"{host}:{port}"), lambda *_: None).start()
 
 
