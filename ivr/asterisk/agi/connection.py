@@ -64,12 +64,12 @@ class Connection(asyncio.Protocol):
         """Whether its request is here: then it is a call."""
         return self._speaker is not None
 
-    def send(self, command: str, *, timed: bool) -> None:
-        """Give a command; `timed`: its reply is due soon."""
+    def send(self, command: str, takes: float | None) -> None:
+        """Give a command that takes so many seconds; None: nobody knows how many."""
         if self._transport is None or self._closed:
             return
         self._transport.write(f"{command}\n".encode())
-        self.expect(self._settings.reply_seconds if timed else None)
+        self.expect(None if takes is None else takes + self._settings.reply_seconds)
 
     def expect(self, seconds: float | None) -> None:
         """Something must come within so long; None: whenever it comes."""

@@ -2,10 +2,11 @@
 
 Law: every command is replied to exactly once, to whoever gave it, in order; None says that no reply will come any more.
 A command that comes while a playback is unwanted breaks the playback off: Asterisk then says nothing of the playback,
-so the next command is one whose reply cannot be taken for a playback's.
+so the next command is one whose reply cannot be taken for a playback's. Waiting for a key is broken off likewise, and
+replied to all the same.
 
-Why WAIT FOR DIGIT is given in slices: Asterisk would let it be broken off too, but writes a warning each time. A slice
-is half as long as the waiting so far: whatever is to be done next is late by a part of what was waited for anyway.
+Why not wait in short slices, of which none has to be broken off (Asterisk writes a warning each time): between two
+commands Asterisk throws keys away, and on a busy machine the pauses between slices become as long as the slices.
 """
 
 import asyncio
@@ -20,9 +21,8 @@ from ivr.asterisk.agi.connection import Connection
 from ivr.asterisk.agi.wire import Reply
 from ivr.domain.errors import BadInput
 
-SHORTEST_SLICE: Final = 0.04
-LONGEST_SLICE: Final = 0.25
-"""Seconds for which Asterisk is told to wait for a key at once."""
+LISTEN_SECONDS: Final = 5.0
+"""For which Asterisk is told to wait for a key at once: so often we see that it is still there."""
 
 Then = Callable[[Reply | None], None]
 
@@ -30,14 +30,19 @@ Then = Callable[[Reply | None], None]
 class Order:
     """One command, and who hears the reply."""
 
-    __slots__ = ("sent", "stream", "text", "then", "timed", "unwanted")
+    __slots__ = ("sent", "stream", "takes", "text", "then", "unwanted", "wait")
 
-    def __init__(self, text: str, then: Then, *, timed: bool = True, stream: bool = False) -> None:
+    def __init__(
+        self, text: str, then: Then, *, takes: float | None = 0.0, stream: bool = False, wait: bool = False
+    ) -> None:
         self.text = text
         self.then = then
-        self.timed = timed
-        """Whether the reply is due soon; else it may take as long as it takes."""
+        self.takes = takes
+        """Seconds that Asterisk needs for it; None: nobody knows."""
         self.stream = stream
+        """A playback: once broken off it has no reply."""
+        self.wait = wait
+        """For a key: whatever comes next breaks it off."""
         self.sent = False
         self.unwanted = False
         """A playback that is to be broken off."""
@@ -58,7 +63,6 @@ class Dialogue:
         self._breaker: Order | None = None
         """Given while the current playback was unwanted; the next reply tells whether it had ended by itself."""
         self._loop = asyncio.get_running_loop()
-        self._quiet_since = 0.0
         self._is_due = False
         self._over = False
 
@@ -88,7 +92,7 @@ class Dialogue:
         """This command need not be carried out any more; one that has gone out is broken off if it is a playback."""
         if order in self._waiting:
             self._waiting.remove(order)
-        elif order is self._current and order.stream:
+        elif order in (self._current, self._breaker) and order.stream:
             order.unwanted = True
             self.soon()
 
@@ -106,7 +110,7 @@ class Dialogue:
         order, self._current = self._current, None
         if self._breaker is not None:
             self._current, self._breaker = self._breaker, None
-            if reply.endpos is None and order is not None:
+            if order is not None and order.stream and reply.endpos is None:
                 order.then(None)  # broken off in time; this is the reply to what broke it off
                 order, self._current = self._current, None
         if order is None:
@@ -142,32 +146,31 @@ class Dialogue:
                 self._listen()
         elif self._current.unwanted:
             if self._waiting and not self._waiting[0].stream:
-                self._breaker = self._waiting.popleft()
+                self._break_off(self._waiting.popleft())
             else:
-                self._breaker = Order(nothing(), _nobody)
-            self._put(self._breaker)
+                self._break_off(Order(nothing(), _nobody))
+        elif self._current.wait and self._waiting:
+            self._break_off(self._waiting.popleft())
 
     def _send(self, order: Order) -> None:
-        self._quiet_since = 0.0
         self._current = order
         self._put(order)
 
+    def _break_off(self, by: Order) -> None:
+        self._breaker = by
+        self._put(by)
+
     def _listen(self) -> None:
-        now = self._loop.time()
-        self._quiet_since = self._quiet_since or now
-        seconds = min(max((now - self._quiet_since) / 2, SHORTEST_SLICE), LONGEST_SLICE)
-        self._current = Order(listen(int(seconds * 1000)), self._heard)
-        self._put(self._current)
+        self._send(Order(listen(int(LISTEN_SECONDS * 1000)), self._heard, takes=LISTEN_SECONDS, wait=True))
 
     def _put(self, order: Order) -> None:
         order.sent = True
-        self._connection.send(order.text, timed=order.timed)
+        self._connection.send(order.text, order.takes)
 
     def _heard(self, reply: Reply | None) -> None:
         if reply is None:
             return
         if reply.key is not None:
-            self._quiet_since = 0.0
             self._on_key(reply.key)
         elif reply.code == _OK and reply.result < 0:
             self._on_gone()

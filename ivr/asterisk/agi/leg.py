@@ -58,7 +58,7 @@ class DialledLeg:
         """Prepare, dial, and find out what became of it."""
         self._orders = [Order(leg_context_exists(), self._looked)]
         self._orders += [Order(command, self._prepared) for command in prepare_leg(order)]
-        self._orders.append(Order(dial(order), self._dialled, timed=False))
+        self._orders.append(Order(dial(order), self._dialled, takes=None))
         for one in self._orders:
             self._dialogue.give(one)
 

@@ -175,7 +175,7 @@ class AgiVoice:
 
     def _play_on(self, playing: "_Playing", *, first: bool = False) -> None:
         text = play(playing.media[playing.index], playing.offset)
-        playing.order = Order(text, partial(self._played, playing), timed=False, stream=True)
+        playing.order = Order(text, partial(self._played, playing), takes=None, stream=True)
         self._dialogue.give(playing.order, first=first)
 
     def _played(self, playing: "_Playing", reply: Reply | None) -> None:

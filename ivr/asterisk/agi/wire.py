@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ivr.domain.digits import KEYS
 from ivr.domain.errors import BadInput
 from ivr.domain.phone import caller_number
 from ivr.runtime.ports import CallInfo
@@ -19,6 +20,8 @@ MOST_NAMES: Final = 64
 SHOWN: Final = range(4)
 """The values of agi_callingpres with which a caller's number is not withheld."""
 
+_KEYS: Final = frozenset(map(ord, KEYS))
+"""Asterisk says 1 of a wait that was broken off."""
 _SCRIPT: Final = re.compile(r"([A-Za-z0-9_-]{1,64})/([0-9A-Za-z*#+_-]{1,80})")
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _REPLY: Final = re.compile(r"([0-9]{3}) result=(-?[0-9]{1,9})(?: \((.*)\))?(?: endpos=([0-9]{1,12}))?", re.DOTALL)
@@ -40,7 +43,7 @@ class Reply:
     @property
     def key(self) -> str | None:
         """The key that ended a playback or a wait."""
-        return chr(self.result) if self.code == 200 and self.result > 0 else None
+        return chr(self.result) if self.code == 200 and self.result in _KEYS else None
 
 
 def read_request(lines: Sequence[str]) -> CallInfo:
