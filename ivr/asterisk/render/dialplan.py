@@ -58,7 +58,7 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
 def _enter(settings: AsteriskSettings, trunk: Trunk, number: str) -> str:
     """How a call from this trunk to this number is handed to us."""
     if settings.agi is not None and settings.way_of(trunk, number) is Way.AGI:
-        return f"AGI(agi://{agi_address(settings.agi)}/{trunk.name}/{number})"
+        return f"AGI(agi://{agi_address(settings.agi)}/{trunk.name}/${{EXTEN}})"
     return f"Stasis({name(settings.ari.application, 'ari.application')},{trunk.name},${{CALLERID(pres)}})"
 
 

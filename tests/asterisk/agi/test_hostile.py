@@ -100,8 +100,8 @@ async def test_nonsense(opening: bytes) -> None:
 async def test_bounds_are_settings(field: str, line: bytes) -> None:
     """What is too long is said by the configuration."""
     opening = request(more=line.decode() + "\n")
-    bound = {field: 1024 if field == "longest_request" else 256}
-    async with house(request_seconds=60.0, **bound) as ours, channel(ours, opening) as stranger:
+    bound: dict[str, object] = {field: 1024 if field == "longest_request" else 256}
+    async with house(SETTINGS, request_seconds=60.0, **bound) as ours, channel(ours, opening) as stranger:
         assert await stranger.ended()
     async with house() as ours, channel(ours, request(more=f"agi_arg_1: {'x' * 300}\n")):
         await ours.call()

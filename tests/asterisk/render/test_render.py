@@ -91,9 +91,9 @@ def test_calls_by_agi(tmp_path: Path) -> None:
     trunks = (BANK, replace(OPERATOR, way=Way.AGI))
     render(replace(SETTINGS, trunks=trunks, agi=agi), ["4247", "+98219"], tmp_path)
     dialplan = (tmp_path / "extensions.conf").read_text()
-    assert "exten = 4247,1,AGI(agi://127.0.0.1:4573/bank/4247)\nsame = n(again)," in dialplan
+    assert "exten = 4247,1,AGI(agi://127.0.0.1:4573/bank/${EXTEN})\nsame = n(again)," in dialplan
     assert "exten = +98219,1,Stasis(ivr,bank," in dialplan
-    assert "exten = +98219,1,AGI(agi://127.0.0.1:4573/operator/+98219)" in dialplan
+    assert "exten = +98219,1,AGI(agi://127.0.0.1:4573/operator/${EXTEN})" in dialplan
     assert dialplan.count("Playback(/srv/prompts/fa/common/sorry_try_later)") == 4
     assert "[ivr-leg]" in dialplan and "Dial(" not in dialplan
     modules = (tmp_path / "modules.conf").read_text()
@@ -120,7 +120,7 @@ def test_without_ari(tmp_path: Path) -> None:
 def test_where_agi_is_reached(agi: Agi, url: str, tmp_path: Path) -> None:
     """As Asterisk sees it."""
     render(replace(SETTINGS, trunks=(replace(BANK, way=Way.AGI),), agi=agi), ["4247"], tmp_path)
-    assert f"AGI({url}bank/4247)" in (tmp_path / "extensions.conf").read_text()
+    assert f"AGI({url}bank/${{EXTEN}})" in (tmp_path / "extensions.conf").read_text()
 
 
 @pytest.mark.parametrize(
