@@ -1,9 +1,9 @@
 """The order of commands on one connection: AGI takes one at a time.
 
 Law: every command is replied to exactly once, to whoever gave it, in order; None says that no reply will come any more.
-A command that comes while a playback is unwanted breaks the playback off: Asterisk then says nothing of the playback,
-so the next command is one whose reply cannot be taken for a playback's. Waiting for a key is broken off likewise, and
-replied to all the same.
+A playback that is unwanted, or waiting for a key while there is something to do, is broken off by a nudge: a command
+that does nothing. Nothing else is sent before every nudge is replied to: Asterisk looks at its socket only for what it
+has not read yet, so two commands that it reads at once would leave the second one lying until a third comes.
 
 Why not wait in short slices, of which none has to be broken off (Asterisk writes a warning each time): between two
 commands Asterisk throws keys away, and on a busy machine the pauses between slices become as long as the slices.
@@ -23,6 +23,10 @@ from ivr.domain.errors import BadInput
 
 LISTEN_SECONDS: Final = 5.0
 """For which Asterisk is told to wait for a key at once: so often we see that it is still there."""
+
+FIRST_NUDGE: Final = 0.02
+LAST_NUDGE: Final = 1.0
+"""Seconds after which another nudge follows one without a reply: it was read together with what it should break off."""
 
 Then = Callable[[Reply | None], None]
 
@@ -60,8 +64,9 @@ class Dialogue:
         self._on_gone = on_gone
         self._waiting: deque[Order] = deque()
         self._current: Order | None = None
-        self._breaker: Order | None = None
-        """Given while the current playback was unwanted; the next reply tells whether it had ended by itself."""
+        self._nudges = 0
+        """Nudges without a reply."""
+        self._nudger: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._is_due = False
         self._over = False
@@ -92,7 +97,7 @@ class Dialogue:
         """This command need not be carried out any more; one that has gone out is broken off if it is a playback."""
         if order in self._waiting:
             self._waiting.remove(order)
-        elif order in (self._current, self._breaker) and order.stream:
+        elif order is self._current and order.stream:
             order.unwanted = True
             self.soon()
 
@@ -107,17 +112,21 @@ class Dialogue:
     def on_reply(self, reply: Reply) -> None:
         """The next line from Asterisk. Raises BadInput when nothing was asked."""
         self._is_due = True  # what is given meanwhile goes out below: while nobody listens, keys are thrown away
-        order, self._current = self._current, None
-        if self._breaker is not None:
-            self._current, self._breaker = self._breaker, None
-            if order is not None and order.stream and reply.endpos is None:
-                order.then(None)  # broken off in time; this is the reply to what broke it off
-                order, self._current = self._current, None
-        if order is None:
+        order = self._current
+        if self._nudges and (order is None or (order.stream and reply.endpos is None)):
+            self._nudges -= 1
+            if not self._nudges and self._nudger is not None:
+                self._nudger.cancel()
+            self._current = None
+            if order is not None:
+                order.then(None)  # broken off in time: nothing is said of it
+        elif order is not None:
+            self._current = None
+            if reply.code not in (_OK, _DEAD):
+                _log.error("agi_command_refused", status=reply.code)
+            order.then(reply)
+        else:
             raise BadInput("a reply came to nothing that was asked")
-        if reply.code not in (_OK, _DEAD):
-            _log.error("agi_command_refused", status=reply.code)
-        order.then(reply)
         if reply.code == _DEAD:
             self._on_gone()
         self._go_on()
@@ -127,8 +136,10 @@ class Dialogue:
         if self._over:
             return
         self._over = True
-        left = [order for order in (self._current, self._breaker, *self._waiting) if order is not None]
-        self._current = self._breaker = None
+        if self._nudger is not None:
+            self._nudger.cancel()
+        left = [order for order in (self._current, *self._waiting) if order is not None]
+        self._current = None
         self._waiting.clear()
         for order in left:
             order.then(None)
@@ -137,35 +148,33 @@ class Dialogue:
 
     def _go_on(self) -> None:
         self._is_due = False
-        if self._over or self._breaker is not None:
+        if self._over or self._nudges:
             return
         if self._current is None:
             if self._waiting:
                 self._send(self._waiting.popleft())
             elif self.listens:
                 self._listen()
-        elif self._current.unwanted:
-            if self._waiting and not self._waiting[0].stream:
-                self._break_off(self._waiting.popleft())
-            else:
-                self._break_off(Order(nothing(), _nobody))
-        elif self._current.wait and self._waiting:
-            self._break_off(self._waiting.popleft())
+        elif self._current.unwanted or (self._current.wait and self._waiting):
+            self._nudge(FIRST_NUDGE)
 
     def _send(self, order: Order) -> None:
         self._current = order
-        self._put(order)
+        order.sent = True
+        self._connection.send(order.text, order.takes)
 
-    def _break_off(self, by: Order) -> None:
-        self._breaker = by
-        self._put(by)
+    def _nudge(self, pause: float) -> None:
+        """Break off what goes on, and see to it that the nudge is noticed."""
+        self._nudges += 1
+        self._connection.send(nothing(), 0.0)
+        self._nudger = self._loop.call_later(pause, self._nudge_again, min(2 * pause, LAST_NUDGE))
+
+    def _nudge_again(self, pause: float) -> None:
+        if self._nudges and not self._over:
+            self._nudge(pause)
 
     def _listen(self) -> None:
         self._send(Order(listen(int(LISTEN_SECONDS * 1000)), self._heard, takes=LISTEN_SECONDS, wait=True))
-
-    def _put(self, order: Order) -> None:
-        order.sent = True
-        self._connection.send(order.text, order.takes)
 
     def _heard(self, reply: Reply | None) -> None:
         if reply is None:
@@ -180,7 +189,3 @@ _OK: Final = 200
 _DEAD: Final = 511
 
 _log = structlog.get_logger("ivr.agi")
-
-
-def _nobody(reply: Reply | None) -> None:
-    """For a command whose reply says nothing."""

@@ -86,17 +86,14 @@ class Channel:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self.listening = 0
-        """How often we were told to wait for a key."""
         self._commands: deque[str] = deque()
 
     async def command(self) -> str:
-        """Our next command that is not about waiting for a key; waits are answered on the way: no key came."""
+        """Our next command that does something; waits for a key and nudges are answered on the way."""
         while True:
             line = await self.line()
-            if not line.startswith("WAIT FOR DIGIT"):
+            if not line.startswith("WAIT FOR DIGIT") and line != "NOOP":
                 return line
-            self.listening += 1
             self.say("200 result=0")
 
     async def line(self) -> str:
