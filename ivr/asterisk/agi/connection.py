@@ -6,6 +6,7 @@ a task's turn while a caller keys.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -77,6 +78,11 @@ class Connection(asyncio.Protocol):
         self._due = loop.time() + seconds if seconds is not None else 0.0
         if seconds is not None and (self._late is None or self._late.when() > self._due):
             self._wake_at(self._due)
+
+    def acknowledge(self) -> None:
+        """Tell the far side's TCP now that its line is here: it keeps a second short one back until then."""
+        if self._transport is not None and not self._closed:
+            self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def close(self) -> None:
         """No more of it. What has been written still goes out."""

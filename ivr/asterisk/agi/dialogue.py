@@ -129,6 +129,8 @@ class Dialogue:
             raise BadInput("a reply came to nothing that was asked")
         if reply.code == _DEAD:
             self._on_gone()
+        if self._nudges:
+            self._connection.acknowledge()
         self._go_on()
 
     def close(self) -> None:
