@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from ivr.asterisk.agi.switch import AgiSwitch
 from ivr.asterisk.ari.switch import AriSwitch
 from ivr.config import Settings
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
@@ -139,8 +141,12 @@ async def serve(settings: Settings) -> None:
         if isinstance(begun, Faults):
             observer.dialplan_faults.set(len(begun.faults))
         control = stack.enter_context(control_listener(settings.storage))
-        switch = AriSwitch(settings.asterisk.ari, switchboard.accept)
-        stack.push_async_callback(switch.close)
+        asterisk = settings.asterisk
+        ari = AriSwitch(asterisk.ari, switchboard.accept) if asterisk.has_ari else None
+        agi = AgiSwitch(asterisk.agi, switchboard.accept, services.longest_call) if asterisk.agi is not None else None
+        for switch in (ari, agi):
+            if switch is not None:
+                stack.push_async_callback(switch.close)
         stack.push_async_callback(switchboard.drain, DRAIN_SECONDS)
         stack.callback(reconciler.stop)
         ready = asyncio.Event()
@@ -156,23 +162,32 @@ async def serve(settings: Settings) -> None:
 
         async def take_calls() -> None:
             await switchboard.expect(await store.sessions.load_all(), earlier)
-            await switch.start()
-            await switch.take_over(
-                lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.call_id, None), leg)
-            )
-            # Callers whom the process before gave back wait in the dialplan and come again one by one.
-            asyncio.get_running_loop().call_later(FORGET_AFTER, switchboard.forget_others)
+            if ari is not None:
+                await ari.start()
+                await ari.take_over(
+                    lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.call_id, None), leg)
+                )
+            if agi is not None:
+                await agi.start()
+            # Callers whom the process before gave back wait in the dialplan and come again one by one; those whom
+            # AGI() let talk to somebody come when they have talked.
+            later = asyncio.get_running_loop().call_later
+            if agi is None:
+                later(FORGET_AFTER, switchboard.forget_others)
+            else:
+                later(FORGET_AFTER, partial(switchboard.forget_others, but_talking=True))
+                later(services.longest_call, switchboard.forget_others)
             ready.set()
             _spare_the_collector()
             now = switchboard.dialplan
             _log.info("serving", version=now.version, flows=len(now.flows), numbers=len(now.numbers), pid=os.getpid())
-            await switch.wait_closed()
+            await (ari.wait_closed() if ari is not None else asyncio.get_running_loop().create_future())
 
         async def reconcile() -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
 
-        web = operations_app(_health(switch, store, providers), observer.registry)
+        web = operations_app(_health(ari, agi, store, providers), observer.registry)
         await _until_first(
             take_calls(),
             reconcile(),
@@ -299,9 +314,14 @@ async def _providers(settings: Settings, observer: Observer) -> AsyncIterator[Ma
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
 
 
-def _health(switch: AriSwitch, store: Store, providers: Mapping[str, Provider]) -> Mapping[str, Check]:
+def _health(
+    ari: AriSwitch | None, agi: AgiSwitch | None, store: Store, providers: Mapping[str, Provider]
+) -> Mapping[str, Check]:
     async def asterisk() -> None:
-        await switch.client.request("GET", "/asterisk/ping")
+        if ari is not None:
+            await ari.client.request("GET", "/asterisk/ping")
+        if agi is not None and not agi.server.serving:
+            raise Unusable("nothing listens for AGI")
 
     return {
         "asterisk": asterisk,

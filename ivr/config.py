@@ -14,7 +14,7 @@ import yaml
 
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
-from ivr.asterisk.settings import Ari, AsteriskSettings, Trunk
+from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 from ivr.domain.operations import Operation
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
@@ -199,13 +199,16 @@ def _secret(fields: Fields, name: str, base: _Base) -> Secret:
 
 def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings:
     asterisk = fields.fields("asterisk", "asterisk")
-    ari = asterisk.fields("ari", "ari")
+    agi = _agi(asterisk.fields("agi", "agi")) if asterisk.has("agi") else None
+    has_ari = asterisk.has("ari") or agi is None
+    ari = asterisk.fields("ari", "ari", required=has_ari)
+    default = Way(asterisk.one_of("channel", [way.value for way in Way], (Way.ARI if has_ari else Way.AGI).value))
     rtp = asterisk.fields("rtp", "rtp", required=False)
     settings = AsteriskSettings(
         ari=Ari(
             ari.text("url", "http://127.0.0.1:8088"),
             ari.text("username", "ivr"),
-            _secret(ari, "password", base),
+            _secret(ari, "password", base) if has_ari else Secret(_NO_CREDENTIAL),
             ari.name("application", "ivr"),
         ),
         sounds=str(_path(asterisk, "sounds", base, str(recordings))),
@@ -213,8 +216,10 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
         trunks=(),
+        agi=agi,
+        has_ari=has_ari,
     )
-    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings))
+    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
     try:
         base_url(settings.ari)
     except BadInput as exc:
@@ -235,7 +240,25 @@ def _check_rendering(fields: Fields, settings: AsteriskSettings) -> None:
         fields.blame(str(exc))
 
 
-def _trunks(fields: Fields, base: _Base, settings: AsteriskSettings) -> tuple[Trunk, ...]:
+def _agi(fields: Fields) -> Agi:
+    usual = Agi()
+    agi = Agi(
+        listen=fields.text("listen", usual.listen),
+        reached_at=fields.text("reached_at", usual.reached_at),
+        allow=tuple(text for text, _ in fields.texts("allow", required=False)) or usual.allow,
+        numbers=tuple(text for text, _ in fields.texts("numbers", required=False)),
+        most_connections=fields.whole("most_connections", usual.most_connections, least=1, most=100_000),
+        request_seconds=fields.seconds("request_timeout", usual.request_seconds, most=60),
+        reply_seconds=fields.seconds("reply_timeout", usual.reply_seconds, least=1, most=60),
+        longest_line=fields.whole("longest_line", usual.longest_line, least=256, most=65_536),
+        longest_request=fields.whole("longest_request", usual.longest_request, least=1024, most=1_048_576),
+        longest_reply=fields.whole("longest_reply", usual.longest_reply, least=2048, most=65_536),
+    )
+    fields.done()
+    return agi
+
+
+def _trunks(fields: Fields, base: _Base, settings: AsteriskSettings, default: Way) -> tuple[Trunk, ...]:
     trunks: list[Trunk] = []
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"trunk '{name}'")
@@ -248,6 +271,7 @@ def _trunks(fields: Fields, base: _Base, settings: AsteriskSettings) -> tuple[Tr
             password=_secret(one, "password", base) if one.has("password") else None,
             codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
             trust_headers=one.truth("trust_headers", False),
+            way=Way(one.one_of("channel", [way.value for way in Way], default.value)),
         )
         one.done()
         if trunk.host:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr.asterisk.settings import Way
 from ivr.config import LONGEST_CALL, MOST_CALLS, Settings, load_settings
 from ivr.domain.reading import Faults
 from ivr.prompts.units import Currency
@@ -60,6 +61,21 @@ def test_what_is_not_said(file: Path) -> None:
     assert settings.asterisk.ari.password.reveal() == "secret with spaces around"
     (bank,) = settings.asterisk.trunks
     assert not bank.trust_headers and bank.match == () and bank.password is None
+
+
+def test_calls_by_agi(file: Path) -> None:
+    """Beside ARI or instead of it; then no credential of ARI's is asked for."""
+    both = load(file, MINIMAL.replace("asterisk:\n", "asterisk:\n  agi: {numbers: ['4247']}\n")).asterisk
+    assert both.has_ari and both.agi is not None and both.agi.listen == "127.0.0.1:4573"
+    assert both.way_of(both.trunks[0], "4247") is Way.AGI and both.way_of(both.trunks[0], "4248") is Way.ARI
+    alone = load(file, MINIMAL.replace("ari: {password: {env: TEST_ARI}}", "agi: {}")).asterisk
+    assert not alone.has_ari and alone.trunks[0].way is Way.AGI
+    text = MINIMAL.replace(
+        "asterisk:\n", "asterisk:\n  channel: agi\n  agi: {request_timeout: 2s, longest_line: 512}\n"
+    )
+    chosen = load(file, text.replace("127.0.0.2}", "127.0.0.2}\n  a: {host: 127.0.0.3, channel: ari}")).asterisk
+    assert [trunk.way for trunk in chosen.trunks] == [Way.AGI, Way.ARI]
+    assert chosen.agi is not None and (chosen.agi.request_seconds, chosen.agi.longest_line) == (2.0, 512)
 
 
 def test_the_shipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +142,12 @@ def test_a_bank_of_the_sandbox(file: Path) -> None:
         ("providers: {}", "providers: {}\ncurrency: dollar", 6, "rial"),
         ("providers: {}", "providers: {}\nweb: {port: 70000}", 6, "port"),
         ("asterisk:", "asterisk: [", 3, "not YAML"),
+        ("ari: {password: {env: TEST_ARI}}", "agi: {listen: nowhere}", 2, "agi: listen must be an address"),
+        ("ari: {password: {env: TEST_ARI}}", 'agi: {listen: "0.0.0.0:4573"}', 2, "reached_at"),
+        ("ari: {password: {env: TEST_ARI}}", "agi: {most_connections: 0}", 2, "most_connections"),
+        ("ari: {password: {env: TEST_ARI}}", "agi: {port: 4573}", 2, "no field 'port'"),
+        ("{host: 127.0.0.2}", "{host: h, channel: agi}", 4, "asterisk needs agi"),
+        ("{host: 127.0.0.2}", "{host: h, channel: api}", 4, "did you mean"),
     ],
 )
 def test_faults_have_their_line(file: Path, old: str, new: str, line: int, about: str) -> None:

@@ -1,8 +1,18 @@
-"""What we must know of an Asterisk: how to reach its ARI, and its trunks. Values only; read by `ivr.config`."""
+"""What we must know of an Asterisk: how we reach each other, and its trunks. Values only; read by `ivr.config`."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ivr.domain.secret import Secret
+
+
+class Way(StrEnum):
+    """How a call comes to us."""
+
+    ARI = "ari"
+    """Through `Stasis()`: Asterisk's REST interface."""
+    AGI = "agi"
+    """Through `AGI()`: for an Asterisk that offers nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +23,31 @@ class Ari:
     username: str
     password: Secret
     application: str = "ivr"
+
+
+@dataclass(frozen=True, slots=True)
+class Agi:
+    """Where we listen for `AGI()`, and what we put up with there. Whoever may connect is believed to be Asterisk."""
+
+    listen: str = "127.0.0.1:4573"
+    """Literal address and port."""
+    reached_at: str = ""
+    """`host:port` as Asterisk sees it; empty: the same as `listen`."""
+    allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Addresses or networks that may connect."""
+    numbers: tuple[str, ...] = ()
+    """Dialled numbers that come this way on every trunk, whatever the trunk says."""
+    most_connections: int = 1000
+    request_seconds: float = 5.0
+    """For the whole request that opens a connection."""
+    reply_seconds: float = 10.0
+    """For the reply to a command that takes no time."""
+    longest_line: int = 4096
+    """Bytes of one line of the request."""
+    longest_request: int = 16 * 1024
+    """Bytes of the whole request."""
+    longest_reply: int = 8 * 1024
+    """Bytes of one line of a reply; a channel variable has at most 1024."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +65,13 @@ class Trunk:
     codecs: tuple[str, ...] = ("alaw", "ulaw")
     trust_headers: bool = False
     """May its SIP headers (invoice id, customer's number) be believed?"""
+    way: Way = Way.ARI
+    """How its calls come to us."""
 
 
 @dataclass(frozen=True, slots=True)
 class AsteriskSettings:
-    """One Asterisk: ARI, SIP, RTP and where it finds our recordings."""
+    """One Asterisk: ARI or AGI or both, SIP, RTP and where it finds our recordings."""
 
     ari: Ari
     sounds: str
@@ -43,3 +80,11 @@ class AsteriskSettings:
     rtp_first: int = 10000
     rtp_last: int = 20000
     trunks: tuple[Trunk, ...] = field(default=())
+    agi: Agi | None = None
+    """None: no call comes by AGI."""
+    has_ari: bool = True
+    """False: this Asterisk offers AGI alone, and `ari` means nothing."""
+
+    def way_of(self, trunk: Trunk, number: str) -> Way:
+        """How a call from this trunk to this number comes to us."""
+        return Way.AGI if self.agi is not None and number in self.agi.numbers else trunk.way

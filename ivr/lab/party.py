@@ -41,6 +41,7 @@ class Party:
         self.sip_port = sip_port(address)
         self.ari_port = free_port(address, 8088)
         self.web_port = free_port(address, 8080)
+        self.agi_port = free_port(address, 4573)
         self.config = home / "config" / "ivr.yaml"
         self.log = home / "serve.log"
         self.password = secrets.token_urlsafe(24)
@@ -80,8 +81,9 @@ class Party:
         hours: Mapping[str, object] | None = None,
         more: Mapping[str, object] | None = None,
         modules: Sequence[str] = (),
+        agi_numbers: Sequence[str] = (),
     ) -> Settings:
-        """Write its configuration and numbers, and render its Asterisk's."""
+        """Write its configuration and numbers, and render its Asterisk's. `agi_numbers` come by AGI()."""
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
@@ -101,6 +103,7 @@ class Party:
                 "sounds": str(recordings),
                 "sip_bind": f"{self.address}:{self.sip_port}",
                 "rtp": {"first": RTP_PORTS[0], "last": RTP_PORTS[1]},
+                **({"agi": self._agi(agi_numbers)} if agi_numbers else {}),
             },
             "trunks": {name: dict(trunk) for name, trunk in trunks.items()},
             "providers": {name: dict(provider) for name, provider in (providers or {}).items()},
@@ -121,6 +124,10 @@ class Party:
             os.environ.update(before)
         self.instance.configure(settings.asterisk, [str(number["number"]) for number in numbers], extra_modules=modules)
         return settings
+
+    def _agi(self, numbers: Sequence[str]) -> dict[str, object]:
+        listen = f"{self.address}:{self.agi_port}"
+        return {"listen": listen, "allow": [self.address, "127.0.0.1"], "numbers": list(numbers)}
 
     async def start_asterisk(self) -> None:
         """Start its Asterisk and capture its SIP."""

@@ -54,6 +54,7 @@ class Town:
         trunks: Mapping[str, Mapping[str, object]] | None = None,
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
         strange_gateways: Sequence[str] = (),
+        agi_numbers: Sequence[str] = (),
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -62,6 +63,7 @@ class Town:
         besides its own; `hours`: the opening hours that these numbers name. `bank_extensions`: numbers on which the
         bank's Asterisk behaves as this dialplan says. `strange_gateways`: names of further providers of the merchant,
         PayStar with a credential it does not know.
+        `agi_numbers`: the merchant's numbers whose calls come by AGI().
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -77,6 +79,7 @@ class Town:
         self._trunks = dict(trunks or {})
         self._bank_extensions = dict(bank_extensions or {})
         self._strange_gateways = tuple(strange_gateways)
+        self._agi_numbers = tuple(agi_numbers)
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -156,6 +159,7 @@ class Town:
             hours=self._hours,
             recordings=self._recordings,
             prompts=self._prompts,
+            agi_numbers=self._agi_numbers,
         )
         switch.configure(
             trunks={

@@ -109,13 +109,19 @@ class Switchboard:
         key = number.key if number is not None and session.flow not in detours else None
         return self._drive(voice, dialplan.flows[session.flow], session, Resumed(leg), key)
 
-    def forget_others(self) -> None:
-        """Snapshots whose callers are gone: nobody will come back for them."""
+    def forget_others(self, *, but_talking: bool = False) -> None:
+        """Snapshots whose callers are gone: nobody will come back for them.
+
+        `but_talking`: a caller who was talking to somebody may still come back, and then wants to hear how it went.
+        """
         left, self.left = self.left, {}
         for call_id in left.keys() - self._calls.keys():
             session = _restored(left[call_id])
             if session is not None and session.payment is not None:
                 self._nudge(session.payment, "caller gone while nobody drove the call")
+            if but_talking and session is not None and session.leg is not None:
+                self.left[call_id] = left[call_id]
+                continue
             self._services.snapshots.forget(call_id)
         if not self.left:
             self._earlier.clear()

@@ -21,7 +21,16 @@ from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
 from tests.end_to_end import changing
 from tests.end_to_end.evening import SCENES, Evening, spend
-from tests.end_to_end.odd_numbers import BANK_EXTENSIONS, GATEWAYS, HOURS, NUMBERS, SECRET_CARD, TRUNKS, write_dialplan
+from tests.end_to_end.odd_numbers import (
+    AGI_NUMBERS,
+    BANK_EXTENSIONS,
+    GATEWAYS,
+    HOURS,
+    NUMBERS,
+    SECRET_CARD,
+    TRUNKS,
+    write_dialplan,
+)
 from tests.end_to_end.stage import Stage
 
 HERE = Path(__file__).parent
@@ -80,6 +89,7 @@ async def towns(
             trunks=TRUNKS,
             bank_extensions=BANK_EXTENSIONS,
             strange_gateways=GATEWAYS,
+            agi_numbers=AGI_NUMBERS,
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD)),
         )
         for name in (["town", "aside"] if SCENES else ["town"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr.domain.secret import Secret
-from ivr.lab.town import HOUSE
+from ivr.lab.town import HOUSE, MERCHANT_PHONE
 from ivr.sandbox.settings import SandboxCard
 
 BUSY: Final = "42475001"
@@ -24,6 +24,11 @@ BROKEN: Final = "42475008"
 NOBODY_THERE: Final = "42475009"
 STRANGE_GATEWAY: Final = "42475010"
 """Not the bank but the merchant's credential at PayStar is wrong."""
+BY_AGI: Final = "42475020"
+"""Nothing is odd about it, but that its calls come by AGI()."""
+ODD_BY_AGI: Final = {n: f"4247502{n}" for n in range(1, 9)}
+"""The same odd banks, reached by calls that come by AGI()."""
+AGI_NUMBERS: Final = (BY_AGI, *ODD_BY_AGI.values())
 
 NEVER_OPEN: Final = "42476017"
 """One of a pattern's: nobody is ever there."""
@@ -48,6 +53,11 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
     *(
         {"number": f"4247500{n}", "flow": "pay_invoice", "settings": {"merchant_phone": f"219000000{n}"}}
         for n in range(1, 9)
+    ),
+    {"number": BY_AGI, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
+    *(
+        {"number": number, "flow": "pay_invoice", "settings": {"merchant_phone": f"219000000{n}"}}
+        for n, number in ODD_BY_AGI.items()
     ),
     {"number": NOBODY_THERE, "flow": "nowhere_invoice", "settings": {"merchant_phone": "2190000009"}},
     {"number": STRANGE_GATEWAY, "flow": "strange_invoice", "settings": {"merchant_phone": "2190000010"}},

@@ -204,6 +204,21 @@ async def test_callers_who_are_gone_leave_nothing_behind(house: House) -> None:
     assert list(house.store.kept) == [voice.info.call_id]
 
 
+async def test_who_talks_to_the_bank_may_come_back_later(house: House) -> None:
+    """AGI() lets a leg come to its end first: its caller then hears how it went, and is not greeted anew."""
+    talking = replace(_at_the_bank(), call_id="gone.1", payment="gone.1.6")
+    waiting = replace(_at_the_bank(), call_id="gone.2", payment=None, leg=None)
+    left = {"gone.1": talking.snapshot(), "gone.2": waiting.snapshot()}
+    house.store.kept |= left
+    house.switchboard.left = dict(left)
+    house.switchboard.forget_others(but_talking=True)
+    await house.store.changes.until(lambda: list(house.store.kept) == ["gone.1"])
+    assert list(house.switchboard.left) == ["gone.1"]
+    assert house.nudged == [("gone.1.6", "caller gone while nobody drove the call")]
+    house.switchboard.forget_others()
+    await house.store.changes.until(lambda: not house.store.kept)
+
+
 def _at_the_bank() -> Session:
     """The snapshot of a caller who talks to the bank, with a payment that stands as sent."""
     flow = shipped("pay_invoice")

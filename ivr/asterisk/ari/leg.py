@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from ivr.asterisk.ari.causes import unanswered
 from ivr.asterisk.ari.chores import tidy
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriDisconnected, AriError, AriUnsent
@@ -19,6 +18,7 @@ from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisEnd
 from ivr.asterisk.ari.ids import bridge_id
 from ivr.asterisk.ari.requests import dial, drop_bridge, hang_up, join, make_bridge, ring, stop_ringing
 from ivr.asterisk.ari.survey import Survey
+from ivr.asterisk.causes import unanswered
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import LegAnswered, LegEnded
 from ivr.runtime.ports import Emit, LegOrder

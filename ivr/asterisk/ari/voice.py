@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 
 from ivr.asterisk.ari import events as ari
-from ivr.asterisk.ari.checks import check_header_name, check_order
 from ivr.asterisk.ari.chores import tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
@@ -36,6 +35,7 @@ from ivr.asterisk.ari.requests import (
     stop_playback,
 )
 from ivr.asterisk.ari.survey import Survey
+from ivr.asterisk.checks import check_header_name, check_order
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished

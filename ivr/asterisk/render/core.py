@@ -90,6 +90,8 @@ def _directories(directory: Path, directories: Directories) -> Section:
 
 
 def _ari(settings: AsteriskSettings) -> tuple[Section, ...]:
+    if not settings.has_ari:
+        return (section("general", enabled=False),)
     # The password stands plain: hashed, Asterisk spends milliseconds on it at every HTTP request, and the same text
     # stands in our own configuration anyway. The file is its owner's alone.
     account = user(settings.ari.username, "ari.username")
@@ -109,6 +111,8 @@ def _ari(settings: AsteriskSettings) -> tuple[Section, ...]:
 
 def _http(settings: AsteriskSettings) -> Section:
     """ARI listens exactly where `ari.url` points, so on loopback unless the settings say otherwise."""
+    if not settings.has_ari:
+        return section("general", enabled=False)
     try:
         url = urlsplit(settings.ari.url)
         listen = url.port

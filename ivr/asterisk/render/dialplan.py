@@ -1,16 +1,19 @@
 """extensions.conf: the numbers that are ours lead into our application, and nothing leads out.
 
-Law: no context dials. A number that is not ours has no extension: its INVITE is answered 404, and no channel is made.
+Law: no context dials; only our application does, from AGI(). A number that is not ours has no extension: its INVITE is
+answered 404, and no channel is made.
 Our patterns have as many places as the numbers that they take: none of them takes letters, or numbers of any length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ivr.asterisk.agi.commands import LEG_CALLER, LEG_CONTEXT, LEG_HEADERS, LEG_NAME, LEG_VALUE
+from ivr.asterisk.render.agi import agi_address, check_agi
 from ivr.asterisk.render.sip import context_of
 from ivr.asterisk.render.text import File, Section, extension, name, path, section
-from ivr.asterisk.settings import AsteriskSettings
+from ivr.asterisk.settings import AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 
 MOST_TRIES: Final = 60
@@ -38,26 +41,48 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
     if not settings.sounds.startswith("/"):
         raise BadInput("sounds must be an absolute path, as Asterisk sees it")
     prompt = path(f"{settings.sounds.rstrip('/')}/{away.prompt}", "sounds")
-    application = name(settings.ari.application, "ari.application")
+    check_agi(settings)
     ours = tuple(dict.fromkeys(extension(one, "a dialled number") for one in numbers))
     contexts = (
         Section(
             context_of(trunk),
-            tuple(
-                line
-                for one in ours
-                for line in _extension(one, f"Stasis({application},{trunk.name},${{CALLERID(pres)}})", prompt, away)
-            ),
+            tuple(line for one in ours for line in _extension(one, _enter(settings, trunk, one), prompt, away)),
         )
         for trunk in settings.trunks
     )
+    legs = () if settings.agi is None else (Section(LEG_CONTEXT, tuple(_leg())),)
     return File(
-        "extensions.conf", (section("general", static=True, writeprotect=True, autofallthrough=True), *contexts)
+        "extensions.conf", (section("general", static=True, writeprotect=True, autofallthrough=True), *contexts, *legs)
     )
 
 
+def _enter(settings: AsteriskSettings, trunk: Trunk, number: str) -> str:
+    """How a call from this trunk to this number is handed to us."""
+    if settings.agi is not None and settings.way_of(trunk, number) is Way.AGI:
+        return f"AGI(agi://{agi_address(settings.agi)}/{trunk.name}/${{EXTEN}})"
+    return f"Stasis({name(settings.ari.application, 'ari.application')},{trunk.name},${{CALLERID(pres)}})"
+
+
+def _leg() -> Iterator[tuple[str, str]]:
+    """Gives a leg that `AGI()` dials its caller id and headers: runs on its channel, before the INVITE leaves."""
+    caller = f"${{{LEG_CALLER}}}"
+    yield "exten", "s,1,Set(CONNECTEDLINE(num-pres,i)=allowed)"
+    steps = (
+        "Set(CONNECTEDLINE(name-pres,i)=allowed)",
+        f'Set(CONNECTEDLINE(all,i)="{caller}" <{caller}>)',
+        "Set(I=1)",
+    )
+    for step in steps:
+        yield "same", f"n,{step}"
+    yield "same", f"n(next),GotoIf($[${{I}} > 0${{{LEG_HEADERS}}}]?done)"
+    yield "same", f"n,Set(PJSIP_HEADER(add,${{{LEG_NAME}${{I}}}})=${{{LEG_VALUE}${{I}}}})"
+    yield "same", "n,Set(I=$[${I} + 1])"
+    yield "same", "n,Goto(next)"
+    yield "same", "n(done),Return()"
+
+
 def _extension(number: str, enter: str, prompt: str, away: Away) -> list[tuple[str, str]]:
-    # Whoever comes back from Stasis alive was not served: our application is away, or is just going.
+    # Whoever comes back from Stasis or AGI alive was not served: our application is away, or is just going.
     steps = (
         f"Set({TRY}=$[0${{{TRY}}} + 1])",
         f"GotoIf($[${{{TRY}}} > {away.tries}]?sorry)",

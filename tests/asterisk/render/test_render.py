@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ivr.asterisk.render import Away, Directories, render
-from ivr.asterisk.settings import Ari, AsteriskSettings, Trunk
+from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.secret import Secret
 
@@ -99,6 +99,67 @@ def test_a_pattern_becomes_asterisk_s_own(tmp_path: Path) -> None:
     for evil in ("_4247XXXX", "4247.", "4247!", "[1-9]XX", "x", "X" * 16):
         with pytest.raises(BadInput):
             render(SETTINGS, [evil], tmp_path)
+
+
+def test_calls_by_agi(tmp_path: Path) -> None:
+    """A trunk's calls, or a number's on every trunk, are handed to our server; the fallback is the same."""
+    agi = Agi("127.0.0.1:4573", numbers=("4247",))
+    trunks = (BANK, replace(OPERATOR, way=Way.AGI))
+    render(replace(SETTINGS, trunks=trunks, agi=agi), ["4247", "+98219"], tmp_path)
+    dialplan = (tmp_path / "extensions.conf").read_text()
+    assert "exten = 4247,1,AGI(agi://127.0.0.1:4573/bank/${EXTEN})\nsame = n(again)," in dialplan
+    assert "exten = +98219,1,Stasis(ivr,bank," in dialplan
+    assert "exten = +98219,1,AGI(agi://127.0.0.1:4573/operator/${EXTEN})" in dialplan
+    assert dialplan.count("Playback(/srv/prompts/fa/common/sorry_try_later)") == 4
+    assert "[ivr-leg]" in dialplan and "Dial(" not in dialplan
+    modules = (tmp_path / "modules.conf").read_text()
+    assert all(f"{one}.so" in modules for one in ("res_agi", "app_dial", "app_stack", "func_dialplan"))
+
+
+def test_without_ari(tmp_path: Path) -> None:
+    """An Asterisk that offers AGI alone has no ARI, and no port for it."""
+    trunks = (replace(BANK, way=Way.AGI),)
+    render(replace(SETTINGS, trunks=trunks, agi=Agi(), has_ari=False), ["4247"], tmp_path)
+    assert blocks(tmp_path / "ari.conf") == [("general", {"enabled": "no"})]
+    assert blocks(tmp_path / "http.conf") == [("general", {"enabled": "no"})]
+    assert "Stasis(" not in (tmp_path / "extensions.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("agi", "url"),
+    [
+        (Agi("[::1]:4573"), "agi://[::1]:4573/"),
+        (Agi("0.0.0.0:4573", "ivr.internal:4573"), "agi://ivr.internal:4573/"),
+        (Agi("127.0.0.1:1", "[fd00::1]:2"), "agi://[fd00::1]:2/"),
+    ],
+)
+def test_where_agi_is_reached(agi: Agi, url: str, tmp_path: Path) -> None:
+    """As Asterisk sees it."""
+    render(replace(SETTINGS, trunks=(replace(BANK, way=Way.AGI),), agi=agi), ["4247"], tmp_path)
+    assert f"AGI({url}bank/${{EXTEN}})" in (tmp_path / "extensions.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agi": Agi("0.0.0.0:4573")},
+        {"agi": Agi("localhost:4573")},
+        {"agi": Agi("127.0.0.1")},
+        {"agi": Agi(reached_at="h")},
+        {"agi": Agi(reached_at="a/b:1")},
+        {"agi": Agi(reached_at="h:0")},
+        {"agi": Agi(allow=("10.0.0.0/99",))},
+        {"agi": Agi(allow=("example.test",))},
+        {"agi": Agi(numbers=("42,1",))},
+        {"trunks": (replace(BANK, way=Way.AGI),)},
+        {"has_ari": False, "agi": Agi()},
+    ],
+)
+def test_agi_that_could_not_be_reached_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    """At rendering, not at the first call."""
+    with pytest.raises(BadInput):
+        render(replace(SETTINGS, **change), ["4247"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Calls that Asterisk hands over by AGI(): a server, and a voice on each of its connections."""
