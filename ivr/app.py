@@ -36,13 +36,13 @@ from ivr.payments.port import Provider
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
 from ivr.recordings.files import built
-from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
 from ivr.runtime.reconciler import Reconciler
 from ivr.runtime.reloader import Reloader, find_kept, log_refused
+from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
 from ivr.store.dialplan_files import load_current, load_kept, look

@@ -12,16 +12,14 @@ import asyncio
 import contextvars
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
 
-from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, ProviderUnreachable
+from ivr.domain.errors import IvrError
 from ivr.domain.legs import HangupCause, LegResult
-from ivr.domain.operations import UNKNOWN, UNREACHABLE
-from ivr.domain.speech import Say
+from ivr.domain.operations import UNKNOWN
 from ivr.flow.commands import (
     AskProvider,
     Command,
@@ -53,12 +51,12 @@ from ivr.flow.events import (
 )
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
-from ivr.flow.steps.invoice import BOOKS
-from ivr.payments.port import Provider, Reply
-from ivr.runtime.cashier import Cashier, Go
-from ivr.runtime.observer import Observer
+from ivr.payments.port import Reply
+from ivr.runtime.alarm import Alarm
+from ivr.runtime.cashier import Go
 from ivr.runtime.ports import LegOrder, Notice, RecordOrder, Voice
-from ivr.runtime.snapshots import Snapshots
+from ivr.runtime.questions import ask
+from ivr.runtime.services import Services
 
 _log = structlog.get_logger("ivr.call")
 
@@ -68,23 +66,6 @@ HANGUP_PATIENCE: Final = 0.25
 
 OVERDUE_GRACE: Final = 30.0
 """Seconds that a call which was ended for its length has to end by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What calls use; one for the whole process."""
-
-    providers: Mapping[str, Provider]
-    cashier: Cashier
-    snapshots: Snapshots
-    observer: Observer
-    speak: Callable[[Sequence[Say], str], Sequence[str]]
-    """What is to be said and the language -> media for the voice port."""
-    trusted_trunks: frozenset[str]
-    longest_call: float
-    """Seconds after which a call is ended whatever it does."""
-    notify: Callable[[Notice], None] = lambda _: None
-    """Takes a notice and returns at once."""
 
 
 _Slow = Coroutine[Any, Any, None]
@@ -113,9 +94,7 @@ class Call:
         """Something is being done that the next event has to wait for; at first the answering."""
         self._over = asyncio.Event()
         self._context = contextvars.copy_context()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due: tuple[float, int] | None = None
-        """When the session's timer fires, on the loop's clock, and its token."""
+        self._alarm = Alarm(lambda token: self.emit(TimerFired(token)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[int, _Leg] = {}
         self._path: list[str] = []
@@ -166,8 +145,7 @@ class Call:
         finally:
             self._busy = True
             overdue.cancel()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._alarm.stop()
             try:
                 await (self._let_go() if self._abandoned else self._settle())
             finally:
@@ -318,9 +296,9 @@ class Call:
             case StopPlaying(token):
                 self._voice.stop(token)
             case StartTimer(token, seconds):
-                self._start_timer(token, seconds)
+                self._alarm.set(token, seconds)
             case StopTimer():
-                self._due = None
+                self._alarm.clear()
             case AskProvider():
                 self._key_at = None  # the provider's time is its own histogram
                 self._spawn(self._ask(command))
@@ -340,28 +318,6 @@ class Call:
             case HangUp(cause):
                 self._voice.hang_up(cause)
         return None
-
-    def _start_timer(self, token: int, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        at = loop.time() + seconds
-        self._due = (at, token)
-        if self._timer is not None and self._timer.when() <= at:
-            return  # it looks again when it fires: every key of a number moves the deadline, and none makes a timer
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = loop.call_at(at, self._look_at_the_clock)
-
-    def _look_at_the_clock(self) -> None:
-        self._timer = None
-        if self._due is None:
-            return
-        at, token = self._due
-        loop = asyncio.get_running_loop()
-        if loop.time() < at:
-            self._timer = loop.call_at(at, self._look_at_the_clock)
-        else:
-            self._due = None
-            self.emit(TimerFired(token))
 
     async def _read_headers(self, token: int, names: Sequence[str]) -> None:
         if self._voice.info.trunk not in self._services.trusted_trunks:
@@ -414,7 +370,9 @@ class Call:
 
     async def _ask(self, command: AskProvider) -> None:
         try:
-            reply = await self._reply(command)
+            reply, decided = await ask(command, self.session, self._services)
+            if decided:
+                self._decided = command.payment.id if command.payment else command.payment_id
         except IvrError as exc:
             # The books did not take it: the caller must not hear what nobody has written down.
             _log.error("answer_not_kept", operation=command.operation, error=str(exc))
@@ -423,47 +381,6 @@ class Call:
             _log.exception("provider_broke", provider=command.provider, operation=command.operation)
             reply = Reply(UNKNOWN)
         self.emit(ProviderReplied(command.token, reply.exit, reply.values))
-
-    async def _reply(self, command: AskProvider) -> Reply:
-        """The answer, written down before anybody hears it."""
-        cashier = self._services.cashier
-        if command.provider == BOOKS:
-            return await self._ask_books(command)
-        if command.payment is not None:
-            await self._services.snapshots.flush(self.session)
-            go = await cashier.before_sending(command.payment, self.session.call_id)
-            if go is not Go.SEND:
-                return Reply(UNKNOWN)
-        about = command.payment.id if command.payment else command.payment_id
-        try:
-            reply = await self._services.providers[command.provider].ask(command.operation, command.arguments)
-        except BadInput as exc:
-            # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
-            _log.error("provider_not_asked", operation=command.operation, error=str(exc))
-            if command.payment is not None:
-                await cashier.unsent(command.payment.id, "not asked")
-            return Reply(UNKNOWN)
-        except ProviderUnreachable:
-            if command.payment is not None:
-                await cashier.unsent(command.payment.id, UNREACHABLE)
-            return Reply(UNREACHABLE)
-        except OutcomeUnknown:
-            if command.payment is not None:
-                await cashier.unanswered(command.payment.id, UNKNOWN)
-            return Reply(UNKNOWN)
-        if about is not None and await cashier.answered(about, reply):
-            self._decided = about
-        return reply
-
-    async def _ask_books(self, command: AskProvider) -> Reply:
-        amount = command.arguments.get("amount")
-        return Reply(
-            await self._services.cashier.check_invoice(
-                str(command.arguments["provider"]),
-                str(command.arguments["invoice_id"]),
-                amount if isinstance(amount, int) else None,
-            )
-        )
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,9 @@ from ivr.domain.legs import HangupCause
 from ivr.flow.events import Answered, Event, Resumed
 from ivr.flow.model import Detour, DialledNumber, Dialplan, Flow, Key
 from ivr.flow.session import Session
-from ivr.runtime.call import Call, Services
+from ivr.runtime.call import Call
 from ivr.runtime.ports import Emit, Voice
+from ivr.runtime.services import Services
 
 _log = structlog.get_logger("ivr.switchboard")
 

@@ -13,10 +13,10 @@ from ivr.payments.port import Reply
 from ivr.prompts.speaking import speak
 from ivr.prompts.units import Currency
 from ivr.providers import paystar_saman
-from ivr.runtime.call import Services
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.ports import CallInfo, Notice
+from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
 from ivr.sandbox import bank

@@ -1,0 +1,61 @@
+"""What a provider, or our own books, are asked on behalf of a call.
+
+Law: a question that moves money is written down before it leaves, and its answer before anybody hears it.
+"""
+
+import structlog
+
+from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
+from ivr.domain.operations import UNKNOWN, UNREACHABLE
+from ivr.flow.commands import AskProvider
+from ivr.flow.session import Session
+from ivr.flow.steps.invoice import BOOKS
+from ivr.payments.port import Reply
+from ivr.runtime.cashier import Cashier, Go
+from ivr.runtime.services import Services
+
+_log = structlog.get_logger("ivr.call")
+
+
+async def ask(command: AskProvider, session: Session, services: Services) -> tuple[Reply, bool]:
+    """The answer, and whether the books now say what became of the payment that it is about.
+
+    Raises what the store raises when something cannot be written down.
+    """
+    cashier = services.cashier
+    if command.provider == BOOKS:
+        return await _ask_books(command, cashier), False
+    if command.payment is not None:
+        await services.snapshots.flush(session)
+        go = await cashier.before_sending(command.payment, session.call_id)
+        if go is not Go.SEND:
+            return Reply(UNKNOWN), False
+    try:
+        reply = await services.providers[command.provider].ask(command.operation, command.arguments)
+    except BadInput as exc:
+        # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
+        _log.error("provider_not_asked", operation=command.operation, error=str(exc))
+        if command.payment is not None:
+            await cashier.unsent(command.payment.id, "not asked")
+        return Reply(UNKNOWN), False
+    except ProviderUnreachable:
+        if command.payment is not None:
+            await cashier.unsent(command.payment.id, UNREACHABLE)
+        return Reply(UNREACHABLE), False
+    except OutcomeUnknown:
+        if command.payment is not None:
+            await cashier.unanswered(command.payment.id, UNKNOWN)
+        return Reply(UNKNOWN), False
+    about = command.payment.id if command.payment else command.payment_id
+    return reply, about is not None and await cashier.answered(about, reply)
+
+
+async def _ask_books(command: AskProvider, cashier: Cashier) -> Reply:
+    amount = command.arguments.get("amount")
+    return Reply(
+        await cashier.check_invoice(
+            str(command.arguments["provider"]),
+            str(command.arguments["invoice_id"]),
+            amount if isinstance(amount, int) else None,
+        )
+    )

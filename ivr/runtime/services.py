@@ -1,0 +1,28 @@
+"""What calls use; one for the whole process. Values only."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ivr.domain.speech import Say
+from ivr.payments.port import Provider
+from ivr.runtime.cashier import Cashier
+from ivr.runtime.observer import Observer
+from ivr.runtime.ports import Notice
+from ivr.runtime.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What calls use; one for the whole process."""
+
+    providers: Mapping[str, Provider]
+    cashier: Cashier
+    snapshots: Snapshots
+    observer: Observer
+    speak: Callable[[Sequence[Say], str], Sequence[str]]
+    """What is to be said and the language -> media for the voice port."""
+    trusted_trunks: frozenset[str]
+    longest_call: float
+    """Seconds after which a call is ended whatever it does."""
+    notify: Callable[[Notice], None] = lambda _: None
+    """Takes a notice and returns at once."""
