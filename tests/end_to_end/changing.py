@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-NUMBER: Final = "42475020"
+NUMBER: Final = "42475040"
 ENTRY: Final[Mapping[str, object]] = {"number": NUMBER, "flow": "changing"}
 
 PROMPTS: Final = (
