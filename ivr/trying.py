@@ -108,7 +108,7 @@ class Format(Enum):
 def graph(found: Found, form: Format, *, language: str | None, output: Path | None) -> None:
     """Draw the flow to a file, or to stdout. Raises BadInput, Unusable."""
     spoken = found.language(language)
-    picture = draw(found.flow, lambda name: found.catalogue.text(spoken, name))
+    picture = draw(found.flow, lambda name, own: found.catalogue.text(own or spoken, name))
     text = svg(picture) if form is Format.SVG else mermaid(picture)
     if output is None:
         sys.stdout.write(text)

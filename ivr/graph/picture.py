@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from ivr.domain.speech import Prompt
+from ivr.domain.speech import In, Prompt
 from ivr.flow.describing import Description, describe
 from ivr.flow.model import Flow, Step
 from ivr.flow.saying import Saying
@@ -27,8 +27,8 @@ MOST_ENDING: Final = 44
 RIGHT_TO_LEFT: Final = "\u200f"
 """A mark that is not seen and counts as a Persian letter."""
 
-Texts = Callable[[str], str]
-"""A prompt's words by its name."""
+Texts = Callable[[str, str | None], str]
+"""A prompt's words by its name, in a language of its own; None: in the picture's."""
 
 
 class Look(Enum):
@@ -99,6 +99,7 @@ _LOOKS: Final[Mapping[str, Look]] = {
     "provider": Look.QUESTION,
     "invoice": Look.QUESTION,
     "headers": Look.QUESTION,
+    "record": Look.KEYS,
     "dial": Look.LEG,
     "transfer": Look.LEG,
     "hang_up": Look.HANG_UP,
@@ -162,8 +163,13 @@ def in_words(saying: Saying, texts: Texts) -> str:
     """What a step says; a value by its name in brackets."""
     parts = []
     for part in saying.parts:
-        name = str(getattr(part, "name", type(part).__name__))
-        parts.append(texts(name) if isinstance(part, Prompt) else f"[{name}]")
+        match part:
+            case Prompt(name):
+                parts.append(texts(name, None))
+            case In(language, Prompt(name)):
+                parts.append(texts(name, language))
+            case _:
+                parts.append(f"[{part.name}]")
     return " ".join(parts)
 
 

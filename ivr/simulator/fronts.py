@@ -105,8 +105,14 @@ class TextFront:
         values = ", ".join(f"{name}: {'absent' if value is None else value}" for name, value in note.values.items())
         self._line("headers", values if note.trusted else "the trunk is not trusted", "yellow")
 
-    def _does(self, note: notes.Does) -> None:
-        self._line("does", f"{note.command} {', '.join(f'{n} {v}' for n, v in note.fields.items())}", "magenta")
+    def _records(self, note: notes.Records) -> None:
+        key = f"{note.finish_key} or " if note.finish_key else ""
+        ends = f"; {key}{note.silence:g} s of silence ends it"
+        self._line("records", f"{'a tone, then ' if note.beep else ''}up to {note.longest:g} s{ends}", "magenta")
+
+    def _notifies(self, note: notes.Notifies) -> None:
+        values = ", ".join(f"{name} {value}" for name, value in note.values.items())
+        self._line("tells", f"{note.to}: {note.event}" + (f" ({values})" if values else ""), "magenta")
 
 
 _WAITS: Final[Mapping[str, str]] = {
@@ -115,6 +121,7 @@ _WAITS: Final[Mapping[str, str]] = {
     "answer": "approve / decline / time out / unreachable / answer EXIT",
     "headers": "headers NAME=VALUE … / headers untrusted",
     "leg": "answered / ended / busy / no_answer / rejected / unreachable",
+    "recording": "talk / silent recording / failed recording",
 }
 
 _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
@@ -125,6 +132,7 @@ _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
     notes.HeadersCame: TextFront._headers,
     notes.Answered: TextFront._answered,
     notes.LegChanged: lambda front, note: front._line("leg", note.result, "yellow"),
+    notes.Recorded: lambda front, note: front._line("message", note.result, "yellow"),
     notes.CallerLeft: lambda front, note: front._line("hang up", "by the caller", "yellow"),
     notes.StepLeft: lambda front, note: front._line("leaves", f"{note.step} by {note.exit} → {note.to}", "dim"),
     notes.StepEntered: TextFront._entered,
@@ -133,8 +141,10 @@ _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
     notes.Asks: TextFront._asks,
     notes.Reads: lambda front, note: front._line("reads", f"SIP headers {', '.join(note.headers)}", "magenta"),
     notes.Dials: TextFront._dials,
+    notes.Records: TextFront._records,
+    notes.RecordingStopped: lambda front, note: front._line("", "(thrown away)", "dim"),
+    notes.Notifies: TextFront._notifies,
     notes.HangsUp: lambda front, note: front._line("hangs up", note.cause, "bold"),
-    notes.Does: TextFront._does,
     notes.FlowBroke: lambda front, note: front._line("broke", note.fault, "bold red"),
     notes.Awaits: TextFront._awaits,
     notes.CallEnds: lambda front, note: front._line("over", note.how, "bold"),

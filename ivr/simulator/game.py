@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-import msgspec
-
 from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
@@ -22,13 +20,14 @@ from ivr.simulator.answers import Providers, answer_values, chosen_exit, possibl
 from ivr.simulator.call import Call, NotNow
 from ivr.simulator.keys import KeyWatch, shown
 from ivr.simulator.tape import Tape
-from ivr.simulator.vectors import written_payment, written_say
+from ivr.simulator.vectors import written_payment, written_record, written_say
 
 _PROMPT: Final = "prompt"
 _TIMER: Final = "timer"
 _ANSWER: Final = "answer"
 _HEADERS: Final = "headers"
 _LEG: Final = "leg"
+_RECORDING: Final = "recording"
 
 
 class Game(Call):
@@ -95,6 +94,8 @@ class Game(Call):
                 self._answer(order)
             case orders.Leg(what):
                 self._change_leg(what)
+            case orders.Message(what):
+                self._record(what)
             case _:
                 return  # for whoever shows the call
         self.look()
@@ -111,7 +112,7 @@ class Game(Call):
 
     @property
     def awaits(self) -> tuple[str, ...]:
-        """What may happen without the caller: of prompt, timer, answer, headers, leg."""
+        """What may happen without the caller: of prompt, timer, answer, headers, leg, recording."""
         session = self.session
         if self.over:
             return ()
@@ -119,7 +120,9 @@ class Game(Call):
         found += [_TIMER] if self.timer is not None else []
         if session.asking is not None:
             found.append(_HEADERS if isinstance(self.asked, commands.ReadHeaders) else _ANSWER)
-        return (*found, _LEG) if session.leg is not None else (*found,)
+        found += [_LEG] if session.leg is not None else []
+        found += [_RECORDING] if session.recording is not None else []
+        return (*found,)
 
     @property
     def question(self) -> commands.AskProvider:
@@ -189,6 +192,8 @@ class Game(Call):
     def _go_on(self) -> None:
         if self.playing is not None:
             self._listen()
+        elif _RECORDING in self.awaits:
+            self._record(orders.SILENT)
         elif self.timer is not None and _ANSWER not in self.awaits:
             self._let_pass()
         else:
@@ -227,6 +232,13 @@ class Game(Call):
         self.tape.leg(what)
         self.send(events.LegAnswered(token) if what == "answered" else events.LegEnded(token, LegResult(what)))
 
+    def _record(self, what: str) -> None:
+        if self.recording is None or self.over:
+            raise NotNow(f"nothing is recorded now; {self._instead()}")
+        self._tell(notes.Recorded(at=self.clock, result=what))
+        self.tape.recorded(what)
+        self.record(talked=what == orders.TALKED, failed=what == orders.FAILED)
+
     def _living(self) -> None:
         if self.over:
             raise NotNow("the call is over")
@@ -240,6 +252,7 @@ class Game(Call):
             _TIMER: "'wait' for the timer",
             _HEADERS: "'headers NAME=VALUE ...' or 'headers untrusted'",
             _LEG: "'leg answered', 'ended', 'busy', 'no_answer' ...",
+            _RECORDING: "'talk' into the recording, or 'silent recording'",
         }
         if _ANSWER in self.awaits and isinstance(self.asked, commands.AskProvider):
             exits = ", ".join(possible_exits(self.asked, self.step, self._providers))
@@ -304,11 +317,14 @@ class Game(Call):
                     answer_timeout=command.answer_timeout,
                     payment=written_payment(command.payment),
                 )
+            case commands.Record():
+                return notes.Records(at=at, **written_record(command))
+            case commands.StopRecording():
+                return notes.RecordingStopped(at=at)
+            case commands.Notify(target, _, event, values):
+                return notes.Notifies(at=at, to=target, event=event, values=dict(values))
             case commands.HangUp(cause):
                 return notes.HangsUp(at=at, cause=cause.name.lower())
-            case _:
-                shown_fields = {name: str(value) for name, value in msgspec.structs.asdict(command).items()}
-                return notes.Does(at=at, command=type(command).__name__, fields=shown_fields)
 
 
 class _Exits(Mapping[str, str]):

@@ -69,6 +69,12 @@ class LegChanged(Note, frozen=True, kw_only=True):
     result: str
 
 
+class Recorded(Note, frozen=True, kw_only=True):
+    """What became of the recording: `talked`, `silent`, `failed`."""
+
+    result: str
+
+
 class CallerLeft(Note, frozen=True, kw_only=True):
     """The caller hung up."""
 
@@ -140,17 +146,31 @@ class Dials(Note, frozen=True, kw_only=True):
     payment: Mapping[str, Any] | None
 
 
+class Records(Note, frozen=True, kw_only=True):
+    """The caller is recorded; times in seconds."""
+
+    longest: float
+    silence: float
+    finish_key: str | None
+    beep: bool
+
+
+class RecordingStopped(Note, frozen=True, kw_only=True):
+    """What was recorded is thrown away."""
+
+
+class Notifies(Note, frozen=True, kw_only=True):
+    """Another program is told."""
+
+    to: str
+    event: str
+    values: Mapping[str, str | int]
+
+
 class HangsUp(Note, frozen=True, kw_only=True):
     """We end the call."""
 
     cause: str
-
-
-class Does(Note, frozen=True, kw_only=True):
-    """A command that this simulator has no words for."""
-
-    command: str
-    fields: Mapping[str, str]
 
 
 class FlowBroke(Note, frozen=True, kw_only=True):
@@ -166,7 +186,7 @@ class Awaits(Note, frozen=True, kw_only=True):
     kind: str
     about: str
     awaits: Sequence[str]
-    """Of `prompt`, `timer`, `answer`, `headers`, `leg`."""
+    """Of `prompt`, `timer`, `answer`, `headers`, `leg`, `recording`."""
     timer: float | None
     keys: str
     """What the caller can key here, in words."""

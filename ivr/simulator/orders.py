@@ -88,6 +88,13 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """What becomes of a recording: one of MESSAGES."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Say again where the call stands."""
 
@@ -107,7 +114,29 @@ class Comment:
     """A line for people."""
 
 
-Order = Keys | Hear | Wait | GoOn | Leave | Headers | Answer | Approve | Decline | Leg | Look | Help | Quit | Comment
+Order = (
+    Keys
+    | Hear
+    | Wait
+    | GoOn
+    | Leave
+    | Headers
+    | Answer
+    | Approve
+    | Decline
+    | Leg
+    | Message
+    | Look
+    | Help
+    | Quit
+    | Comment
+)
+
+TALKED: Final = "talked"
+SILENT: Final = "silent"
+FAILED: Final = "failed"
+MESSAGES: Final = (TALKED, SILENT, FAILED)
+"""The caller spoke into a recording, said nothing, or it could not be made."""
 
 HELP: Final = (
     ("6584#   or   keys 6584#", "press these keys"),
@@ -123,6 +152,8 @@ HELP: Final = (
     ("unreachable", "the question (or the leg) never left"),
     ("answer EXIT [name=value ...]", "any answer by its exit"),
     ("leg answered", "the far side picks up; also ended, busy, no_answer, rejected, unreachable, being_paid"),
+    ("talk", "the caller speaks into the recording, and it ends"),
+    ("silent recording", "the caller says nothing into it; 'failed recording': it could not be made"),
     ("look   help   quit", "where the call stands; this list; stop playing"),
 )
 
@@ -195,6 +226,15 @@ def _leg(rest: list[str]) -> Order:
     return Leg(rest[0])
 
 
+def _recording(what: str) -> Callable[[list[str]], Order]:
+    def read(rest: list[str]) -> Order:
+        if rest != ["recording"]:
+            raise WrongLine(f"did you mean '{what} recording'?")
+        return Message(what)
+
+    return read
+
+
 def _values(parts: list[str]) -> dict[str, str]:
     values = {}
     for part in parts:
@@ -229,6 +269,9 @@ _WORDS: Final[Mapping[str, Callable[[list[str]], Order]]] = {
     "timeout": _alone("timeout", Answer("unknown")),
     "unreachable": _alone("unreachable", Answer("unreachable")),
     "leg": _leg,
+    "talk": _alone("talk", Message(TALKED)),
+    SILENT: _recording(SILENT),
+    FAILED: _recording(FAILED),
     "look": _alone("look", Look()),
     "help": _alone("help", Help()),
     "quit": _alone("quit", Quit()),

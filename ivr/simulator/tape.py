@@ -11,10 +11,17 @@ from typing import Any, Final
 import yaml
 
 from ivr.domain.secret import Secret
-from ivr.flow.commands import AskProvider, Dial, HangUp, Play, ReadHeaders
+from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, Play, ReadHeaders, Record
 from ivr.simulator.call import Noticed
 from ivr.simulator.keys import Key, StandIns
-from ivr.simulator.vectors import SECRET_MARK, written_dial, written_payment, written_say
+from ivr.simulator.vectors import (
+    SECRET_MARK,
+    written_dial,
+    written_notice,
+    written_payment,
+    written_record,
+    written_say,
+)
 
 _KEYS: Final = "keys"
 
@@ -66,6 +73,10 @@ class Tape:
         """The leg was answered, or ended."""
         self._entries.append({"leg": what})
 
+    def recorded(self, what: str) -> None:
+        """The recording ended."""
+        self._entries.append({"recorded": what})
+
     def leaves(self) -> None:
         """The caller hung up."""
         self._entries.append({"leaves": True})
@@ -87,10 +98,12 @@ class Tape:
                 self._entries.append(_with_payment(entry, written_payment(noticed.payment)))
             case Dial():
                 self._entries.append(_with_payment({"dials": written_dial(noticed)}, written_payment(noticed.payment)))
+            case Record():
+                self._entries.append({"records": written_record(noticed)})
+            case Notify():
+                self._entries.append({"notifies": written_notice(noticed)})
             case HangUp(cause):
                 self._entries.append({"hangs_up": cause.name.lower()})
-            case _:
-                pass  # what the files have no word for is not in them
 
     # -- the file ----------------------------------------------------------------------------------------------------
 

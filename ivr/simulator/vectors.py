@@ -18,10 +18,11 @@ from ivr.domain.legs import LegResult
 from ivr.domain.reading import Source
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
-from ivr.flow.commands import AskProvider, Dial, HangUp, PaymentOrder, Play, ReadHeaders
+from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, PaymentOrder, Play, ReadHeaders, Record
 from ivr.flow.events import Answered, CallerHungUp, HeadersRead, LegAnswered, LegEnded, ProviderReplied
 from ivr.flow.model import Flow
 from ivr.simulator.call import Call, NotNow
+from ivr.simulator.orders import FAILED, MESSAGES, TALKED
 
 BEGINNINGS: Final = "beginnings"
 """The directory of calls that others begin with: `beginnings/<flow>/<after>.yaml`, beside or above the file."""
@@ -280,6 +281,39 @@ def _leg(call: Call, entry: Entry) -> None:
     call.send(LegAnswered(token) if entry["leg"] == "answered" else LegEnded(token, LegResult(entry["leg"])))
 
 
+def _records(call: Call, entry: Entry) -> None:
+    command = call.take()
+    if not isinstance(command, Record):
+        raise Difference(f"got {command}")
+    shown = written_record(command)
+    _expect(shown == entry["records"], f"records {shown}")
+
+
+def written_record(command: Record) -> dict[str, Any]:
+    """A recording that begins, as a file has it."""
+    return {name: value for name, value in asdict(command).items() if name != "token"}
+
+
+def _recorded(call: Call, entry: Entry) -> None:
+    what = entry["recorded"]
+    if what not in MESSAGES:
+        raise ValueError(what)
+    call.record(talked=what == TALKED, failed=what == FAILED)
+
+
+def _notifies(call: Call, entry: Entry) -> None:
+    command = call.take()
+    if not isinstance(command, Notify):
+        raise Difference(f"got {command}")
+    shown = written_notice(command)
+    _expect(shown == entry["notifies"], f"notifies {shown}")
+
+
+def written_notice(command: Notify) -> dict[str, Any]:
+    """A notice without its id, as a file has it."""
+    return {"to": command.target, "event": command.event, "with": dict(command.values)}
+
+
 def _at(call: Call, entry: Entry) -> None:
     _expect(call.session.step == entry["at"], f"is in step {call.session.step}")
 
@@ -306,6 +340,9 @@ _ENTRIES: Final[Mapping[str, Callable[[Call, Entry], None]]] = {
     "answers": _answers,
     "dials": _dials,
     "leg": _leg,
+    "records": _records,
+    "recorded": _recorded,
+    "notifies": _notifies,
     "leaves": _leaves,
     "at": _at,
     "hangs_up": _hangs_up,

@@ -20,12 +20,12 @@ STRANGE = (
 )
 
 
-def persian(name: str) -> str:
-    return CATALOGUE.text("fa", name)
+def persian(name: str, language: str | None = None) -> str:
+    return CATALOGUE.text(language or "fa", name)
 
 
-def english(name: str) -> str:
-    return CATALOGUE.text("en", name)
+def english(name: str, language: str | None = None) -> str:
+    return CATALOGUE.text(language or "en", name)
 
 
 class NewStep:

@@ -55,7 +55,7 @@ def test_shipped_flows(name: str, texts: object) -> None:
 def test_strange_names() -> None:
     """Quotes, brackets, comments, entities and Mermaid's own words are just text."""
     flow: Flow = strange_flow()
-    picture: Picture = draw(flow, lambda name: name)
+    picture: Picture = draw(flow, lambda name, _: name)
     nodes, edges = parsed(mermaid(picture))
     assert len(nodes) == len(picture.nodes) and len(edges) == len(picture.edges)
     shown = [" ".join(words.split()) for words in nodes.values()]

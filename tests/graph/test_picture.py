@@ -2,8 +2,10 @@
 
 import pytest
 
+from ivr.domain.speech import In, Prompt
 from ivr.flow.model import Flow, Step
-from ivr.graph.picture import BROKEN, CALL, Edge, Look, Node, Picture, draw, shortened, wrapped
+from ivr.flow.saying import DigitsOf, Saying
+from ivr.graph.picture import BROKEN, CALL, Edge, Look, Node, Picture, draw, in_words, shortened, wrapped
 from tests.flow.world import SHIPPED, shipped
 from tests.graph.drawn import NewStep, english, persian
 
@@ -94,3 +96,9 @@ def test_persian_lines_keep_their_direction() -> None:
     """A full stop stands at the end of the sentence, whatever stands around it."""
     assert wrapped(Node("a", Look.SAY, ("سلام.",)), 20) == ["\u200fسلام.\u200f"]
     assert wrapped(Node("a", Look.SAY, ("busy: سلام.",)), 20) == ["busy: سلام.\u200f"]
+
+
+def test_a_prompt_in_a_language_of_its_own() -> None:
+    """Its words are in the picture, whatever the picture's language is."""
+    words = in_words(Saying((In("fa", Prompt("language/choose_fa")), DigitsOf("x"))), english)
+    assert words == f"{persian('language/choose_fa')} [x]"

@@ -38,7 +38,7 @@ def test_shipped_flows(name: str) -> None:
 
 def test_strange_names() -> None:
     """Quotes, angle brackets and backslashes are just text."""
-    drawn = " ".join(" ".join(texts(svg(draw(strange_flow(), lambda name: name)))).split())
+    drawn = " ".join(" ".join(texts(svg(draw(strange_flow(), lambda name, _: name)))).split())
     for name in STRANGE:
         assert " ".join(name.replace("\u202e", " ").split()) in drawn
 

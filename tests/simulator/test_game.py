@@ -1,12 +1,15 @@
 """One call played from lines: what a person or a program is told, and what may be done when."""
 
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from ivr.simulator import notes
 from ivr.simulator.call import NotNow
+from ivr.simulator.fronts import TextFront
 from ivr.simulator.orders import read_order
 from ivr.simulator.playing import WrongInput
 from tests.flow.world import small_flow
@@ -148,6 +151,39 @@ def test_a_key_that_ends_the_call(tmp_path: Path) -> None:
     steps = '  a: {menu: {prompt: pay/press_keys, keys: {"1": end}}, exits: {silence: end, invalid: end}}'
     made, _ = played(small_flow(tmp_path, steps), "1234")
     assert made.over
+
+
+def test_a_message(tmp_path: Path) -> None:
+    """What is recorded, what ends it, and what another program is told of it."""
+    steps = """  a: {record: {save: message, max: 20s}, next: b, exits: {silence: sorry, failed: sorry}}
+  b: {notify: {to: shop, event: left_word, with: {file: message}}, next: c}
+  c: {say: common/goodbye, next: end}"""
+    made, book = played(small_flow(tmp_path, steps), "talk")
+    assert notes.Records(at=0.0, longest=20.0, silence=4.0, finish_key="#", beep=True) in book.notes
+    assert notes.Recorded(at=0.0, result="talked") in book.notes
+    name = str(made.session.answers["message"])
+    assert notes.Notifies(at=0.0, to="shop", event="left_word", values={"file": name}) in book.notes
+    waits = [note for note in book.notes if isinstance(note, notes.Awaits)]
+    assert waits[0].awaits == ("timer", "recording") and "# finishes" in waits[0].keys
+    made, book = played(small_flow(tmp_path, steps), "wait")
+    assert made.session.step == "sorry" and notes.RecordingStopped(at=30.0) in book.notes
+    with pytest.raises(NotNow, match="nothing is recorded"):
+        made.do(read_order("talk"))
+
+
+def test_every_note_has_words_on_a_terminal(tmp_path: Path) -> None:
+    """A recording and a notice are shown to people."""
+    steps = """  a: {record: {max: 20s, finish_key: none}, next: b, exits: {silence: b, failed: sorry}}
+  b: {notify: {to: shop, event: left_word, with: {who: caller_number}}, next: c}
+  c: {say: common/goodbye, next: end}"""
+    _, book = played(small_flow(tmp_path, steps), "silent recording")
+    shown = StringIO()
+    front = TextFront(Console(file=shown, width=200))
+    for note in book.notes:
+        front.tell(note)
+    text = shown.getvalue()
+    assert "records  a tone, then up to 20 s; 4 s of silence ends it" in text and "talk / silent recording" in text
+    assert "message  silent" in text and "tells  shop: left_word (who 09121234567)" in text
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ from ivr.simulator.orders import MOST_LINE, WrongLine, read_order
         ("time out", orders.Answer("unknown")),
         ("busy", orders.Leg("busy")),
         ("leg unreachable", orders.Leg("unreachable")),
+        ("talk", orders.Message("talked")),
+        ("silent recording", orders.Message("silent")),
+        ("failed recording", orders.Message("failed")),
         ("quit", orders.Quit()),
     ],
 )
@@ -45,6 +48,8 @@ def test_lines(line: str, order: orders.Order) -> None:
         ("answer amount=5", "needs an exit"),
         ("approve amount", "name=value"),
         ("decline 1 2", "one code"),
+        ("silent", "silent recording"),
+        ("talk loud", "takes nothing more"),
         ("leg gone", "answered, ended"),
         ('say "x', "a quote"),
         ("unreachabel", "did you mean 'unreachable'"),

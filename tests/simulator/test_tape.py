@@ -153,3 +153,47 @@ def test_every_vector_can_be_replayed_without_the_tests() -> None:
     """`ivr play --replay` takes every file of tests/vectors as it is."""
     for path, name in all_calls():
         finish(replay(path, shipped(name), lambda flow, knows: Call(flow, session_of(flow, knows))), path)
+
+
+RECORDING: Final = """  a:
+    record: {prompt: pay/is, save: message, max: 20s}
+    next: b
+    exits: {silence: c, failed: sorry}
+  b: {notify: {to: shop, event: left_word, with: {file: message, who: caller_number}}, next: c}
+  c: {say: common/goodbye, next: end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("hear", "talk", "hear"), True),
+        (("hear", "#", "talk", "hear"), True),
+        (("hear", "silent recording", "hear"), False),
+        (("hear", "failed recording", "hear"), False),
+        (("hear", "wait", "hear"), False),
+        (("", "", ""), False),
+        (("hear", "hang up"), False),
+    ],
+)
+def test_a_recording_goes_the_same_way_again(lines: tuple[str, ...], told: bool, tmp_path: Path) -> None:
+    """The recording, what became of it, and who was told of it."""
+    flow = small_flow(tmp_path, RECORDING)
+    made, _ = played(flow, *lines)
+    text, _ = again(made, flow, tmp_path)
+    entries = yaml.safe_load(text)["call"]
+    assert {"records": {"longest": 20.0, "silence": 4.0, "finish_key": "#", "beep": True}} in entries
+    notices = [entry["notifies"] for entry in entries if "notifies" in entry]
+    assert [(notice["to"], notice["event"], notice["with"]["who"]) for notice in notices] == (
+        [("shop", "left_word", "09121234567")] if told else []
+    )
+
+
+def test_recordings_and_notices_that_are_otherwise(tmp_path: Path) -> None:
+    """Another length, another event: the first difference is said."""
+    made, _ = played(small_flow(tmp_path, RECORDING), "hear", "talk", "hear")
+    for before, after, said in (("20s", "30s", "records"), ("left_word", "left_words", "notifies")):
+        with pytest.raises(Difference, match=said):
+            again(made, small_flow(tmp_path, RECORDING.replace(before, after)), tmp_path)
+    with pytest.raises(Difference, match="got"):
+        again(made, small_flow(tmp_path, "  a: {say: pay/is, next: c}\n  c: {say: pay/paid, next: end}"), tmp_path)

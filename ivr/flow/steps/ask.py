@@ -101,7 +101,9 @@ class AskStep:
         """The question, and how a number is keyed."""
         length = str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
         digits = f"{length} digit{'s' if self.most > 1 else ''}"
-        parts = [f"{digits}, kept as {self.save}"]
+        what = f"{self.form.words}, {digits}" if self.form.words else digits
+        parts = [f"{what}, kept as {self.save}"]
+        parts += ["keyed twice"] if self.twice is not None else []
         parts += [f"{self.finish_key} finishes"] if self.finish_key else []
         parts += [f"{self.cancel_key} cancels"] if self.cancel_key else []
         return Description("ask", self.saying, awaits="; ".join(parts), secret=self.secret)

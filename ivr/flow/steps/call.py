@@ -19,6 +19,7 @@ from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fields, did_you_mean, read_text
 from ivr.domain.secret import Secret
 from ivr.flow.checks.called import facts_of
+from ivr.flow.describing import Description
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.events import Event
 from ivr.flow.facts import Facts
@@ -77,6 +78,10 @@ class CallStep:
         """Begin the called flow."""
         self.enter(visit)
 
+    def describe(self) -> Description:
+        """Which flow takes the caller over."""
+        return Description("call", about=f"flow {self.flow.name}")
+
 
 @dataclass(frozen=True, slots=True)
 class ReturnStep:
@@ -114,6 +119,10 @@ class ReturnStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Go back."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """The ending."""
+        return Description("return", about=self.ending)
 
 
 def forget(session: Session, scope: str) -> None:

@@ -31,6 +31,11 @@ Value = str | int
 class Form(Protocol):
     """What may be keyed, and what becomes of it."""
 
+    @property
+    def words(self) -> str:
+        """What is keyed, to people; empty for any digits."""
+        ...
+
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """What is kept, by suffix ("" for the value itself), or None when it is not of this form. `keyed`: digits."""
         ...
@@ -41,6 +46,7 @@ class Plain:
     """Digits that a function accepts (and puts in order) or refuses."""
 
     accept: Callable[[str], str | None]
+    words: str = ""
 
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """The digits."""
@@ -52,6 +58,8 @@ class Plain:
 class Card:
     """A card number; its last four digits are no secret."""
 
+    words: str = "a card number"
+
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """The number and `.last_four`."""
         return {"": keyed, ".last_four": keyed[-4:]} if is_card_number(keyed) else None
@@ -60,6 +68,8 @@ class Card:
 @dataclass(frozen=True, slots=True)
 class BillId:
     """A bill id, and which kind of bill it is."""
+
+    words: str = "a bill id"
 
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """The id and `.service`."""
@@ -72,6 +82,7 @@ class PaymentId:
     """The payment id of a bill that is known already."""
 
     bill: str
+    words: str = "a payment id"
 
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """The id and `.amount` in rial."""
@@ -87,6 +98,12 @@ class AmountForm:
     least: int
     most: int
 
+    @property
+    def words(self) -> str:
+        """The bounds in the unit that is keyed."""
+        unit = next(unit for unit, per in RIAL_PER.items() if per == self.rial_per_unit)
+        return f"an amount of {self.least} to {self.most} {unit}"
+
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """Whole rial. The bounds are in the unit that is keyed."""
         return {"": int(keyed) * self.rial_per_unit} if self.least <= int(keyed) <= self.most else None
@@ -97,6 +114,11 @@ class Patterned:
     """Digits that fit one of a few patterns."""
 
     patterns: Sequence[str]
+
+    @property
+    def words(self) -> str:
+        """The patterns."""
+        return f"like {' or '.join(self.patterns)}"
 
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
         """The digits."""
@@ -131,11 +153,11 @@ FORMS: Final[Mapping[str, Entry]] = {
     "digits": Entry(Plain(_digits), 1, MOST_DIGITS, _DIGITS, may_be_secret=True),
     "number": Entry(Plain(_number), 1, MOST_DIGITS, _DIGITS, may_be_secret=True),
     "card": Entry(Card(), CARD_DIGITS, CARD_DIGITS, {**_DIGITS, ".last_four": Kind.DIGITS}, True, always_secret=True),
-    "mobile": Entry(Plain(mobile), 10, 14, _DIGITS, may_be_secret=True),
+    "mobile": Entry(Plain(mobile, "a mobile number"), 10, 14, _DIGITS, may_be_secret=True),
     "bill_id": Entry(BillId(), bills.LEAST_DIGITS, bills.MOST_DIGITS, {**_DIGITS, ".service": Kind.DIGITS}),
     "payment_id": Entry(PaymentId(""), bills.LEAST_DIGITS, bills.MOST_DIGITS, {**_DIGITS, ".amount": Kind.AMOUNT}),
     "amount": Entry(AmountForm(1, 1, MOST_RIAL), 1, len(str(MOST_RIAL)), {"": Kind.AMOUNT}),
-    "date": Entry(Plain(jalali.jalali), jalali.DIGITS, jalali.DIGITS, {"": Kind.DATE}),
+    "date": Entry(Plain(jalali.jalali, "a Jalali date"), jalali.DIGITS, jalali.DIGITS, {"": Kind.DATE}),
 }
 """What admins write after `form`, and its bounds where they say nothing else."""
 
@@ -182,7 +204,7 @@ def _date(fields: Fields) -> Entry:
     def accept(keyed: str) -> str | None:
         return jalali.jalali(keyed, first)
 
-    return Entry(Plain(accept), jalali.SHORT_DIGITS, jalali.SHORT_DIGITS, {"": Kind.DATE})
+    return Entry(Plain(accept, "a Jalali date"), jalali.SHORT_DIGITS, jalali.SHORT_DIGITS, {"": Kind.DATE})
 
 
 def _pattern(fields: Fields, form: str) -> Entry:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import yaml
 
 from ivr.domain.reading import Fields
+from ivr.flow.describing import Description
 from ivr.flow.events import Event
 from ivr.flow.steps.ask import INVALID, SILENCE
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -35,6 +36,11 @@ class LanguageStep:
         """Offer them again."""
         self.offer.resume(visit, leg)
         self._settle(visit)
+
+    def describe(self) -> Description:
+        """Which key is which language."""
+        awaits = "; ".join(f"{by.removeprefix(KEY_EXIT)} {language}" for by, language in self.languages.items())
+        return Description("language", self.offer.saying, awaits=awaits)
 
     def _settle(self, visit: Visit) -> None:
         language = self.languages.get(visit.exit or "")

@@ -18,7 +18,7 @@ from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
 from ivr.flow.steps.ask import INVALID, SILENCE, nth, wrong_ways
-from ivr.flow.steps.base import Made, Reading
+from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
 
 KEY_EXIT: Final = "key "
@@ -38,6 +38,8 @@ class MenuStep:
     type_ahead: bool
     silence_prompts: Sequence[Prompt]
     invalid_prompts: Sequence[Prompt]
+    word: str = "menu"
+    """What admins call it: a `confirm` is a menu of two keys."""
 
     def enter(self, visit: Visit) -> None:
         """Offer the choice."""
@@ -67,7 +69,11 @@ class MenuStep:
 
     def describe(self) -> Description:
         """The choice; which key leads where stands in the exits."""
-        return Description("menu", self.saying, awaits=f"one of {' '.join(sorted(self.keys))}")
+        if self.word == "menu":
+            return Description(self.word, self.saying, awaits=f"one of {' '.join(sorted(self.keys))}")
+        meant = ("yes" if exit_name == NEXT else exit_name for exit_name in self.keys.values())
+        awaits = "; ".join(f"{key} {meaning}" for key, meaning in zip(self.keys, meant, strict=True))
+        return Description(self.word, self.saying, awaits=awaits)
 
     def _offer(self, visit: Visit, *before: Prompt) -> None:
         visit.stop_timer()
@@ -137,7 +143,7 @@ def check_key(reading: Reading, key: str, node: yaml.Node) -> bool:
     return False
 
 
-def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str]) -> MenuStep:
+def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str], word: str = "menu") -> MenuStep:
     """The fields that every question answered by one key has."""
     attempts = fields.whole("attempts", 3, least=1, most=10)
     return MenuStep(
@@ -149,4 +155,5 @@ def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str]) -> Men
         type_ahead=fields.truth("type_ahead", False),
         silence_prompts=reading.prompts(fields, "silence_prompt", "common/heard_nothing", attempts),
         invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
+        word=word,
     )

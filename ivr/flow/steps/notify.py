@@ -13,6 +13,7 @@ import yaml
 from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fields, did_you_mean, read_text
 from ivr.domain.secret import Secret
+from ivr.flow.describing import Description
 from ivr.flow.events import Event
 from ivr.flow.facts import Facts
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -45,6 +46,10 @@ class NotifyStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Tell again: the same notice, by the same id."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """What is told to whom."""
+        return Description("notify", about=f"{self.event} to {self.target}")
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

@@ -11,6 +11,7 @@ import yaml
 
 from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields
+from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, RecordingFinished, TimerFired
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
@@ -71,6 +72,15 @@ class RecordStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Half a message is none: from the beginning."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """How long a message may be, and what ends it."""
+        parts = [
+            "a message" + (f", kept as {self.save}" if self.save else ""),
+            f"{self.silence:g} s of silence ends it",
+        ]
+        parts += [f"{self.finish_key} finishes"] if self.finish_key else []
+        return Description("record", self.saying, about=f"up to {self.longest:g} s", awaits="; ".join(parts))
 
     def _record(self, visit: Visit) -> None:
         visit.record(self.longest, self.silence, self.finish_key, beep=self.beep)

@@ -14,6 +14,7 @@ from ivr.domain.errors import Illegal
 from ivr.domain.money import MOST_RIAL
 from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fields, read_text
+from ivr.flow.describing import Description
 from ivr.flow.events import Event
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Template
@@ -85,6 +86,10 @@ class SetStep:
     def resume(self, visit: Visit, leg: int | None) -> None:
         """Set them again."""
         self.enter(visit)
+
+    def describe(self) -> Description:
+        """Which values are made known."""
+        return Description("set", about=", ".join(self.values))
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
