@@ -13,16 +13,15 @@ async def rung(alarm: Alarm, tokens: list[int], patience: float) -> list[int]:
 
 async def test_it_rings_once_with_the_last_token() -> None:
     """Every key moves the deadline on: silence is counted from the last one."""
-    tokens: list[int] = []
-    alarm = Alarm(tokens.append)
-    began = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    rings: asyncio.Future[int] = loop.create_future()
+    alarm = Alarm(rings.set_result)
+    began = loop.time()
     for token in range(5):
         alarm.set(token, 0.05)
         await asyncio.sleep(0.01)
-    while not tokens:
-        await asyncio.sleep(0.005)
-    assert tokens == [4]
-    assert asyncio.get_running_loop().time() - began >= 0.09
+    assert await rings == 4
+    assert loop.time() - began >= 0.09
 
 
 async def test_a_nearer_deadline_counts_too() -> None:
