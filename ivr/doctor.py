@@ -5,6 +5,7 @@ Law: it only looks. Every finding that is not well says one command or one file 
 
 import os
 import shutil
+import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Finding:
 
 def diagnose(config: Path) -> list[Finding]:
     """Everything that a working deployment needs."""
-    return [_python(), *_programs(), _asterisk(), *_deployment(config)]
+    return [_python(), *_programs(), _authorities(), _asterisk(), *_deployment(config)]
 
 
 def _python() -> Finding:
@@ -55,6 +56,16 @@ def _programs() -> list[Finding]:
         cure = None if path else f"apt-get install {package}   ({purpose})"
         found.append(Finding(program, path or "not found", cure))
     return found
+
+
+def _authorities() -> Finding:
+    """Where OpenSSL looks, or is told to look by SSL_CERT_FILE and SSL_CERT_DIR, as the providers' clients do."""
+    paths = ssl.get_default_verify_paths()
+    found = paths.cafile if paths.cafile and Path(paths.cafile).stat().st_size else None
+    if found is None and paths.capath and any(Path(paths.capath).glob("*.[0-9]")):  # each is named by its hash
+        found = paths.capath
+    cure = None if found else "apt-get install ca-certificates   (whom providers' TLS is checked by)"
+    return Finding("authorities", found or "none: no provider's certificate can be checked", cure)
 
 
 def _asterisk() -> Finding:

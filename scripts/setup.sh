@@ -21,6 +21,7 @@ command -v sox >/dev/null || missing="$missing sox"               # brings recor
 command -v dot >/dev/null || missing="$missing graphviz"          # draws flows: ivr graph --format svg
 command -v setpriv >/dev/null || missing="$missing util-linux"    # ends the lab with its parent
 command -v curl >/dev/null || missing="$missing curl"             # asks for the health of what runs
+[ -s /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"   # whom providers' TLS is checked by
 for package in "$@"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done

@@ -21,14 +21,32 @@ def test_a_machine_that_lacks_things(deployment: Deployment, monkeypatch: pytest
     """Every missing thing has a cure, and what is well says so."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("IVR_CACHE", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     deployment.write()
     found = findings(deployment)
     assert found["python"].cure is None and found["configuration"].cure is None and found["storage"].cure is None
     assert "apt-get install graphviz" in str(found["dot"])
+    assert "apt-get install ca-certificates" in str(found["authorities"])
     assert "apt-get install sox" in str(found["sox"]) and "install_asterisk.sh" in str(found["asterisk"])
     assert found["credentials"].cure and "TEST_ARI_PASSWORD" in found["credentials"].said
     assert found["recordings"].cure == "ivr prompts build"
     assert str(found["python"]).startswith("ok")
+
+
+@pytest.mark.parametrize(("variable", "name"), [("SSL_CERT_FILE", "our.pem"), ("SSL_CERT_DIR", "002c0b4f.0")])
+def test_authorities_of_ones_own(
+    variable: str, name: str, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file or a directory of them that OpenSSL is told of, in a place of its own, is as good as the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nowhere"))
+    file = tmp_path / "authorities" / name
+    file.parent.mkdir()
+    file.write_text("a certificate", "utf-8")
+    monkeypatch.setenv(variable, str(file if variable == "SSL_CERT_FILE" else file.parent))
+    found = findings(deployment.write())["authorities"]
+    assert found.cure is None and str(file.parent) in found.said
 
 
 def test_credentials_that_are_there(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

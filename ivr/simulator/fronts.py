@@ -90,7 +90,8 @@ class TextFront:
     def _awaits(self, note: notes.Awaits) -> None:
         waits = [_WAITS[what].format(seconds=f"{note.timer or 0:g}") for what in note.awaits]
         if note.keys:
-            waits.insert(0, f"keys: {note.keys}" + (" (secret)" if note.secret else ""))
+            keys = "" if note.kind == "record" else "keys: "  # a message is awaited there
+            waits.insert(0, keys + note.keys + (" (secret)" if note.secret else ""))
         self._line("awaits", " | ".join(waits) or "nothing", "green")
         if self._ways_told == note.step:
             return

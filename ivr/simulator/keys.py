@@ -17,6 +17,8 @@ from ivr.flow.model import Flow, Step, StepKind
 from ivr.flow.session import Session
 from ivr.flow.visit import Visit
 
+LAST_FOUR: Final = 4
+
 DOT: Final = "•"
 """Stands for one secret key."""
 
@@ -124,8 +126,8 @@ def shown(keys: Iterable[Key]) -> str:
 class StandIns:
     """Other digits of the same shape for every secret that was keyed, so that a recorded call holds none.
 
-    The same secret always gets the same digits. A card number that is valid becomes another valid one, an invalid one
-    another invalid one; leading zeros stay.
+    The same secret always gets the same digits. A card number that is valid becomes another valid one with the same
+    last four digits, an invalid one another invalid one; leading zeros stay.
     """
 
     def __init__(self, keys: Iterable[Key]) -> None:
@@ -176,5 +178,7 @@ def _other(secret: str, number: int) -> str:
     made = "0" * zeros + body
     if len(made) < CARD_DIGITS:
         return made
-    valid = is_card_number(secret)
-    return next(candidate for digit in "0123456789" if is_card_number(candidate := made[:-1] + digit) is valid)
+    if is_card_number(secret):  # its last four digits are no secret, and are said and passed on as they are
+        head, tail = made[: -LAST_FOUR - 1], secret[-LAST_FOUR:]
+        return next(candidate for digit in "0123456789" if is_card_number(candidate := head + digit + tail))
+    return next(candidate for digit in "0123456789" if not is_card_number(candidate := made[:-1] + digit))

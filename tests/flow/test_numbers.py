@@ -137,7 +137,7 @@ numbers:
 """
     numbers, reduced = tmp_path / "numbers.yaml", type(world())(without, world().trunks, world().providers)
     numbers.write_text(text.replace("LANGUAGE", "en"), encoding="utf-8")
-    with pytest.raises(Faults, match=r"closed\.yaml:7:20: there is no prompt 'common/closed' in 'en'"):
+    with pytest.raises(Faults, match=r"closed\.yaml:8:20: there is no prompt 'common/closed' in 'en'"):
         load_dialplan(tmp_path, reduced)
     numbers.write_text(text.replace("LANGUAGE", "fa"), encoding="utf-8")
     load_dialplan(tmp_path, reduced)

@@ -20,6 +20,7 @@ import yaml
 
 from ivr.domain.reading import Faults, Fields
 from ivr.flow.loader import KINDS, load_dialplan
+from ivr.flow.steps.base import Reading
 from tests.flow.test_bad_flows import BAD, expected
 from tests.flow.test_random_kinds import CARDS, EVERYTHING
 from tests.flow.world import BANK_DIALPLAN, DIALPLAN, ROOT, world
@@ -191,6 +192,28 @@ FREE: Final = ("headers", "set")
 
 
 @cache
+def defaults() -> frozenset[tuple[str, str, Any]]:
+    """(what was read, field, default) wherever a reader has one; a duration in seconds."""
+    found: set[tuple[str, str, Any]] = set()
+    world()
+    with pytest.MonkeyPatch.context() as patch:
+        scalar, prompts = Fields._scalar, Reading.prompts
+
+        def told(self: Fields, name: str, default: Any, read: Any, stand_in: Any) -> Any:
+            found.add((_what(self), name, default))
+            return scalar(self, name, default, read, stand_in)
+
+        def told_prompts(self: Reading, fields: Fields, name: str, default: str, attempts: int) -> Any:
+            found.add((_what(fields), name, default))
+            return prompts(self, fields, name, default, attempts)
+
+        patch.setattr(Fields, "_scalar", told)
+        patch.setattr(Reading, "prompts", told_prompts)
+        _read_everything()
+    return frozenset(found)
+
+
+@cache
 def asked() -> Mapping[str, frozenset[str]]:
     """What every reader asked for, by what it was reading."""
     found: dict[str, set[str]] = defaultdict(set)
@@ -199,12 +222,17 @@ def asked() -> Mapping[str, frozenset[str]]:
         has = Fields.has
 
         def told(self: Fields, name: str) -> bool:
-            found[self.what.partition(" '")[0] if not self.what.startswith("'") else self.what].add(name)
+            found[_what(self)].add(name)
             return has(self, name)
 
         patch.setattr(Fields, "has", told)
         _read_everything()
     return {what: frozenset(names) for what, names in found.items()}
+
+
+def _what(fields: Fields) -> str:
+    """`step 'a'` is a `step`."""
+    return fields.what if fields.what.startswith("'") else fields.what.partition(" '")[0]
 
 
 def _read_everything() -> None:
@@ -239,10 +267,31 @@ SCHEMA_OF: Final[Mapping[str, tuple[str | int, ...]]] = {
 
 def in_schema(what: str) -> set[str]:
     """The fields that the schema knows there."""
+    return set(_own(_schema_of(what)))
+
+
+def _schema_of(what: str) -> dict[str, Any]:
     schema: Any = FLOW if what not in ("numbers.yaml", "a number", "a holiday", "'closed'") else NUMBERS
     for part in SCHEMA_OF[what]:
         schema = schema[part]
-    return set(_own(schema))
+    assert isinstance(schema, dict)
+    return schema
+
+
+def test_defaults() -> None:
+    """Where the schema names a default it is the reader's."""
+    taken = {
+        (what, name, f"{value:g}s" if isinstance(value, float | int) else value) for what, name, value in defaults()
+    }
+    named = 0
+    for what in SCHEMA_OF:
+        for name, field in _schema_of(what).get("properties", {}).items():
+            if "default" in field:
+                named += 1
+                value = field["default"]
+                known = taken if isinstance(value, str) and value.endswith("s") and value[0].isdigit() else defaults()
+                assert (what, name, value) in known, f"{name} of {what}"
+    assert named > 40
 
 
 def _own(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -155,6 +155,21 @@ def test_every_vector_can_be_replayed_without_the_tests() -> None:
         finish(replay(path, shipped(name), lambda flow, knows: Call(flow, session_of(flow, knows))), path)
 
 
+def test_the_last_four_digits_of_a_card(tmp_path: Path) -> None:
+    """They are no secret: what is said and told of them is the same in the file, and the rest is other digits."""
+    steps = """  a:
+    ask: {prompt: bank/enter_card, form: card, save: card}
+    next: b
+    exits: {silence: sorry, invalid: sorry}
+  b: {notify: {to: shop, event: keyed, with: {four: card.last_four}}, next: c}
+  c: {say: [pay/is, {digits: card.last_four}], next: end}
+"""
+    flow = small_flow(tmp_path, steps)
+    made, _ = played(flow, CARD, "hear")
+    text, _ = again(made, flow, tmp_path)
+    assert CARD not in text and CARD[:12] not in text and text.count(f'"{CARD[-4:]}"') == 2
+
+
 RECORDING: Final = """  a:
     record: {prompt: pay/is, save: message, max: 20s}
     next: b
