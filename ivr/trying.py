@@ -64,6 +64,7 @@ class Found:
         """What a call knows from its beginning."""
         known: dict[str, str | int] = {} if caller == WITHHELD else {"caller_number": caller}
         known["dialled_number"] = self.number.number if self.number else SETTING
+        known["call_id"] = CALL_ID
         known |= dict.fromkeys(sorted(self.flow.settings), SETTING)
         known |= self.number.settings if self.number else {}
         return {**known, **given}

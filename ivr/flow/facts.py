@@ -52,6 +52,8 @@ class Facts:
     """Each further exit stands for one text, and the same exit for the same text in every step."""
     ending: str | None = None
     """Without an exit, but no end of the call: by this name it goes back to the flow that called this one."""
+    keeps: bool = False
+    """Another flow takes the caller over for good. How that one ends is found out from itself."""
     copies: Mapping[str, str] = field(default_factory=dict)
     """New name -> the name whose value it takes over, known or not; other names of its scope are forgotten."""
     how: Mapping[str, str] = field(default_factory=dict)

@@ -62,7 +62,11 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
 }
 """Every step kind by the word that admins write."""
 
-BUILT_IN: Final[Mapping[str, Kind]] = {"caller_number": Kind.DIGITS, "dialled_number": Kind.DIGITS}
+BUILT_IN: Final[Mapping[str, Kind]] = {
+    "caller_number": Kind.DIGITS,
+    "dialled_number": Kind.DIGITS,
+    "call_id": Kind.TEXT,
+}
 """What every call knows from its beginning; `caller_number` is missing when withheld."""
 
 

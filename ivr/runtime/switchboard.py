@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from ivr.domain.call_id import safe_call_id
 from ivr.domain.errors import IvrError
 from ivr.domain.legs import HangupCause
 from ivr.flow.events import Answered, Event, Resumed
@@ -153,7 +154,8 @@ class Switchboard:
         info = voice.info
         flow = self.dialplan.flows[detour.flow if detour is not None else number.flow]
         settings = detour.settings if detour is not None else number.settings
-        answers: dict[str, str | int] = {"dialled_number": info.dialled_number, **settings}
+        known = {"dialled_number": info.dialled_number, "call_id": safe_call_id(info.call_id)}
+        answers: dict[str, str | int] = {**known, **settings}
         if info.caller_number is not None:
             answers["caller_number"] = info.caller_number
         session = Session(info.call_id, flow.name, self.dialplan.version, number.language, flow.first, answers=answers)

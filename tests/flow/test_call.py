@@ -253,6 +253,16 @@ def test_a_flow_that_never_comes_back(tmp_path: Path) -> None:
     assert answered(load(tmp_path, main=main, other=other)).session.ended == "hung_up"
 
 
+def test_what_every_flow_knows(tmp_path: Path) -> None:
+    """The call's own id too, without being handed over."""
+    main = "flow: main\nfirst: a\non_failure: a\nsteps:\n  a: {call: {flow: other}}\n"
+    other = (
+        "flow: other\nfirst: a\non_failure: end\nsteps:\n"
+        '  a: {set: {order: "{call_id}-1"}, next: end}\n  end: {hang_up: normal}\n'
+    )
+    assert answered(load(tmp_path, main=main, other=other)).session.answers["a/order"] == "1613848397.81207-1"
+
+
 # -- what admins can get wrong -----------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from ivr.domain.speech import Prompt
 from ivr.flow.commands import AskProvider, Dial, Play
 from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded
 from tests.flow.caller import Caller, Noticed
-from tests.flow.world import KNOWN, SECRETS, SHIPPED, answered, session_of, shipped
+from tests.flow.world import KNOWN, SECRETS, SHIPPED, answered, known_in, session_of, shipped
 
 STEPS = [(flow, step) for flow in SHIPPED for step in shipped(flow).steps]
 
@@ -19,7 +19,7 @@ STEPS = [(flow, step) for flow in SHIPPED for step in shipped(flow).steps]
 def caller_at(name: str, step: str) -> Caller:
     """A caller who has just come to this step and knows everything, secrets included."""
     flow = replace(shipped(name), first=step)
-    session = session_of(flow, dict(KNOWN))
+    session = session_of(flow, known_in(flow))
     if name == "bank_ivr":
         session.secrets = {secret: Secret(text) for secret, text in SECRETS.items()}
         session.secret_steps = {"card": "ask_card", "pin": "ask_pin"}

@@ -53,7 +53,9 @@ MOVES: Final = st.lists(
 def test_no_call_is_ever_left_alone(name: str, moves: list[tuple[str, int]], known: bool) -> None:
     """Random keys, answers, silences, crashes and breakdowns; `Caller` watches the laws after each of them."""
     flow = shipped(name)
-    answers = {k: v for k, v in KNOWN.items() if k in flow.settings or (known and k == "caller_number")}
+    answers = {
+        k: v for k, v in KNOWN.items() if k in flow.settings or k == "call_id" or (known and k == "caller_number")
+    }
     caller = Caller(flow, session_of(flow, answers))
     caller.send(Answered())
     for move, number in moves:

@@ -321,6 +321,36 @@ def test_headers_take_a_part_of_an_address(tmp_path: Path, address: str, taken: 
     assert (said(caller) is not None) == (taken is not None)
 
 
+@pytest.mark.parametrize(
+    ("raw", "taken"),
+    [
+        ("1613848397.81207-9050-30", "1613848397.81207-9050-30"),
+        (" a_1 ", "a_1"),
+        ("1" * 64, "1" * 64),
+        ("1" * 65, None),
+        ("ab", None),
+        (".ab", None),
+        ("a b", None),
+        ("a*b", None),
+        ("a\nb", None),
+        ("abc\n;x", None),
+        ("سفارش", None),
+        ("۱۲۳", None),
+    ],
+)
+def test_headers_take_a_text(tmp_path: Path, raw: str, taken: str | None) -> None:
+    """An order's number: letters, digits, points, dashes and underscores, and nothing that could mean more."""
+    flow = small_flow(
+        tmp_path,
+        "  a: {headers: {x: {header: X, kind: text, min: 3, max: 64}}, next: b,"
+        " exits: {missing: end, invalid: end, untrusted: end}}\n  b: {say: pay/is, next: end}",
+    )
+    caller = answered(flow, {})
+    assert caller.session.asking is not None
+    caller.send(HeadersRead(caller.session.asking, True, {"X": raw}))
+    assert caller.session.answers.get("x") == taken and (said(caller) is not None) == (taken is not None)
+
+
 def test_headers_are_taken_all_or_none(tmp_path: Path) -> None:
     """Half of what a trunk says is not believed."""
     flow = small_flow(

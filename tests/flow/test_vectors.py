@@ -47,6 +47,8 @@ def test_every_way_of_every_step_is_taken(name: str) -> None:
 
 def _ways(flow: Flow) -> Iterator[tuple[str, str]]:
     for step in flow.steps.values():
+        if "/" in step.name:
+            continue  # a called flow's own calls take its ways
         for exit_name in step.exits:
             yield step.name, exit_name
 

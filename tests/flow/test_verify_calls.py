@@ -81,3 +81,16 @@ def test_walks_lead_through_called_flows(tmp_path: Path) -> None:
     assert found.untaken == () and any(("b/known", "missing") in walk.exits for walk in found.walks)
     for walk in found.walks:
         assert not walk_through(flow, walk).faults
+
+
+def test_a_called_flow_that_keeps_the_caller_ends_by_itself(tmp_path: Path) -> None:
+    """It says goodbye or is blamed for its own silence; the flow that called it is not."""
+    called = "flow: called\nfirst: a\non_failure: a\nsteps:\n  a: {%s, next: end}\n  end: {hang_up: normal}\n"
+    calling = "flow: calling\nfirst: a\non_failure: a\nsteps:\n  a: {call: {flow: called}}\n"
+    (tmp_path / "calling.yaml").write_text(calling, encoding="utf-8")
+    (tmp_path / "called.yaml").write_text(called % "say: pay/is", encoding="utf-8")
+    load_dialplan(tmp_path / "calling.yaml", world())
+    (tmp_path / "called.yaml").write_text(called % 'set: {x: "1"}', encoding="utf-8")
+    with pytest.raises(Faults) as raised:
+        load_dialplan(tmp_path / "calling.yaml", world())
+    assert {Path(fault.file).name for fault in raised.value.faults} == {"called.yaml"}

@@ -121,7 +121,7 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
 
 
 def _begins(flow: Flow, known: str | None) -> set[str | None]:
-    return {*flow.settings, "dialled_number", known}
+    return {*flow.settings, "dialled_number", "call_id", known}
 
 
 def _go_on(walker: Walker, tape: Tape, taken: tuple[tuple[str, str], ...], walk: Walk) -> Walker | None:

@@ -10,6 +10,7 @@ from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, Flow, World
 from ivr.flow.session import Session
 from ivr.flow.steps.invoice import BOOKS
+from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
 from ivr.providers import paystar_saman
 from ivr.sandbox import bank
@@ -19,14 +20,24 @@ ROOT: Final = Path(__file__).parents[2]
 DIALPLAN: Final = ROOT / "dialplan"
 BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
-SHIPPED: Final = ("pay_invoice", "merchant_invoice", "switch_invoice", "bank_ivr", "closed", "all_busy")
+SHIPPED: Final = (
+    *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
+    *("bank_ivr", "closed", "all_busy"),
+)
 
 KNOWN: Final[dict[str, str | int]] = {
     "caller_number": "09121234567",
     "dialled_number": "42473000",
+    "call_id": "1613848397.81207",
     "merchant_phone": "2191071390",
     "switch_number": "42474000",
+    "operator_number": "42473999",
     "invoice_id": "65843148",
+    "item": "9050-1",
+    "price": 2_500_000,
+    "order_id": "1613848397.81207-9050-1",
+    "claimed_amount": 160000,
+    "booked_as": "2191071390-1613848397.81207-9050-1",
     "transaction.transaction_id": "70012345",
     "transaction.merchant_id": "10000005",
     "transaction.amount": 160000,
@@ -35,6 +46,13 @@ KNOWN: Final[dict[str, str | int]] = {
     "amount": 160000,
 }
 """Everything that a call of a shipped flow may know by some step, secrets excepted."""
+
+
+def known_in(flow: Flow) -> dict[str, str | int]:
+    """The same, and once more for each flow that this one calls, by the names it has there."""
+    scopes = {scope_of(name) for name in flow.steps}
+    return {scope + name: value for scope in sorted(scopes) for name, value in KNOWN.items()}
+
 
 SECRETS: Final = {"card": "6037701689095443", "pin": "48151623"}
 

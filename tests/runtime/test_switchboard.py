@@ -1,6 +1,8 @@
 """All calls of a process: who is taken, who is refused, and what becomes of living calls when the process goes."""
 
 import asyncio
+import dataclasses
+import json
 
 import pytest
 from msgspec.structs import replace
@@ -52,6 +54,16 @@ async def test_a_withheld_number_is_asked_for(house: House) -> None:
     """Who hides their number is asked for a mobile."""
     voice = house.rings(house.caller(caller_number=None))
     await voice.hears("caller/enter_mobile")
+
+
+async def test_a_call_knows_its_own_id(house: House) -> None:
+    """An order's number is made of it."""
+    voice = house.caller(listens=False)
+    voice.info = dataclasses.replace(voice.info, call_id="pbx 1.17")
+    house.rings(voice)
+    await voice.hears("invoice/welcome")
+    await house.snapshots.stop()
+    assert json.loads(house.store.kept["pbx 1.17"])["answers"]["call_id"] == "pbx-1.17"
 
 
 async def test_a_caller_who_cannot_be_sent_back_is_noted(house: House) -> None:

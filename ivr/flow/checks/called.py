@@ -31,6 +31,7 @@ def facts_of(called: Flow, save: str | None) -> Facts:
         pays=any(step.facts.pays for step in steps),
         undecided=_endings(called, doubtful, lambda step, by: by not in step.facts.decides),
         decides=called.endings - doubt,
+        keeps=not called.endings,
         how={ending: f"'{called.name}' comes back by '{ending}'" for ending in called.endings},
     )
 
@@ -47,7 +48,7 @@ def _endings(called: Flow, starts: list[str], allowed: Callable[[Step, str], boo
 
 def _without(called: Flow, begins: list[str], name: str) -> frozenset[str]:
     """The endings that some way leads to on which this name is not made known."""
-    if name in called.settings or name in called.takes or name == "dialled_number":
+    if name in called.settings or name in called.takes or name in ("dialled_number", "call_id"):
         return frozenset()
     return _endings(called, begins, lambda step, by: name not in (step.facts.makes or {}).get(by, ()))
 

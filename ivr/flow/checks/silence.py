@@ -32,7 +32,7 @@ def check(written: Written) -> None:
 
 
 def _ends(step: Step) -> bool:
-    return not step.exits and step.facts.ending is None
+    return not step.exits and step.facts.ending is None and not step.facts.keeps
 
 
 def _when(written: Written, way: Way) -> str:

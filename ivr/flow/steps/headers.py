@@ -1,7 +1,7 @@
 """headers: take values from the SIP headers of the caller's INVITE.
 
-Law: only a trunk that is trusted may speak through headers, and only what is digits of the stated length is taken. An
-amount that comes this way is a claim: a provider has to check it.
+Law: only a trunk that is trusted may speak through headers, and only what is digits of the stated length is taken, or
+as a text letters, digits, `.`, `-` and `_`. An amount that comes this way is a claim: a provider has to check it.
 """
 
 import re
@@ -29,6 +29,13 @@ MOST_ADDRESS: Final = 512
 _USER: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*<|[^"<]*<)?sips?:([^@>;]*)@')
 """The user of a SIP address. A displayed name before it is the caller's own and may look like an address: skipped."""
 
+MOST_TEXT: Final = 64
+"""Characters of a header that is a text."""
+
+_TEXT: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
+
+_KINDS: Final = {"digits": Kind.DIGITS, "number": Kind.DIGITS, "amount": Kind.AMOUNT, "text": Kind.TEXT}
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -38,7 +45,7 @@ class Wanted:
     least: int
     most: int
     kind: str
-    """digits, number (digits without leading zeros) or amount."""
+    """digits, number (digits without leading zeros), amount, or text (such as an order's number)."""
     part: int
     """0: the whole header; n: the n-th of the `*`-separated parts of its SIP address's user."""
 
@@ -94,8 +101,12 @@ def _part(raw: str, part: int) -> str:
 
 
 def _value(raw: str, want: Wanted) -> str | int | None:
-    """ASCII digits of the right length, or None. Persian digits, signs, spaces and anything else are refused."""
-    if not is_digits(raw) or not want.least <= len(raw) <= want.most:
+    """ASCII digits, or a text, of the right length, or None. Persian digits, spaces and anything else are refused."""
+    if not want.least <= len(raw) <= want.most:
+        return None
+    if want.kind == "text":
+        return raw if _TEXT.fullmatch(raw) else None
+    if not is_digits(raw):
         return None
     if want.kind == "number":
         return raw.lstrip("0") or None
@@ -113,11 +124,12 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     wanted = {}
     for name, key, node in fields.names():
         one = Fields(reading.source, node, f"the header of '{name}'")
-        kind = one.one_of("kind", ("digits", "number", "amount"), "digits")
+        kind = one.one_of("kind", tuple(_KINDS), "digits")
+        most = MOST_TEXT if kind == "text" else MOST_DIGITS
         wanted[name] = Wanted(
             header=_header(one),
-            least=one.whole("min", 1, least=1, most=MOST_DIGITS),
-            most=one.whole("max", 20, least=1, most=MOST_DIGITS),
+            least=one.whole("min", 1, least=1, most=most),
+            most=one.whole("max", 20, least=1, most=most),
             kind=kind,
             part=one.whole("part", 0, most=9),
         )
@@ -125,7 +137,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
             one.blame(f"'min' is {wanted[name].least} and 'max' is {wanted[name].most}: no number fits", "min")
         one.done()
         reading.uses.sizes.append((name, wanted[name].most, node))
-        reading.make(name, Kind.AMOUNT if kind == "amount" else Kind.DIGITS, key)
+        reading.make(name, _KINDS[kind], key)
     if not wanted:
         fields.blame("'headers' reads nothing")
     names = ", ".join(dict.fromkeys(want.header for want in wanted.values()))
