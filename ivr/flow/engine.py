@@ -46,6 +46,12 @@ MOST_VISITS: Final = 500
 MOST_FAREWELL_VISITS: Final = 20
 """Steps more for a call that has used up MOST_VISITS: its failure step has something to say."""
 
+MOST_TIMES_LOST: Final = 5
+"""How often one call goes back to a secret that was lost with its process."""
+
+_LOST: Final = "a secret was lost"
+"""Where that is counted, among the visits: no step has such a name."""
+
 TOO_OFTEN: Final = "too_often"
 """The exit of a step that a call has come to more often than it may."""
 
@@ -173,7 +179,7 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
         else:
             kind.on(visit, event)
     except LostSecret as lost:
-        visit.goto = lost.step
+        _ask_again(visit, lost)
 
 
 def _walk(flow: Flow, visit: Visit) -> None:
@@ -188,8 +194,18 @@ def _walk(flow: Flow, visit: Visit) -> None:
         try:
             _enter(flow, visit, target)
         except LostSecret as lost:
-            visit.exit, visit.goto = None, lost.step
+            _ask_again(visit, lost)
     raise Illegal(f"more than {MOST_STEPS_A_TURN} steps without waiting for the caller")
+
+
+def _ask_again(visit: Visit, lost: LostSecret) -> None:
+    """Go back to where the secret was asked for. Whoever does not key it again must not be asked for ever."""
+    session = visit.session
+    times = session.visits.get(_LOST, 0) + 1
+    if times > MOST_TIMES_LOST:
+        raise Illegal(f"a lost secret was not keyed again in {MOST_TIMES_LOST} tries")
+    session.visits = {**session.visits, _LOST: times}
+    visit.exit, visit.goto = None, lost.step
 
 
 def _enter(flow: Flow, visit: Visit, name: str) -> None:
