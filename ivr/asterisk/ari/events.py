@@ -121,6 +121,19 @@ class Dial(msgspec.Struct, frozen=True, tag=True):
     dialstatus: str = ""
 
 
+class BridgeRef(msgspec.Struct, frozen=True, gc=False):
+    """A bridge of which only the id matters."""
+
+    id: str
+
+
+class ChannelLeftBridge(msgspec.Struct, frozen=True, tag=True):
+    """A channel is on its own again: only now can something be played to it."""
+
+    channel: ChannelRef
+    bridge: BridgeRef
+
+
 class ApplicationReplaced(msgspec.Struct, frozen=True, tag=True):
     """Another process opened a connection for our application: this one gets nothing more."""
 
@@ -142,6 +155,7 @@ CallEvent = (
     | RecordingFinished
     | RecordingFailed
     | Dial
+    | ChannelLeftBridge
 )
 """What belongs to a call."""
 
@@ -156,6 +170,7 @@ CALL_EVENTS: Final = (
     "RecordingFinished",
     "RecordingFailed",
     "Dial",
+    "ChannelLeftBridge",
 )
 """What we ask Asterisk to send. ChannelHangupRequest is left out: StasisEnd follows it within a millisecond."""
 

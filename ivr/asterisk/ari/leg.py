@@ -26,6 +26,9 @@ from ivr.runtime.ports import Emit, LegOrder
 RING_AFTER: Final = 0.3
 """Seconds that dialling may take before the caller hears ringing. Most banks answer sooner: two requests less."""
 
+LEAVE_SECONDS: Final = 0.5
+"""For the news that the caller has left the bridge; usually it comes within a millisecond."""
+
 log = structlog.get_logger()
 
 
@@ -36,6 +39,8 @@ class LegState(Enum):
     JOINING = "joining"
     """Answered; the bridge is being made."""
     JOINED = "joined"
+    ENDING = "ending"
+    """It is over, and the caller is leaving the bridge: what is played to them before that is never heard."""
     OVER = "over"
 
 
@@ -56,6 +61,9 @@ class DialledLeg:
         self._rings = False
         self._heard = False
         self._answered = False
+        self._in_bridge = False
+        """The caller is in our bridge, as far as we know."""
+        self._result = LegResult.UNREACHABLE
         self._announced = False
         self._connect = client.connects
 
@@ -111,6 +119,13 @@ class DialledLeg:
         elif isinstance(event, StasisEnd):
             self._ended(LegResult.UNREACHABLE)
 
+    def on_left(self, bridge: str) -> None:
+        """The caller has left a bridge."""
+        if bridge == self._bridge_id:
+            self._in_bridge = False
+            if self.state is LegState.ENDING:
+                self._over(self._result)
+
     def abandon(self) -> None:
         """The caller is gone: say how the leg ended, now, and clear it away."""
         if self.over:
@@ -127,7 +142,7 @@ class DialledLeg:
             # It ended while nobody listened, and may have been answered before: only an inquiry can tell.
             self._ended(LegResult.ENDED)
         elif survey.joined(self._bridge_id, (self._call_id, self.channel_id)):
-            self._answered = True
+            self._answered = self._in_bridge = True
             self._joined()
         elif survey.in_application(channel):
             self.state = LegState.JOINING
@@ -139,7 +154,7 @@ class DialledLeg:
         self._connect = -1
         self._rings = True  # perhaps, and then it has to be stopped
         if survey.joined(self._bridge_id, (self._call_id, self.channel_id)):
-            self._announced = True
+            self._announced = self._in_bridge = True
 
     def _picked_up(self) -> None:
         if self.state is LegState.DIALLING:
@@ -157,6 +172,7 @@ class DialledLeg:
     def _join_ended(self, error: AriError | AriDisconnected | None) -> None:
         if isinstance(error, AriDisconnected):
             return  # done again after the next connect
+        self._in_bridge = self._in_bridge or error is None
         if error is not None:
             # Either side has just gone, and its end is on its way; else both would sit in silence: end the leg.
             log.warning("leg_not_joined", call_id=self._call_id, leg_id=self.channel_id, status=error.status)
@@ -175,12 +191,25 @@ class DialledLeg:
 
     def _ended(self, result: LegResult) -> None:
         """Clear away first: what the flow does next must not find the caller in a bridge or under a ringing tone."""
-        if self.over:
+        if self.state in (LegState.ENDING, LegState.OVER):
             return
         self._be_quiet()
-        if self._answered:
-            tidy(self._client, drop_bridge(self._bridge_id))
-        self._over(result)
+        if not self._answered:
+            self._over(result)
+            return
+        self.state = LegState.ENDING
+        self._result = result
+        self._client.post(drop_bridge(self._bridge_id), self._dropped)
+
+    def _dropped(self, error: AriError | AriDisconnected | None) -> None:
+        if error is not None or not self._in_bridge:
+            self._left_at_last()
+        else:
+            asyncio.get_running_loop().call_later(LEAVE_SECONDS, self._left_at_last)
+
+    def _left_at_last(self) -> None:
+        if self.state is LegState.ENDING:
+            self._over(self._result)
 
     def _over(self, result: LegResult) -> None:
         self.state = LegState.OVER

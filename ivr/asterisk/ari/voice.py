@@ -161,6 +161,9 @@ class AriVoice:
             channel = event.peer if isinstance(event, Dial) else event.channel
             if self._leg is not None and self._leg.channel_id == channel.id:
                 self._leg.on_event(event)
+        elif isinstance(event, ari.ChannelLeftBridge):
+            if self._leg is not None:
+                self._leg.on_left(event.bridge.id)
         elif isinstance(event, (StasisEnd, ChannelDestroyed)):
             self.gone()
 

@@ -42,6 +42,7 @@ MODELS: dict[type, str] = {
     events.Caller: "CallerID",
     events.Dialplan: "DialplanCEP",
     events.ChannelRef: "Channel",
+    events.BridgeRef: "Bridge",
     events.Recording: "LiveRecording",
 }
 
