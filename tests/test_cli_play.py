@@ -87,7 +87,7 @@ def test_the_caller_and_what_is_known(deployment: Deployment) -> None:
     """A withheld number, and a setting of one's own."""
     options = ("--caller", "withheld", "--set", "merchant_phone=555", "--json")
     [first, *rest] = notes(play(deployment, "pay_invoice", *options, text="hear\nquit\n"))
-    assert first["knows"] == {"dialled_number": "42473000", "merchant_phone": "555"}
+    assert first["knows"] == {"call_id": "call", "dialled_number": "42473000", "merchant_phone": "555"}
     assert any(note.get("step") == "ask_mobile" for note in rest)
 
 
@@ -142,7 +142,7 @@ def test_a_flow_with_faults(deployment: Deployment, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("pay_invoce",), "did you mean 'pay_invoice'?"),
-        (("nothing_like_it",), "there are all_busy, closed, merchant_invoice, pay_invoice"),
+        (("nothing_like_it",), "there are all_busy, closed, merchant_invoice, merchant_order, pay_invoice"),
         (("no/such.yaml",), "no such file"),
         (("pay_invoice", "--language", "de"), "there are en, fa"),
         (("pay_invoice", "--set", "x"), "name=value"),
