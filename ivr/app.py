@@ -28,14 +28,12 @@ from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.reading import Faults
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
-from ivr.flow.loader import load_dialplan
-from ivr.flow.model import Dialplan, World
-from ivr.flow.versions import Files, Loaded
+from ivr.flow.model import Dialplan
+from ivr.flow.versions import Loaded
+from ivr.loading import load_current_dialplan, load_kept_dialplan
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
-from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
-from ivr.recordings.files import built
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
@@ -45,7 +43,7 @@ from ivr.runtime.reloader import Reloader, find_kept, log_refused
 from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
-from ivr.store.dialplan_files import load_current, load_kept, look
+from ivr.store.dialplan_files import look
 from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
 from ivr.web.control import control_app, control_listener
 from ivr.web.operations import Check, operations_app
@@ -63,35 +61,6 @@ LAG_EVERY: Final = 0.5
 """Seconds between two looks at how late the event loop wakes up."""
 
 _log = structlog.get_logger("ivr.app")
-
-
-def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialplan, Catalogue]:
-    """The dialplan and the prompts, checked against each other. Raises BadInput (Faults) with everything wrong."""
-    catalogue = Catalogue.load(settings.prompts)
-    world = World(
-        prompts={language: catalogue.names(language) for language in catalogue.languages},
-        characters={language: catalogue.lengths(language) for language in catalogue.languages},
-        trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
-        providers={name: provider.operations for name, provider in settings.providers.items()},
-        notices=frozenset(settings.notices),
-    )
-    return load_dialplan(dialplan or settings.dialplan, world), catalogue
-
-
-def load_current_dialplan(settings: Settings) -> Loaded:
-    """The dialplan on disk, with a recording for everything it says. Raises Faults, or Unusable with the cure."""
-    return load_current(settings.dialplan, lambda directory: _load_speakable(settings, directory))
-
-
-def load_kept_dialplan(settings: Settings, files: Files) -> Loaded:
-    """A dialplan that was in use once, if it still fits everything around it. Raises as `load_current_dialplan`."""
-    return load_kept(files, lambda directory: _load_speakable(settings, directory), settings.dialplan)
-
-
-def _load_speakable(settings: Settings, directory: Path) -> Dialplan:
-    dialplan, catalogue = load_world(settings, directory)
-    _check_recordings(settings, catalogue)
-    return dialplan
 
 
 async def serve(settings: Settings) -> None:
@@ -283,21 +252,6 @@ def _make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise Unusable(f"{path} cannot be made: {exc.strerror}; mend its rights or name another directory") from None
-
-
-def _check_recordings(settings: Settings, catalogue: Catalogue) -> None:
-    """Every prompt must have its recording before the first caller comes: Asterisk would skip it in silence."""
-    missing = [
-        f"{language}/{name}"
-        for language in catalogue.languages
-        for name in sorted(catalogue.names(language))
-        if not all(file.exists() for file in built(settings.recordings, language, name).values())
-    ]
-    if missing:
-        raise Unusable(
-            f"{len(missing)} recordings are missing in {settings.recordings} (the first: {missing[0]}); "
-            "make them with: ivr prompts build"
-        )
 
 
 def _speaker(settings: Settings) -> Callable[[Sequence[Say], str], Sequence[str]]:

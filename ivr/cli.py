@@ -25,6 +25,7 @@ from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
 from ivr.flow.paths import report
+from ivr.loading import load_world
 from ivr.payments.state import State
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
@@ -82,7 +83,7 @@ def render(directory: Path, config: ConfigOption = DEFAULT_FILE) -> None:
     """Write the Asterisk configuration for this deployment."""
     with _one_line_errors():
         settings = load_settings(config)
-        loaded, _ = application.load_world(settings)
+        loaded, _ = load_world(settings)
         render_asterisk(settings.asterisk, sorted({n.number for n in loaded.numbers}), directory)
         _say(f"written to {directory}")
 
@@ -111,7 +112,7 @@ def check(
     with _one_line_errors():
         named = path.name if paths and path is not None and not path.exists() else None
         settings = load_settings(config, credentials=False)
-        loaded, _ = application.load_world(settings, None if named else path)
+        loaded, _ = load_world(settings, None if named else path)
         if named and named not in loaded.flows:
             raise BadInput(f"there is no flow '{named}'{did_you_mean(named, loaded.flows)}")
         for flow in loaded.flows.values() if paths else ():

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ivr.app import load_kept_dialplan
 from ivr.config import Settings
 from ivr.domain.errors import BadInput
 from ivr.flow.versions import Files, changed, diff
+from ivr.loading import load_kept_dialplan
 from ivr.runtime.reloader import Result
 from ivr.store.dialplan_files import LOST, read_files, write_back
 from ivr.store.history import History, Use

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ivr.app import load_world
 from ivr.config import load_settings
 from ivr.domain.errors import IvrError
 from ivr.lab.installation import installed
+from ivr.loading import load_world
 from ivr.recordings.check import check
 
 _PROGRAMS: Final = {

@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from ivr.app import load_world
 from ivr.config import Settings
 from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, Unusable
@@ -25,6 +24,7 @@ from ivr.flow.session import Session
 from ivr.graph.mermaid import mermaid
 from ivr.graph.picture import draw
 from ivr.graph.svg import svg
+from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import words
 from ivr.simulator.answers import Providers

@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 from typer.testing import Result
 
-from ivr.app import _changes_elsewhere, _first_dialplan, _in_use, load_current_dialplan
+from ivr.app import _changes_elsewhere, _first_dialplan, _in_use
 from ivr.config import load_settings
 from ivr.domain.reading import Faults
 from ivr.flow.versions import Loaded
+from ivr.loading import load_current_dialplan
 from ivr.runtime.reloader import Reloader
 from ivr.store.opening import open_store
 from ivr.web.control import control_app, control_listener

@@ -1,0 +1,59 @@
+"""A dialplan together with what it needs around it: prompts, their recordings, trunks, providers, notices.
+
+Law: what is loaded here can be spoken. Whoever loads says which texts: those on disk, or those of a kept version.
+"""
+
+from pathlib import Path
+
+from ivr.config import Settings
+from ivr.domain.errors import Unusable
+from ivr.flow.loader import load_dialplan
+from ivr.flow.model import Dialplan, World
+from ivr.flow.versions import Files, Loaded
+from ivr.prompts.catalogue import Catalogue
+from ivr.recordings.files import built
+from ivr.store.dialplan_files import load_current, load_kept
+
+
+def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialplan, Catalogue]:
+    """The dialplan and the prompts, checked against each other. Raises BadInput (Faults) with everything wrong."""
+    catalogue = Catalogue.load(settings.prompts)
+    world = World(
+        prompts={language: catalogue.names(language) for language in catalogue.languages},
+        characters={language: catalogue.lengths(language) for language in catalogue.languages},
+        trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
+        providers={name: provider.operations for name, provider in settings.providers.items()},
+        notices=frozenset(settings.notices),
+    )
+    return load_dialplan(dialplan or settings.dialplan, world), catalogue
+
+
+def load_current_dialplan(settings: Settings) -> Loaded:
+    """The dialplan on disk, with a recording for everything it says. Raises Faults, or Unusable with the cure."""
+    return load_current(settings.dialplan, lambda directory: _load_speakable(settings, directory))
+
+
+def load_kept_dialplan(settings: Settings, files: Files) -> Loaded:
+    """A dialplan that was in use once, if it still fits everything around it. Raises as `load_current_dialplan`."""
+    return load_kept(files, lambda directory: _load_speakable(settings, directory), settings.dialplan)
+
+
+def _load_speakable(settings: Settings, directory: Path) -> Dialplan:
+    dialplan, catalogue = load_world(settings, directory)
+    _check_recordings(settings, catalogue)
+    return dialplan
+
+
+def _check_recordings(settings: Settings, catalogue: Catalogue) -> None:
+    """Every prompt must have its recording before the first caller comes: Asterisk would skip it in silence."""
+    missing = [
+        f"{language}/{name}"
+        for language in catalogue.languages
+        for name in sorted(catalogue.names(language))
+        if not all(file.exists() for file in built(settings.recordings, language, name).values())
+    ]
+    if missing:
+        raise Unusable(
+            f"{len(missing)} recordings are missing in {settings.recordings} (the first: {missing[0]}); "
+            "make them with: ivr prompts build"
+        )
