@@ -23,7 +23,7 @@ from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import wire
-from ivr.runtime.asking import Asked, Observe, asked, checked
+from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
 
 MOST_ID_DIGITS: Final = 20
@@ -166,7 +166,7 @@ class PaystarSaman:
             given["caller"] = (caller_number(str(given["caller"])) or "").removeprefix("+")
         if operation == "create_transaction" and len(str(given.get("invoice_id", ""))) > MOST_ID_DIGITS:
             return Reply("wrong_invoice")
-        with asked(self._settings.name, operation, self._observe) as note:
+        with Asked(self._settings.name, operation, self._observe) as note:
             reply = await self._asks[operation](checked(OPERATIONS[operation], given), note)
             note.result = reply.exit
             return reply

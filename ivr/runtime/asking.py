@@ -26,7 +26,7 @@ _log = structlog.get_logger("ivr.provider")
 
 
 class Asked:
-    """What becomes known while a request runs. Around one request: `with asked(…) as note`.
+    """What becomes known while a request runs. Around one request: `with Asked(…) as note`.
 
     Set `result` to its exit, and `http_status` when there was an answer.
     """
@@ -64,10 +64,6 @@ class Asked:
         )
         if self._observe is not None:
             self._observe(self._provider, self._operation, seconds, self.result)
-
-
-asked = Asked
-"""Read as a verb: `with asked("paystar", "result") as note`."""
 
 
 def checked(operation: Operation, arguments: Mapping[str, Value]) -> dict[str, Value]:

@@ -94,6 +94,8 @@ class Call:
         """Something is being done that the next event has to wait for; at first the answering."""
         self._over = asyncio.Event()
         self._context = contextvars.copy_context()
+        self._overdue: asyncio.TimerHandle
+        """Ends the call for its length, and then for not having ended."""
         self._alarm = Alarm(lambda token: self.emit(TimerFired(token)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[int, _Leg] = {}
@@ -129,7 +131,7 @@ class Call:
         observer.calls_now.inc()
         _log.info("call_resumed" if isinstance(first, Resumed) else "call_started", trunk=self._voice.info.trunk)
         began = time.perf_counter()
-        overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self._end_overdue)
+        self._overdue = asyncio.get_running_loop().call_later(self._services.longest_call, self._end_overdue)
         try:
             if isinstance(first, Answered):
                 self._voice.answer()
@@ -144,7 +146,7 @@ class Call:
             self._give_up()
         finally:
             self._busy = True
-            overdue.cancel()
+            self._overdue.cancel()
             self._alarm.stop()
             try:
                 await (self._let_go() if self._abandoned else self._settle())
@@ -164,7 +166,7 @@ class Call:
     def _end_overdue(self) -> None:
         _log.warning("call_too_long", step=self.session.step)
         self.emit(CallerHungUp())
-        asyncio.get_running_loop().call_later(OVERDUE_GRACE, self._cut_off)
+        self._overdue = asyncio.get_running_loop().call_later(OVERDUE_GRACE, self._cut_off)
 
     def _cut_off(self) -> None:
         """Not even that was taken: something that takes time never ended."""

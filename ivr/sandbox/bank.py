@@ -17,7 +17,7 @@ from ivr.domain.operations import Argument, Kind, Operation, Outcome, Role
 from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
-from ivr.runtime.asking import Asked, Observe, asked, checked
+from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
 
 NAME: Final = "sandbox_bank"
@@ -69,14 +69,14 @@ class SandboxBank:
         """Settle. Raises ProviderUnreachable, OutcomeUnknown; BadInput for arguments that nothing was sent for."""
         if operation not in OPERATIONS:
             raise BadInput(f"{NAME} has no operation {operation}")
-        with asked(NAME, operation, self._observe) as note:
+        with Asked(NAME, operation, self._observe) as note:
             reply = await self._settle(checked(OPERATIONS[operation], arguments), note)
             note.result = reply.exit
             return reply
 
     async def inquire(self, payment: Payment) -> Reply:
         """Whether the payment's transaction was settled: APPROVED with its reference, or UNKNOWN."""
-        with asked(NAME, "inquire", self._observe) as note:
+        with Asked(NAME, "inquire", self._observe) as note:
             said = await self._post("/bank/inquire", {"transaction_id": payment.transaction_id or ""}, note)
             if said.result == "approved" and said.reference:
                 note.result = "approved"
