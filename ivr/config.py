@@ -12,6 +12,7 @@ from typing import Final
 
 import yaml
 
+from ivr.asterisk.agents_reading import read_agents, read_queues
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
 from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
@@ -220,12 +221,19 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         has_ari=has_ari,
     )
     settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
+    agents = read_agents(
+        fields.fields("agents", "the agents", required=False), lambda one, name: _secret(one, name, base)
+    )
+    queues = read_queues(fields.fields("queues", "the queues", required=False), agents)
+    settings = replace(settings, agents=agents, queues=queues)
     try:
         base_url(settings.ari)
     except BadInput as exc:
         ari.blame(str(exc), "url")
     else:
-        _check_rendering(asterisk, replace(settings, trunks=()))
+        _check_rendering(asterisk, replace(settings, trunks=(), agents=(), queues=()))
+        if not fields.source.faults:
+            _check_rendering(asterisk, settings)
     ari.done()
     rtp.done()
     asterisk.done()

@@ -51,7 +51,7 @@ def core_files(settings: AsteriskSettings, directory: Path, directories: Directo
     )
 
 
-_EMPTY: Final = ("acl", "ccss", "features", "pjproject", "udptl", "websocket_client")
+_EMPTY: Final = ("acl", "ccss", "musiconhold", "pjproject", "udptl", "websocket_client")
 """Asterisk complains when it does not find them."""
 
 _TONES: Final = (
