@@ -113,7 +113,9 @@ def test_a_crash_before_the_call_was_answered() -> None:
     assert caller.session.step == "welcome" and caller.playing is not None
 
 
-@pytest.mark.parametrize(("step", "then"), [("caller_known", "ask_invoice"), ("end", "end"), ("goodbye", "say_goodbye")])
+@pytest.mark.parametrize(
+    ("step", "then"), [("caller_known", "ask_invoice"), ("end", "end"), ("goodbye", "say_goodbye")]
+)
 def test_a_step_became_another_kind_while_nobody_drove_the_call(step: str, then: str) -> None:
     """The dialplan was changed, and the caller's step waits for nothing any more: the call goes on from there."""
     flow = shipped("pay_invoice")
