@@ -23,6 +23,9 @@ class Action(NamedTuple):
     name: str
     fields: Mapping[str, str]
 
+    def __repr__(self) -> str:  # a value may be the secret
+        return f"Action({self.name})"
+
 
 class Place(NamedTuple):
     """Where in the dialplan."""
@@ -34,7 +37,7 @@ class Place(NamedTuple):
 
 
 def login(username: str, secret: str) -> Action:
-    """The first action of a connection. Never printed: it holds the secret."""
+    """The first action of a connection."""
     return Action("Login", {"Username": username, "Secret": secret})
 
 

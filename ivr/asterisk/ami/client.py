@@ -47,6 +47,11 @@ class AmiClient:
         self._keeper: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
 
+    @property
+    def connected(self) -> bool:
+        """Whether events come in now."""
+        return self._connected.is_set()
+
     async def start(self) -> None:
         """Connect; from then on stay connected until `close()`.
 

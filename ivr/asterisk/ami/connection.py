@@ -156,11 +156,18 @@ class Connection(asyncio.BufferedProtocol):
             if self._closed:
                 break
             self._receive(fields)
+        if nbytes == _READ_BYTES and self._transport is not None and not self._closed:
+            self._transport.pause_reading()  # there is more, and libuv would read it all in this turn
+            self._loop.call_soon(self._read_on)
         if self._reader.left_out > left_out == 0:
             log.warning("ami_lines_left_out")  # once a connection: whoever makes them could fill the log
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
