@@ -18,7 +18,7 @@ LONGEST_LINE: Final = 4096
 MOST_LINES: Final = 256
 """Fields of a message that comes."""
 LONGEST_SENT: Final = 1000
-"""Bytes of a line that leaves: Asterisk throws an action away in which one has more than 1024."""
+"""Bytes of a line that leaves: Asterisk refuses an action in which one has more than 1024."""
 MOST_SENT: Final = 100
 """Fields of an action; Asterisk takes 128."""
 

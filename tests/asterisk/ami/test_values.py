@@ -92,7 +92,7 @@ def test_an_action_is_not_printed_with_its_values() -> None:
 
 
 def test_lengths() -> None:
-    """Asterisk throws a longer action away without telling."""
+    """Asterisk would refuse a longer one."""
     assert encode("UserEvent", "1", {"K": "x" * (LONGEST_SENT - 3)})
     with pytest.raises(BadInput):
         encode("UserEvent", "1", {"K": "x" * (LONGEST_SENT - 2)})
