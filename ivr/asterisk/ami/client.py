@@ -154,6 +154,9 @@ class AmiClient:
         finally:
             if not ready:
                 connection.drop()
+                if self._connection is connection:  # it became ready in the moment in which we gave it up
+                    self._disconnect()
+                    self._call(self._on_gap)
         return connection
 
     def _on_ready(self, connection: Connection) -> None:
