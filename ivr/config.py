@@ -15,7 +15,7 @@ import yaml
 from ivr.asterisk.agents_reading import read_agents, read_queues
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
-from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
+from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 from ivr.domain.operations import Operation
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
@@ -205,6 +205,7 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
     ari = asterisk.fields("ari", "ari", required=has_ari)
     default = Way(asterisk.one_of("channel", [way.value for way in Way], (Way.ARI if has_ari else Way.AGI).value))
     rtp = asterisk.fields("rtp", "rtp", required=False)
+    ami = _ami(asterisk.fields("ami", "ami"), base) if asterisk.has("ami") else None
     settings = AsteriskSettings(
         ari=Ari(
             ari.text("url", "http://127.0.0.1:8088"),
@@ -219,6 +220,7 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         trunks=(),
         agi=agi,
         has_ari=has_ari,
+        ami=ami,
     )
     settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
     agents = read_agents(
@@ -264,6 +266,18 @@ def _agi(fields: Fields) -> Agi:
     )
     fields.done()
     return agi
+
+
+def _ami(fields: Fields, base: _Base) -> AmiSettings:
+    ami = AmiSettings(
+        username=fields.text("username", "ivr"),
+        secret=_secret(fields, "password", base),
+        host=fields.text("host", "127.0.0.1"),
+        port=fields.whole("port", 5038, least=1, most=65535),
+        allow=tuple(text for text, _ in fields.texts("allow", required=False)) or LOOPBACK,
+    )
+    fields.done()
+    return ami
 
 
 def _trunks(fields: Fields, base: _Base, settings: AsteriskSettings, default: Way) -> tuple[Trunk, ...]:

@@ -56,6 +56,22 @@ class Agi:
     """Bytes of one line of a reply; a channel variable has at most 1024."""
 
 
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass(frozen=True, slots=True)
+class AmiSettings:
+    """How to reach AMI, and whom Asterisk lets in there. The secret crosses the network as it is: stay on loopback."""
+
+    username: str
+    secret: Secret
+    host: str = "127.0.0.1"
+    """Where Asterisk listens: an address of its own, or a name."""
+    port: int = 5038
+    allow: tuple[str, ...] = LOOPBACK
+    """Addresses or networks that may log in, as Asterisk sees them; to be named where `host` is not on loopback."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trunk:
     """A SIP peer. Calls come from it (recognised by `match` addresses or by its credentials) and go to it."""
@@ -126,6 +142,8 @@ class AsteriskSettings:
     """False: this Asterisk offers AGI alone, and `ari` means nothing."""
     agents: tuple[Agent, ...] = ()
     queues: tuple[Queue, ...] = ()
+    ami: AmiSettings | None = None
+    """None: its manager is off."""
 
     @property
     def has_people(self) -> bool:

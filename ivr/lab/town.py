@@ -67,8 +67,8 @@ class Town:
         besides its own; `hours`: the opening hours that these numbers name. `bank_extensions`: numbers on which the
         bank's Asterisk behaves as this dialplan says. `strange_gateways`: names of further providers of the merchant,
         PayStar with a credential it does not know.
-        `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and the
-        numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
+        `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
+        the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
         """
         self._asterisk = asterisk
         self._recordings = recordings

@@ -67,7 +67,7 @@ def may_bring(info: CallInfo, flow: Flow, trusted_trunks: frozenset[str]) -> boo
 
 
 async def brought(voice: Voice, flow: Flow, attachments: Attachments) -> Values:
-    """What this call brings. What is keyed behind the number counts before what is attached, and that before headers."""
+    """What this call brings. What is keyed behind the number counts most, then what is attached, then headers."""
     info = voice.info
     said: dict[str, str] = {}
     headers = {want.header: name for name, want in flow.brings.items() if want.header}

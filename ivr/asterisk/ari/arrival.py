@@ -1,7 +1,7 @@
 """Who comes, by which way, and with what: read from the arguments that the dialplan gives to `Stasis()`.
 
-`Stasis(<application>,<trunk>,${CALLERID(pres)},<name>=<value>…)`: `comes` and `by` for callers whom an agent sent, `back`
-and `how` for those who have talked to one. See `ivr.asterisk.render`.
+`Stasis(<application>,<trunk>,${CALLERID(pres)},<name>=<value>…)`: `comes` and `by` for callers whom an agent sent,
+`back` and `how` for those who have talked to one. See `ivr.asterisk.render`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Our own people's phones and queues: their SIP endpoints, queues.conf, features.conf, and the contexts that lead to them.
+"""Our own people's phones and queues: SIP endpoints, queues.conf, features.conf, and what agents may dial.
 
 Law: an agent's phone registers by password, reaches our numbers and its colleagues and nothing else, and nobody but our
 application and an agent reaches a queue. Whoever is sent to an agent comes back to our application when the agent hangs
@@ -20,7 +20,7 @@ TRANSFER_CONTEXT: Final = "ivr-transfer"
 QUEUE: Final = "IVR_QUEUE"
 TELL: Final = "IVR_TELL"
 WAIT: Final = "IVR_WAIT"
-TOKEN: Final = "IVR_TOKEN"
+TOKEN: Final = "IVR_TOKEN"  # noqa: S105 - a variable's name
 """Channel variables that say to whom (a queue's name), what the agent hears first (files with & between them), how long
 the caller waits at most (seconds), and by which token the caller comes back."""
 COMES: Final = "IVR_COMES"

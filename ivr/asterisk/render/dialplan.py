@@ -80,8 +80,9 @@ def with_values(numbers: Sequence[str]) -> Sequence[str]:
 def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, away: Away) -> Sequence[Section]:
     """What agents may dial and send callers to, and where our application sends a caller who is to talk to one."""
     application = name(settings.ari.application, "ari.application")
-    enter = f"Stasis({application},{AGENTS_TRUNK},${{CALLERID(pres)}},comes=${{{COMES}}},by=${{BLINDTRANSFER}})"
-    back = f"Stasis({application},{AGENTS_TRUNK},${{CALLERID(pres)}},comes=${{{COMES}}},back=${{{TOKEN}}},how=${{QUEUESTATUS}})"
+    came = f"{application},{AGENTS_TRUNK},${{CALLERID(pres)}},comes=${{{COMES}}}"
+    enter = f"Stasis({came},by=${{BLINDTRANSFER}})"
+    back = f"Stasis({came},back=${{{TOKEN}}},how=${{QUEUESTATUS}})"
     queue = f"Queue(${{{QUEUE}}},tcr,,${{{TELL}}},${{{WAIT}}})"
     return (
         Section(

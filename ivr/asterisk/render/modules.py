@@ -46,6 +46,9 @@ _AGENT_MODULES: Final = (
 )
 """What agents' calls use besides the modules of every call."""
 
+_AMI_MODULES: Final = ("res_manager_devicestate",)
+"""What our actions need besides Asterisk itself; recordings and queues bring their own."""
+
 _MODULES: Final = (
     # what the others stand on
     "res_timing_timerfd",
@@ -121,6 +124,7 @@ def modules_file(settings: AsteriskSettings, extra: Sequence[str] = ()) -> File:
     wanted = [*_MODULES, *(codec_module(codec) for trunk in settings.trunks for codec in trunk.codecs)]
     wanted += _AGI_MODULES if settings.agi is not None else ()
     wanted += _AGENT_MODULES if settings.has_people else ()
+    wanted += _AMI_MODULES if settings.ami is not None else ()
     wanted += [name(one.removesuffix(".so"), "a module") for one in extra]
     return File(
         "modules.conf",

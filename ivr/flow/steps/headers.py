@@ -1,6 +1,7 @@
 """headers: take values from the SIP headers of the caller's INVITE.
 
-Law: only a trunk that is trusted may speak through headers, and what is not as `ivr.flow.brought` wants it is not taken.
+Law: only a trunk that is trusted may speak through headers, and what is not as `ivr.flow.brought` wants it is not
+taken.
 """
 
 import re

@@ -1,7 +1,7 @@
 """transfer: let the caller talk to one of our own people, an agent or whoever of a queue is free.
 
-Law: the caller waits no longer than `wait`, hears ringing meanwhile, and comes back to the flow when the agent hangs up.
-What the agent is told first, the caller does not hear. Keys that are pressed meanwhile are for nobody.
+Law: the caller waits no longer than `wait`, hears ringing meanwhile, and comes back to the flow when the agent hangs
+up. What the agent is told first, the caller does not hear. Keys that are pressed meanwhile are for nobody.
 """
 
 from dataclasses import dataclass
