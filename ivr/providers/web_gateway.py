@@ -71,6 +71,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 },
                 {"tracking_code": Kind.TEXT, "pay_url": Kind.TEXT},
                 frozenset({"ok", "amount_refused", "try_later", "refused"}),
+                inquiry="check",
                 unknown_when="no whole answer: an invoice may have been made that nobody has the key of, and that "
                 "nobody can pay",
             ),
