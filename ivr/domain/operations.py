@@ -73,7 +73,7 @@ class Operation:
     @property
     def repeatable(self) -> bool:
         """Whether a program may send it again by itself when no answer came. Never what moves money."""
-        return self.may_repeat and self.role is not Role.CHARGE
+        return self.may_repeat and self.role in (Role.QUERY, Role.INQUIRY)
 
     def comes_with(self, exit_name: str) -> frozenset[str]:
         """The names of the results that an answer with this exit brings for certain."""

@@ -199,8 +199,8 @@ class PaystarMellat:
         return of_payment(await self._post(self._settings.pay_path, full, note), card, otp)
 
     async def _post(self, path: str, body: Mapping[str, Value], note: Asked) -> HttpAnswer:
-        content = wire.sealed_json({**body, "sequence": self._settings.sequence})
-        answer = await self._http.request("POST", path, content=content)
+        sent = wire.sealed_json({**body, "sequence": self._settings.sequence})
+        answer = await self._http.request("POST", path, data=sent)
         note.http_status = answer.status
         return answer
 

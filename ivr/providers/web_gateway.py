@@ -217,8 +217,8 @@ class WebGateway:
 
     async def _post(self, path: str, fields: Mapping[str, str | int], note: Asked) -> tuple[wire.Document, list[str]]:
         """The answer, and its errors: none exactly when it says `status` 1 and nothing against it."""
-        content = wire.sealed_form({"api_key": self._settings.api_key, **fields})
-        answer = await self._http.request("POST", path, content=content)
+        sent = wire.sealed_form({"api_key": self._settings.api_key, **fields})
+        answer = await self._http.request("POST", path, data=sent)
         note.http_status = answer.status
         document = wire.read(answer)
         return document, _codes(answer, document)

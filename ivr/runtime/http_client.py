@@ -103,20 +103,20 @@ class HttpClient:
         path: str,
         *,
         json: object = None,
-        content: bytes | None = None,
+        data: bytes | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
-        `content` is a body that is ready to be sent, in place of `json`; when it is no JSON, `headers` say what it is.
-        `headers` are this request's own, such as its signature.
+        `headers` are this request's own, such as its signature. `data` is a body that is no JSON (a form, XML); its
+        Content-Type stands in `headers`.
         `path` begins with /. The first `MOST_PATHS` are parsed once and kept.
         """
         error: IvrError
         try:
-            body = content if json is None else msgspec.json.encode(json)
-            return await self._request(method, path, body, query, headers)
+            sent = data if json is None else msgspec.json.encode(json)
+            return await self._request(method, path, sent, query, headers)
         except NEVER_LEFT as exc:
             error = ProviderUnreachable(f"nothing was sent: {type(exc).__name__}")
         except _SentOnce as exc:
@@ -135,7 +135,7 @@ class HttpClient:
         self,
         method: str,
         path: str,
-        content: bytes | None,
+        sent: bytes | None,
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
     ) -> HttpAnswer:
@@ -146,7 +146,7 @@ class HttpClient:
         async with session.request(
             method,
             url if query is None else url.with_query(query),
-            data=content,
+            data=sent,
             headers=headers,
             allow_redirects=False,
         ) as response:
