@@ -102,8 +102,8 @@ async def test_a_provider_with_everything(file: Path) -> None:
 async def test_mellat_with_everything(file: Path) -> None:
     """Every field is taken, and the simulator knows which code leads where."""
     fields = (
-        "kind: paystar_mellat, base_url: 'https://pay.test', sequence: {env: TEST_SEQUENCE}, otp_path: /a, pay_path: /b, "
-        "otp_least: 6, otp_most: 8, total_timeout: 30s"
+        "kind: paystar_mellat, base_url: 'https://pay.test', sequence: {env: TEST_SEQUENCE}, "
+        "otp_path: /a, pay_path: /b, otp_least: 6, otp_most: 8, total_timeout: 30s"
     )
     settings = load(file, MINIMAL.replace("providers: {}", f"providers: {{mellat: {{{fields}}}}}"))
     mellat = settings.providers["mellat"]

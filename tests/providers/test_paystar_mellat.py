@@ -327,7 +327,9 @@ async def test_what_cannot_be_a_card_or_a_password_is_declined_without_asking(
     server: RawServer, mellat: PaystarMellat, change: dict[str, Value], exit: str, reason: str
 ) -> None:
     """The bank counts wrong tries; these are none."""
-    assert await pay(mellat, **change) == Reply(exit, {"reason": reason, "code": ""}, Outcome.DECLINED)
+    assert await mellat.ask("pay", {**ARGUMENTS["pay"], **change}) == Reply(
+        exit, {"reason": reason, "code": ""}, Outcome.DECLINED
+    )
     assert server.seen == []
 
 
