@@ -124,7 +124,8 @@ class SandboxBank:
         note.http_status = answer.status
         if answer.status == 200:
             try:
-                return msgspec.json.decode(answer.body, type=_Said)
+                said = msgspec.json.decode(answer.body, type=_Said)
+                return _Said(said.result, to_ascii(said.reference) if said.reference else None, said.reason)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 pass
         raise OutcomeUnknown(f"the bank's answer cannot be read (HTTP {answer.status})")
