@@ -115,7 +115,7 @@ async def serve(settings: Settings) -> None:
             observer.dialplan_faults.set(len(begun.faults))
         control = stack.enter_context(control_listener(settings.storage))
         asterisk = settings.asterisk
-        ari = AriSwitch(asterisk.ari, switchboard.accept) if asterisk.has_ari else None
+        ari = AriSwitch(asterisk.ari, switchboard.accept, on_replace=switchboard.replace) if asterisk.has_ari else None
         agi = AgiSwitch(asterisk.agi, switchboard.accept, services.longest_call) if asterisk.agi is not None else None
         for switch in (ari, agi):
             if switch is not None:

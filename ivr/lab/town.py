@@ -113,6 +113,7 @@ class Town:
         parties = {name: Party(name, block.address(), self.home / name, self._asterisk) for name in names}
         self.merchant, self.switch, self.bank = parties["merchant"], parties["switch"], parties["bank"]
         self.handset = parties["phone"]
+        self.parties = tuple(parties.values())
         self._configure()
         if self._agents:
             configure_desk(parties["desk"], self.merchant, self._passwords)
@@ -125,7 +126,7 @@ class Town:
             self.phone = await self.new_phone()
             self._stack.push_async_callback(self.phone.stop)
         if self._agents:
-            self.desk = await start_desk(parties["desk"])
+            self.desk = await start_desk(parties["desk"], self.merchant, list(self._agents))
             self._stack.push_async_callback(self.desk.stop)
 
     @property

@@ -290,7 +290,7 @@ async def all_quiet(town: Town, patience: float = 20.0) -> list[str]:
     """The channels still up in any Asterisk after a moment: none."""
 
     async def look() -> list[str]:
-        parties = (town.merchant, town.switch, town.bank, town.handset)
+        parties = town.parties
         return [line for lines in await asyncio.gather(*map(channels, parties)) for line in lines]
 
     return await eventually(look, lambda lines: not lines, patience)
