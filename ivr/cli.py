@@ -82,7 +82,7 @@ def serve(
 def render(directory: Path, config: ConfigOption = DEFAULT_FILE) -> None:
     """Write the Asterisk configuration for this deployment."""
     with _one_line_errors():
-        settings = load_settings(config)
+        settings = load_settings(config, sip_files=True)
         loaded, _ = load_world(settings)
         render_asterisk(settings.asterisk, sorted({n.number for n in loaded.numbers}), directory)
         _say(f"written to {directory}")
@@ -111,7 +111,7 @@ def check(
     """Check the configuration and the dialplan; every fault with file, line and column."""
     with _one_line_errors():
         named = path.name if paths and path is not None and not path.exists() else None
-        settings = load_settings(config, credentials=False)
+        settings = load_settings(config, credentials=False, sip_files=True)
         loaded, _ = load_world(settings, None if named else path)
         if named and named not in loaded.flows:
             raise BadInput(f"there is no flow '{named}'{did_you_mean(named, loaded.flows)}")

@@ -39,6 +39,7 @@ class Party:
         self.address = address
         self.home = home
         self.sip_port = sip_port(address)
+        self.sip_tls_port = free_port(address, 5061)
         self.ari_port = free_port(address, 8088)
         self.web_port = free_port(address, 8080)
         self.agi_port = free_port(address, 4573)
@@ -67,7 +68,8 @@ class Party:
 
     def trunk_to(self, other: "Party", **more: object) -> dict[str, object]:
         """A trunk to and from another party, as configuration."""
-        return {"host": other.address, "port": other.sip_port, "match": [other.address], **more}
+        port = other.sip_tls_port if more.get("transport") == "tls" else other.sip_port
+        return {"host": other.address, "port": port, "match": [other.address], **more}
 
     def configure(
         self,
@@ -82,8 +84,12 @@ class Party:
         more: Mapping[str, object] | None = None,
         modules: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
+        sip_tls: Mapping[str, object] | None = None,
     ) -> Settings:
-        """Write its configuration and numbers, and render its Asterisk's. `agi_numbers` come by AGI()."""
+        """Write its configuration and numbers, and render its Asterisk's.
+
+        `agi_numbers` come by AGI(); `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
+        """
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
@@ -103,6 +109,7 @@ class Party:
                 "sounds": str(recordings),
                 "sip_bind": f"{self.address}:{self.sip_port}",
                 "rtp": {"first": RTP_PORTS[0], "last": RTP_PORTS[1]},
+                **({"sip_tls": {"bind": f"{self.address}:{self.sip_tls_port}", **sip_tls}} if sip_tls else {}),
                 **({"agi": self._agi(agi_numbers)} if agi_numbers else {}),
             },
             "trunks": {name: dict(trunk) for name, trunk in trunks.items()},
@@ -118,7 +125,7 @@ class Party:
         before = dict(os.environ)
         os.environ.update(self.environment)
         try:
-            settings = load_settings(self.config)
+            settings = load_settings(self.config, sip_files=True)
         finally:
             os.environ.clear()
             os.environ.update(before)

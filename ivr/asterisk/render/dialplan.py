@@ -11,12 +11,14 @@ from typing import Final
 
 from ivr.asterisk.agi.commands import LEG_CALLER, LEG_CONTEXT, LEG_HEADERS, LEG_NAME, LEG_VALUE
 from ivr.asterisk.render.agi import agi_address, check_agi
-from ivr.asterisk.render.sip import context_of
-from ivr.asterisk.render.text import File, Section, extension, name, path, section
+from ivr.asterisk.render.sip import ANY_ADDRESSES, context_of
+from ivr.asterisk.render.text import File, Section, bind, extension, literal, name, path, section
 from ivr.asterisk.settings import AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 
 MOST_TRIES: Final = 60
+FORBIDDEN: Final = 21
+"""Q.850 "call rejected": SIP 403."""
 TRY: Final = "IVR_TRY"
 AGAIN: Final = "again"
 """Where a caller waits for our application; `ivr.asterisk.ari` sends callers there by this name."""
@@ -46,7 +48,11 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
     contexts = (
         Section(
             context_of(trunk),
-            tuple(line for one in ours for line in _extension(one, _enter(settings, trunk, one), prompt, away)),
+            tuple(
+                line
+                for one in ours
+                for line in _extension(one, _enter(settings, trunk, one), _in_clear(settings, trunk), prompt, away)
+            ),
         )
         for trunk in settings.trunks
     )
@@ -61,6 +67,20 @@ def _enter(settings: AsteriskSettings, trunk: Trunk, number: str) -> str:
     if settings.agi is not None and settings.way_of(trunk, number) is Way.AGI:
         return f"AGI(agi://{agi_address(settings.agi)}/{trunk.name}/${{EXTEN}})"
     return f"Stasis({name(settings.ari.application, 'ari.application')},{trunk.name},${{CALLERID(pres)}})"
+
+
+def _in_clear(settings: AsteriskSettings, trunk: Trunk) -> str | None:
+    """True of a call that did not come by TLS though its trunk speaks nothing else; None where no call can.
+
+    An endpoint takes calls from every transport. What the sender writes (Via, Contact) proves nothing; where the
+    request arrived does.
+    """
+    if trunk.transport != "tls" or all(one.transport == "tls" for one in settings.trunks):
+        return None
+    clear = literal(settings.sip_bind, "sip_bind")
+    address, listen = bind(settings.sip_bind, "sip_bind")
+    local = '"${CHANNEL(pjsip,local_addr)}"'
+    return f'$[{local} =~ ":{listen}$"]' if address in ANY_ADDRESSES else f'$[{local} = "{clear}"]'
 
 
 def _leg() -> Iterator[tuple[str, str]]:
@@ -81,7 +101,7 @@ def _leg() -> Iterator[tuple[str, str]]:
     yield "same", "n(done),Return()"
 
 
-def _extension(number: str, enter: str, prompt: str, away: Away) -> list[tuple[str, str]]:
+def _extension(number: str, enter: str, in_clear: str | None, prompt: str, away: Away) -> list[tuple[str, str]]:
     # Whoever comes back from Stasis or AGI alive was not served: our application is away, or is just going.
     steps = (
         f"Set({TRY}=$[0${{{TRY}}} + 1])",
@@ -90,11 +110,15 @@ def _extension(number: str, enter: str, prompt: str, away: Away) -> list[tuple[s
         f"Wait({away.pause_seconds})",
         "Goto(1)",
     )
+    begin = [("exten", f"{number},1,{enter}")]
+    if in_clear is not None:
+        begin = [("exten", f"{number},1,GotoIf({in_clear}?clear)"), ("same", f"n,{enter}")]
     return [
-        ("exten", f"{number},1,{enter}"),
+        *begin,
         ("same", f"n({AGAIN}),{steps[0]}"),
         *(("same", f"n,{step}") for step in steps[1:]),
         ("same", "n(sorry),Answer()"),
         ("same", f"n,Playback({prompt})"),
         ("same", "n,Hangup()"),
+        *([] if in_clear is None else [("same", f"n(clear),Hangup({FORBIDDEN})")]),
     ]
