@@ -226,13 +226,16 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
     if asterisk.has("sip_tls"):
         tls = read_sip_tls(asterisk.fields("sip_tls", "sip_tls"), settings, base.directory, look=base.sip_files)
         settings = replace(settings, sip_tls=tls)
-    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
+    trunks = fields.fields("trunks", "the trunks")
+    settings = replace(settings, trunks=_trunks(trunks, base, settings, default))
     try:
         base_url(settings.ari)
     except BadInput as exc:
         ari.blame(str(exc), "url")
     else:
         _check_rendering(asterisk, replace(settings, trunks=()))
+        if not fields.source.faults:
+            _check_rendering(trunks, settings)  # what is wrong with them only together
     ari.done()
     rtp.done()
     asterisk.done()

@@ -11,8 +11,8 @@ from typing import Final
 
 from ivr.asterisk.agi.commands import LEG_CALLER, LEG_CONTEXT, LEG_HEADERS, LEG_NAME, LEG_VALUE
 from ivr.asterisk.render.agi import agi_address, check_agi
-from ivr.asterisk.render.sip import ANY_ADDRESSES, context_of
-from ivr.asterisk.render.text import File, Section, bind, extension, literal, name, path, section
+from ivr.asterisk.render.sip import context_of
+from ivr.asterisk.render.text import File, Section, extension, literal, name, path, section
 from ivr.asterisk.settings import AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 
@@ -78,9 +78,7 @@ def _in_clear(settings: AsteriskSettings, trunk: Trunk) -> str | None:
     if trunk.transport != "tls" or all(one.transport == "tls" for one in settings.trunks):
         return None
     clear = literal(settings.sip_bind, "sip_bind")
-    address, listen = bind(settings.sip_bind, "sip_bind")
-    local = '"${CHANNEL(pjsip,local_addr)}"'
-    return f'$[{local} =~ ":{listen}$"]' if address in ANY_ADDRESSES else f'$[{local} = "{clear}"]'
+    return f'$["${{CHANNEL(pjsip,local_addr)}}" = "{clear}"]'
 
 
 def _leg() -> Iterator[tuple[str, str]]:

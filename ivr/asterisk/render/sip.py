@@ -63,6 +63,9 @@ def _sections(settings: AsteriskSettings) -> Iterator[Section]:
     if settings.sip_tls is not None:
         transport = tls_transport(settings, settings.sip_tls)
         if "tls" in spoken:
+            if len(spoken) > 1 and address in ANY_ADDRESSES:
+                # There Asterisk does not say where a call arrived, and one in clear could not be told from one by TLS.
+                raise BadInput(f"trunks with and without tls need a sip_bind of one address, not {address}")
             yield transport
     for trunk in settings.trunks:
         for _, fault in trunk_faults(trunk, settings.sip_tls):
