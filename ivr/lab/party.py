@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,9 +93,9 @@ class Party:
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
-        for flow in {flow for number in numbers for flow in _flows(number)}:
-            if dialplan is not None:
-                (directory / "flows" / f"{flow}.yaml").write_bytes((dialplan / "flows" / f"{flow}.yaml").read_bytes())
+        if dialplan is not None:
+            for flow, text in _with_called(dialplan, {flow for number in numbers for flow in _flows(number)}).items():
+                (directory / "flows" / f"{flow}.yaml").write_text(text, encoding="utf-8")
         _write(
             directory / "numbers.yaml", {"hours": dict(hours or {}), "numbers": [dict(number) for number in numbers]}
         )
@@ -242,6 +242,20 @@ def _flows(number: Mapping[str, object]) -> list[str]:
     """Its own, and those that its callers get when it cannot serve them."""
     ways = [number, *(way for way in (number.get("closed"), number.get("full")) if isinstance(way, Mapping))]
     return [str(way["flow"]) for way in ways]
+
+
+def _with_called(dialplan: Path, flows: Collection[str]) -> dict[str, str]:
+    """The texts of these flows and of those that they call, by name."""
+    found: dict[str, str] = {}
+    wanted = list(flows)
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = (dialplan / "flows" / f"{name}.yaml").read_text(encoding="utf-8")
+            wanted += [
+                str(step["call"]["flow"]) for step in yaml.safe_load(found[name])["steps"].values() if "call" in step
+            ]
+    return found
 
 
 def _write(path: Path, content: object) -> None:
