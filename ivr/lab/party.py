@@ -85,16 +85,20 @@ class Party:
         modules: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
         sip_tls: Mapping[str, object] | None = None,
+        all_flows: bool = False,
     ) -> Settings:
         """Write its configuration and numbers, and render its Asterisk's.
 
-        `agi_numbers` come by AGI(); `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
+        It has the flows that its numbers need, or all of `dialplan` with `all_flows`. `agi_numbers` come by AGI();
+        `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
         """
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
         if dialplan is not None:
-            for flow, text in _with_called(dialplan, {flow for number in numbers for flow in _flows(number)}).items():
+            needed = {flow for number in numbers for flow in _flows(number)}
+            everything = {file.stem for file in (dialplan / "flows").glob("*.yaml")}
+            for flow, text in _with_called(dialplan, everything if all_flows else needed).items():
                 (directory / "flows" / f"{flow}.yaml").write_text(text, encoding="utf-8")
         _write(
             directory / "numbers.yaml", {"hours": dict(hours or {}), "numbers": [dict(number) for number in numbers]}

@@ -55,6 +55,7 @@ class Town:
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
         strange_gateways: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
+        all_flows: bool = False,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -63,7 +64,8 @@ class Town:
         besides its own; `hours`: the opening hours that these numbers name. `bank_extensions`: numbers on which the
         bank's Asterisk behaves as this dialplan says. `strange_gateways`: names of further providers of the merchant,
         PayStar with a credential it does not know.
-        `agi_numbers`: the merchant's numbers whose calls come by AGI().
+        `agi_numbers`: the merchant's numbers whose calls come by AGI(). `all_flows`: the merchant has every flow of the
+        dialplan, for somebody who will give it more numbers.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -80,6 +82,7 @@ class Town:
         self._bank_extensions = dict(bank_extensions or {})
         self._strange_gateways = tuple(strange_gateways)
         self._agi_numbers = tuple(agi_numbers)
+        self._all_flows = all_flows
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -160,6 +163,7 @@ class Town:
             recordings=self._recordings,
             prompts=self._prompts,
             agi_numbers=self._agi_numbers,
+            all_flows=self._all_flows,
         )
         switch.configure(
             trunks={

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ivr.asterisk.render import Away, Directories, render
+from ivr.asterisk.render import Away, Directories, render, render_numbers
 from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, SipTls, Trunk, Way
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.secret import Secret
@@ -274,6 +274,17 @@ def test_rendering_again_replaces_our_own_and_leaves_the_rest(tmp_path: Path) ->
     assert "2000" in (tmp_path / "extensions.conf").read_text()
     assert (tmp_path / "voicemail.conf").read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written} | {"voicemail.conf"}
+
+
+def test_other_numbers_change_one_file(tmp_path: Path) -> None:
+    """It is the one that a whole rendering would write; what somebody else wrote stays here too."""
+    render(SETTINGS, ["1000", "2000"], tmp_path / "whole")
+    assert render_numbers(SETTINGS, ["1000", "2000"], tmp_path / "one") == (tmp_path / "one" / "extensions.conf",)
+    (one_file,) = (tmp_path / "one").iterdir()
+    assert one_file.read_text() == (tmp_path / "whole" / "extensions.conf").read_text()
+    one_file.write_text("mine")
+    with pytest.raises(BadInput, match="did not write"):
+        render_numbers(SETTINGS, ["3000"], tmp_path / "one")
 
 
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
