@@ -210,7 +210,7 @@ def _changes_elsewhere(settings: Settings) -> Callable[[], Sequence[str]]:
             same = False
         changed = f"{settings.file} has changed since `ivr serve` was started: it counts after a restart"
         try:
-            prompts = recordings_note(settings, Catalogue.load(settings.prompts))
+            prompts = recordings_note(settings, Catalogue.load(settings.prompts), missing=False)
         except Faults:
             prompts = None  # the dialplan is refused for it
         return (*(() if same else (changed,)), *(() if prompts is None else (prompts,)))

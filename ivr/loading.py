@@ -29,9 +29,12 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
     return load_dialplan(dialplan or settings.dialplan, world), catalogue
 
 
-def recordings_note(settings: Settings, catalogue: Catalogue) -> str | None:
-    """What an admin who changed a prompt's text has still to do before callers hear it."""
-    names = behind(catalogue, settings.prompts, settings.recordings)
+def recordings_note(settings: Settings, catalogue: Catalogue, *, missing: bool = True) -> str | None:
+    """What an admin who changed a prompt's text has still to do before callers hear it.
+
+    `missing=False`: not about those without any recording, for which a dialplan is refused already.
+    """
+    names = behind(catalogue, settings.prompts, settings.recordings, missing=missing)
     if not names:
         return None
     what = "1 prompt is" if len(names) == 1 else f"{len(names)} prompts are"

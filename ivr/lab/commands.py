@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -25,7 +25,7 @@ from ivr.domain.errors import IvrError, Unusable
 from ivr.domain.secret import Secret
 from ivr.lab.asterisk import Installation, Instance, ensure_asterisk
 from ivr.lab.phone import Phone
-from ivr.lab.story import pay, transcript
+from ivr.lab.story import key_through, pay, transcript
 from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, Town
 from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
@@ -71,16 +71,19 @@ def down() -> None:
     sys.stdout.write("stopped\n")
 
 
-@lab.command(epilog="Example: ivr lab call 42473000 --invoice 65843148")
+@lab.command(epilog="Example: ivr lab call 42473009 --keys 2 --keys 3")
 def call(
     number: Annotated[str, typer.Argument()] = PAY_NUMBER,
     invoice: Annotated[str, typer.Option(help="Pay this invoice.")] = "65843148",
+    keys: Annotated[
+        list[str] | None, typer.Option(help="Press these after a prompt, and pay nothing; again for the next prompt.")
+    ] = None,
 ) -> None:
-    """Have the lab's phone pay an invoice in a running lab, and print the transcript."""
+    """Have the lab's phone call in a running lab, pay an invoice or press keys, and print the transcript."""
     state = _state()
     if state is None:
         raise _complain("no lab is running: ivr lab up")
-    _run(_call(state, number, invoice))
+    _run(_call(state, number, invoice, keys or ()))
 
 
 @lab.command(epilog="Example: ivr lab reload")
@@ -119,7 +122,7 @@ async def _demo(asterisk: Installation, chain: bool) -> None:
 
 def _print_transcript(recording: Path, keyed: list[tuple[float, str]]) -> None:
     sys.stdout.write("\nWhat the phone heard and keyed\n")
-    for line in transcript(recording, keyed, RECORDINGS, Catalogue.load(PROMPTS), "fa"):
+    for line in transcript(recording, keyed, RECORDINGS, Catalogue.load(PROMPTS)):
         sys.stdout.write(f"  {line}\n")
 
 
@@ -196,14 +199,14 @@ def _welcome(town: Town) -> str:
     )
 
 
-async def _call(state: dict[str, Any], number: str, invoice: str) -> None:
+async def _call(state: dict[str, Any], number: str, invoice: str, keys: Sequence[str]) -> None:
     where = state["phone"]
     ari = Ari(f"http://{where['address']}:{where['ari']}", "ivr", Secret(where["password"]))
     phone = Phone(ari, where["address"], STATE / "heard")
     await phone.start()
     try:
         call = await phone.call(number)
-        recording = await pay(call, invoice, DEMO_CARDS[0], _progress)
+        recording = await (key_through(call, keys, _progress) if keys else pay(call, invoice, DEMO_CARDS[0], _progress))
         _print_transcript(recording, call.keyed)
     finally:
         await phone.stop()
@@ -218,7 +221,7 @@ async def _reload(config: Path, asterisk: Path) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
     loaded, _ = load_world(settings)
     numbers = sorted({number.number for number in loaded.numbers})
-    instance = Instance(_asterisk(), "merchant", asterisk)
+    instance = Instance(ensure_asterisk(), "merchant", asterisk)
     instance.configure_numbers(settings.asterisk, numbers)
     await instance.rx("dialplan reload")
     sys.stdout.write(f"the lab's Asterisk leads callers of {', '.join(numbers)} here\n")

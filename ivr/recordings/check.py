@@ -32,17 +32,18 @@ def check(prompts: Path, out: Path) -> list[Fault]:
     return faults
 
 
-def behind(catalogue: Catalogue, prompts: Path, out: Path) -> list[str]:
+def behind(catalogue: Catalogue, prompts: Path, out: Path, *, missing: bool = True) -> list[str]:
     """What callers do not hear as it is written now, as `language/name`: not built yet, or built before a change.
 
-    Quick, and looks at no sound: what somebody else put into `out` counts as current.
+    Quick, and looks at no sound: what somebody else put into `out` counts as current. `missing=False` leaves out what
+    is not built yet.
     """
     known = book.read(out)
     found = []
     for one in sources(catalogue, prompts):
         made = known.get(one.language, {}).get(one.name)
         there = all(file.exists() for file in built(out, one.language, one.name).values())
-        if not there or (made is not None and made.source != one.key):
+        if (made is not None and made.source != one.key) if there else missing:
             found.append(f"{one.language}/{one.name}")
     return found
 

@@ -32,6 +32,7 @@ def test_what_callers_do_not_hear_as_written(site: Site, tone: Tone) -> None:
     site.alaw("talk/goodbye").unlink()
     tone(site.recording("talk/hello"))
     assert behind(site.catalogue, site.prompts, site.out) == ["en/talk/hello", "en/talk/goodbye"]
+    assert behind(site.catalogue, site.prompts, site.out, missing=False) == ["en/talk/hello"]
     (site.out / "manifest.json").unlink()
     assert behind(site.catalogue, site.prompts, site.out) == ["en/talk/goodbye"]
 
