@@ -73,8 +73,9 @@ def transcript(
     }
     heard = hear(load_wav(recording), prompts)
     lines = [Line(at, "keys", keys) for at, keys in keyed]
-    for phrase in _phrases(heard):
-        lines.append(Line(phrase[0].start, "hears", " ".join(_words(one, catalogue) for one in phrase)))
+    lines += [
+        Line(phrase[0].start, "hears", " ".join(_words(one, catalogue) for one in phrase)) for phrase in _phrases(heard)
+    ]
     return sorted(lines, key=lambda line: line.at)
 
 
