@@ -19,9 +19,11 @@ import yaml
 
 from ivr.config import Settings, load_settings
 from ivr.domain.errors import Unusable
+from ivr.domain.reading import Faults
 from ivr.lab.addresses import free_port, sip_port
 from ivr.lab.asterisk import Installation, Instance
 from ivr.lab.sip_trace import SipMessage, invites
+from ivr.loading import load_world
 
 SERVE_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
@@ -89,16 +91,15 @@ class Party:
     ) -> Settings:
         """Write its configuration and numbers, and render its Asterisk's.
 
-        It has the flows that its numbers need, or all of `dialplan` with `all_flows`. `agi_numbers` come by AGI();
-        `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
+        It has the flows that its numbers need, with `all_flows` also those of `dialplan` that fit its trunks, providers
+        and queues. `agi_numbers` come by AGI(); `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
         """
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
+        needed = {flow for number in numbers for flow in _flows(number)}
         if dialplan is not None:
-            needed = {flow for number in numbers for flow in _flows(number)}
-            everything = {file.stem for file in (dialplan / "flows").glob("*.yaml")}
-            for flow, text in _with_called(dialplan, everything if all_flows else needed).items():
+            for flow, text in _with_called(dialplan, _all(dialplan) if all_flows else needed).items():
                 (directory / "flows" / f"{flow}.yaml").write_text(text, encoding="utf-8")
         _write(
             directory / "numbers.yaml", {"hours": dict(hours or {}), "numbers": [dict(number) for number in numbers]}
@@ -133,6 +134,8 @@ class Party:
         finally:
             os.environ.clear()
             os.environ.update(before)
+        if all_flows:
+            _drop_unfit(settings, needed)
         self.instance.configure(settings.asterisk, [str(number["number"]) for number in numbers], extra_modules=modules)
         return settings
 
@@ -244,8 +247,29 @@ class Party:
 
 def _flows(number: Mapping[str, object]) -> list[str]:
     """Its own, and those that its callers get when it cannot serve them."""
-    ways = [number, *(way for way in (number.get("closed"), number.get("full")) if isinstance(way, Mapping))]
+    ways = [number, *(way for way in map(number.get, ("closed", "full", "afterwards")) if isinstance(way, Mapping))]
     return [str(way["flow"]) for way in ways]
+
+
+def _all(dialplan: Path) -> set[str]:
+    return {file.stem for file in (dialplan / "flows").glob("*.yaml")}
+
+
+def _drop_unfit(settings: Settings, needed: Collection[str]) -> None:
+    """Remove flows that are not needed until the rest has no fault. Raises Faults where what is needed has one."""
+    flows = settings.dialplan / "flows"
+    while True:
+        try:
+            load_world(settings)
+        except Faults as exc:
+            unfit = {Path(fault.file) for fault in exc.faults}
+            unfit = {file for file in unfit if file.parent == flows and file.stem not in needed}
+            if not unfit:
+                raise
+            for file in unfit:
+                file.unlink()
+        else:
+            return
 
 
 def _with_called(dialplan: Path, flows: Collection[str]) -> dict[str, str]:

@@ -31,6 +31,25 @@ _AGI_MODULES: Final = ("res_speech", "res_agi", "app_dial", "app_stack", "func_d
 
 _SRTP_MODULES: Final = ("res_srtp",)
 """What encrypted sound uses; TLS is a part of res_pjsip."""
+_AGENT_MODULES: Final = (
+    "app_dial",
+    "app_mixmonitor",
+    "app_queue",
+    "app_stack",
+    "app_userevent",
+    "bridge_builtin_features",
+    "bridge_builtin_interval_features",
+    "func_devstate",
+    "res_musiconhold",
+    "res_pjsip_refer",
+    "res_pjsip_registrar",
+    "res_pjsip_dialog_info_body_generator",
+    "res_stasis_snoop",
+)
+"""What agents' calls use besides the modules of every call."""
+
+_AMI_MODULES: Final = ("res_manager_devicestate",)
+"""What our actions need besides Asterisk itself; recordings and queues bring their own."""
 
 _MODULES: Final = (
     # what the others stand on
@@ -107,6 +126,8 @@ def modules_file(settings: AsteriskSettings, extra: Sequence[str] = ()) -> File:
     wanted = [*_MODULES, *(codec_module(codec) for trunk in settings.trunks for codec in trunk.codecs)]
     wanted += _SRTP_MODULES if any(trunk.srtp for trunk in settings.trunks) else ()
     wanted += _AGI_MODULES if settings.agi is not None else ()
+    wanted += _AGENT_MODULES if settings.has_people else ()
+    wanted += _AMI_MODULES if settings.ami is not None else ()
     wanted += [name(one.removesuffix(".so"), "a module") for one in extra]
     return File(
         "modules.conf",

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from ivr.asterisk.render.agents import check_names, sip_sections
 from ivr.asterisk.render.modules import codec_module
 from ivr.asterisk.render.text import (
     File,
@@ -37,6 +38,7 @@ ANY_ADDRESSES: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bo
 def sip_file(settings: AsteriskSettings) -> File:
     """pjsip.conf. Holds the trunks' passwords, so it is secret."""
     _refuse_doubles(settings)
+    check_names(settings)
     return File("pjsip.conf", tuple(_sections(settings)), secret=True)
 
 
@@ -54,8 +56,7 @@ def _sections(settings: AsteriskSettings) -> Iterator[Section]:
         disable_multi_domain=True,  # a trunk is found by its name alone: spares a look-up per request
     )
     address, _ = bind(settings.sip_bind, "sip_bind")
-    # Nothing listens that no trunk speaks: where all of them speak TLS, nobody can try it in clear.
-    spoken = {trunk.transport for trunk in settings.trunks} or {"udp"}
+    spoken = settings.transports
     for protocol in ("udp", "tcp"):
         if protocol in spoken:
             where = literal(settings.sip_bind, "sip_bind")
@@ -65,12 +66,13 @@ def _sections(settings: AsteriskSettings) -> Iterator[Section]:
         if "tls" in spoken:
             if len(spoken) > 1 and address in ANY_ADDRESSES:
                 # There Asterisk does not say where a call arrived, and one in clear could not be told from one by TLS.
-                raise BadInput(f"trunks with and without tls need a sip_bind of one address, not {address}")
+                raise BadInput(f"trunks with and without tls (or agents) need a sip_bind of one address, not {address}")
             yield transport
     for trunk in settings.trunks:
         for _, fault in trunk_faults(trunk, settings.sip_tls):
             raise BadInput(f"trunk {name(trunk.name, 'a trunk name')}: {fault}")
         yield from _trunk(trunk, address)
+    yield from sip_sections(settings, None if address in ANY_ADDRESSES else address)
 
 
 def tls_transport(settings: AsteriskSettings, tls: SipTls) -> Section:

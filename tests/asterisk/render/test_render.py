@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ivr.asterisk.render import Away, Directories, render, render_numbers
-from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, SipTls, Trunk, Way
+from ivr.asterisk.settings import Agent, Agi, Ari, AsteriskSettings, SipTls, Trunk, Way
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.secret import Secret
 
@@ -103,7 +103,7 @@ def test_a_trunk_by_tls_and_srtp(tmp_path: Path) -> None:
     assert "load = res_srtp.so" in (tmp_path / "modules.conf").read_text()
     dialplan = (tmp_path / "extensions.conf").read_text()
     refusal = 'exten = 4247,1,GotoIf($["${CHANNEL(pjsip,local_addr)}" = "192.0.2.1:5060"]?clear)'
-    assert f"{refusal}\nsame = n,Stasis(ivr,operator" in dialplan
+    assert f"{refusal}\nsame = n(enter),Stasis(ivr,operator" in dialplan
     assert dialplan.count("same = n(clear),Hangup(21)") == 1
 
 
@@ -128,6 +128,21 @@ def test_what_no_trunk_speaks_is_not_listened_to(tmp_path: Path) -> None:
     render(replace(SETTINGS, sip_tls=TLS), ["4247"], tmp_path)
     assert [name for name, _ in blocks(tmp_path / "pjsip.conf") if name.startswith("transport")] == ["transport-udp"]
     assert "res_srtp" not in (tmp_path / "modules.conf").read_text()
+
+
+def test_phones_of_agents_keep_their_transport(tmp_path: Path) -> None:
+    """They speak UDP, so a call to a trunk by TLS is told from one in clear."""
+    agents = (Agent("sara", Secret("x")),)
+    trunks = (replace(OPERATOR, transport="tls", trust_headers=True),)
+    render(replace(SETTINGS, trunks=trunks, agents=agents, sip_tls=TLS), ["4247"], tmp_path)
+    names = [name for name, _ in blocks(tmp_path / "pjsip.conf") if name.startswith("transport")]
+    assert names == ["transport-udp", "transport-tls"]
+    dialplan = (tmp_path / "extensions.conf").read_text()
+    operator = dialplan[dialplan.index("[from-operator]") :].partition("\n[")[0]
+    assert (
+        operator.count("?clear)\nsame = n(enter),Stasis(") == operator.count("exten = ") == 2
+    )  # with a value behind it
+    assert operator.count("Goto(enter)") == operator.count("n(clear),Hangup(21)") == 2
 
 
 def test_ipv6(tmp_path: Path) -> None:
