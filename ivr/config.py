@@ -12,7 +12,9 @@ from typing import Final
 from ivr.asterisk.agents_reading import read_agents, read_queues
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
+from ivr.asterisk.secrecy import TRANSPORTS, trunk_faults
 from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
+from ivr.asterisk.sip_tls import read_sip_tls
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
 from ivr.domain.secret import Secret
@@ -75,10 +77,11 @@ class Settings:
     """Whom flows can send notices to, by name."""
 
 
-def load_settings(path: Path, *, credentials: bool = True) -> Settings:
+def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = False) -> Settings:
     """Read a configuration file. Raises Faults with everything that is wrong.
 
     `credentials=False` is for commands that connect to nothing: a credential that is not there is then no fault.
+    `sip_files=True` is for commands that answer for Asterisk: its certificates and keys are then looked at.
     """
     source = Source(str(path))
     try:
@@ -90,7 +93,7 @@ def load_settings(path: Path, *, credentials: bool = True) -> Settings:
         source.blame(None, "not UTF-8 text")
         raise Faults(source.faults) from None
     root = source.compose(text)
-    base = Base(path.resolve().parent, credentials)
+    base = Base(path.resolve().parent, credentials, sip_files)
     settings = _read(Fields(source, root, "the configuration"), base, path) if root is not None else None
     if source.faults or settings is None:
         raise Faults(source.faults)
@@ -173,7 +176,11 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         has_ari=has_ari,
         ami=ami,
     )
-    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
+    if asterisk.has("sip_tls"):
+        tls = read_sip_tls(asterisk.fields("sip_tls", "sip_tls"), settings, base.directory, look=base.sip_files)
+        settings = replace(settings, sip_tls=tls)
+    trunks = fields.fields("trunks", "the trunks")
+    settings = replace(settings, trunks=_trunks(trunks, base, settings, default))
     agents = read_agents(
         fields.fields("agents", "the agents", required=False), lambda one, name: read_secret(one, name, base)
     )
@@ -185,6 +192,8 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         ari.blame(str(exc), "url")
     else:
         _check_rendering(asterisk, replace(settings, trunks=(), agents=(), queues=()))
+        if not fields.source.faults:
+            _check_rendering(trunks, replace(settings, agents=(), queues=()))  # what is wrong with them only together
         if not fields.source.faults:
             _check_rendering(asterisk, settings)
     ari.done()
@@ -235,19 +244,26 @@ def _trunks(fields: Fields, base: Base, settings: AsteriskSettings, default: Way
     trunks: list[Trunk] = []
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"trunk '{name}'")
+        transport = one.one_of("transport", TRANSPORTS, "udp")
         trunk = Trunk(
             name=name,
             host=one.text("host"),
-            port=one.whole("port", 5060, least=1, most=65535),
+            port=one.whole("port", 5061 if transport == "tls" else 5060, least=1, most=65535),
             match=tuple(text for text, _ in one.texts("match", required=False)),
             username=one.text("username", "") or None,
             password=read_secret(one, "password", base) if one.has("password") else None,
+            transport=transport,
+            srtp=one.truth("srtp", False),
+            keys_in_clear=one.truth("keys_in_clear", False),
             codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
             trust_headers=one.truth("trust_headers", False),
             way=Way(one.one_of("channel", [way.value for way in Way], default.value)),
         )
         one.done()
-        if trunk.host:
+        weak = list(trunk_faults(trunk, settings.sip_tls))
+        for field_name, fault in weak:
+            one.blame(f"'{field_name}': {fault}", field_name)
+        if trunk.host and not weak:
             _check_rendering(one, replace(settings, trunks=(trunk,)))
         _check_match(one, trunk, trunks)
         trunks.append(trunk)

@@ -24,10 +24,11 @@ NO_CREDENTIAL: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where relative paths begin, and whether credentials must be there."""
+    """Where relative paths begin, and whether credentials and Asterisk's certificates must be there."""
 
     directory: Path
     credentials: bool
+    sip_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
