@@ -15,14 +15,17 @@ import yaml
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
 from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
+from ivr.domain.bills import SERVICES
 from ivr.domain.errors import BadInput
 from ivr.domain.operations import Operation
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
 from ivr.domain.secret import Secret
 from ivr.payments.port import Provider
 from ivr.prompts.units import Currency
-from ivr.providers import paystar_saman
+from ivr.providers import inoti, paystar_saman, pod, pod_settings
+from ivr.providers.inoti import Inoti
 from ivr.providers.paystar_saman import PaystarSaman, PaystarSamanSettings
+from ivr.providers.pod import Pod
 from ivr.runtime.asking import Observe
 from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.notices import NoticeTarget
@@ -46,6 +49,7 @@ class _Base:
 
     directory: Path
     credentials: bool
+    bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Settings:
     """Where all of this was read."""
     notices: Mapping[str, NoticeTarget] = field(default_factory=dict)
     """Whom flows can send notices to, by name."""
+    bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
+    """Kinds of bills by the digit of their service."""
 
 
 def load_settings(path: Path, *, credentials: bool = True) -> Settings:
@@ -114,6 +120,8 @@ def load_settings(path: Path, *, credentials: bool = True) -> Settings:
 
 def _read(fields: Fields, base: _Base, file: Path) -> Settings:
     web = fields.fields("web", "web", required=False)
+    services = fields.fields("bill_services", "the services", required=False)
+    base = replace(base, bill_services=pod_settings.read_services(services))
     recordings = _path(fields, "recordings", base, "../var/prompts")
     settings = Settings(
         asterisk=_asterisk(fields, base, recordings),
@@ -129,6 +137,7 @@ def _read(fields: Fields, base: _Base, file: Path) -> Settings:
         limits=_limits(fields.fields("limits", "the limits", required=False)),
         watch_dialplan=fields.truth("watch_dialplan", False),
         file=file,
+        bill_services=base.bill_services,
     )
     web.done()
     fields.done()
@@ -359,6 +368,18 @@ def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:
     )
 
 
+def _pod(fields: Fields, name: str, base: _Base) -> ProviderSettings:
+    settings = pod_settings.read(
+        fields, name, _http(fields, base), lambda field: _secret(fields, field, base), base.bill_services
+    )
+    return ProviderSettings(pod.OPERATIONS, lambda observe: Pod(settings, observe), settings.error_exits)
+
+
+def _inoti(fields: Fields, name: str, base: _Base) -> ProviderSettings:
+    settings = inoti.read(fields, name, _http(fields, base), lambda field: _secret(fields, field, base))
+    return ProviderSettings(inoti.OPERATIONS, lambda observe: Inoti(settings, observe))
+
+
 def _sandbox_bank(fields: Fields, name: str, base: _Base) -> ProviderSettings:
     http = _http(fields, base)
     return ProviderSettings(sandbox_bank.OPERATIONS, lambda observe: sandbox_bank.SandboxBank(http, observe))
@@ -367,4 +388,6 @@ def _sandbox_bank(fields: Fields, name: str, base: _Base) -> ProviderSettings:
 _PROVIDERS: Final[Mapping[str, Callable[[Fields, str, _Base], ProviderSettings]]] = {
     "paystar_saman": _paystar_saman,
     "sandbox_bank": _sandbox_bank,
+    "pod": _pod,
+    "inoti": _inoti,
 }

@@ -100,17 +100,20 @@ class HttpClient:
         path: str,
         *,
         json: object = None,
+        data: bytes | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
-        `headers` are this request's own, such as its signature.
+        `headers` are this request's own, such as its signature. `data` is a body that is no JSON (a form, XML); its
+        Content-Type stands in `headers`.
         `path` begins with / and is one of a few: each is parsed once and kept.
         """
         error: IvrError
         try:
-            return await self._request(method, path, json, query, headers)
+            sent = data if json is None else msgspec.json.encode(json)
+            return await self._request(method, path, sent, query, headers)
         except NEVER_LEFT as exc:
             error = ProviderUnreachable(f"nothing was sent: {type(exc).__name__}")
         except _SentOnce as exc:
@@ -129,7 +132,7 @@ class HttpClient:
         self,
         method: str,
         path: str,
-        json: object,
+        sent: bytes | None,
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
     ) -> HttpAnswer:
@@ -138,7 +141,7 @@ class HttpClient:
         async with session.request(
             method,
             url if query is None else url.with_query(query),
-            data=None if json is None else msgspec.json.encode(json),
+            data=sent,
             headers=headers,
             allow_redirects=False,
         ) as response:

@@ -5,7 +5,9 @@ same: then the client knows nothing, and the books know.
 """
 
 import asyncio
+import html
 import json
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,10 +25,15 @@ MOST_TIMES: Final = 1_000_000
 MOST_WAITING: Final = 100
 """So many faults may wait for one operation."""
 
-OPERATIONS: Final = ("create_factor", "create_transaction", "result", "settle", "inquire")
-"""What a fault can be set for; the first three are PayStar's, the last two the bank's."""
+OPERATIONS: Final = (
+    *("create_factor", "create_transaction", "result"),  # PayStar's
+    *("settle", "inquire"),  # the bank's
+    *("pod_pay_bill", "pod_issue_invoice", "pod_payment_link", "pod_list", "pod_cancel"),
+    "inoti_payments",
+)
+"""What a fault can be set for."""
 
-_ABOUT: Final = ("invoice_id", "tracking_code", "transaction_id")
+_ABOUT: Final = ("invoice_id", "tracking_code", "transaction_id", "billId", "id", "YourFactorID")
 _NOTHING: Final[Mapping[str, object]] = {}
 _TO_PERSIAN: Final = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -142,7 +149,7 @@ def reset(request: web.Request) -> None:
 
 async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
     body = whole.body
-    half = web.StreamResponse(status=whole.status, headers={"Content-Type": "application/json"})
+    half = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.headers["Content-Type"]})
     raw = body if isinstance(body, bytes) else b""
     half.content_length = len(raw)
     await half.prepare(request)
@@ -153,11 +160,23 @@ async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse
 
 
 def _persian(whole: web.Response) -> web.Response:
+    if whole.content_type == "text/xml":
+        return web.Response(status=whole.status, text=_persian_xml(whole.text or ""), content_type="text/xml")
     return web.Response(
         status=whole.status,
         text=json.dumps(_in_persian(json.loads(whole.text or "{}")), ensure_ascii=False),
         content_type="application/json",
     )
+
+
+def _persian_xml(text: str) -> str:
+    """The JSON inside an element, as the same in Persian digits."""
+
+    def inside(found: re.Match[str]) -> str:
+        said = json.dumps(_in_persian(json.loads(html.unescape(found[1]))), ensure_ascii=False)
+        return f">{html.escape(said, quote=False)}<"
+
+    return re.sub(r">(\[[^<]*\])<", inside, text)
 
 
 def _in_persian(value: object) -> object:
