@@ -383,5 +383,5 @@ def _values(record: BillRecord, bill: Bill) -> dict[str, str | int]:
 
 def _comparable(text: str) -> str:
     """Without the ways in which one Persian name is written: Arabic letters, joiners, capitals, spaces."""
-    plain = text.replace("ي", "ی").replace("ك", "ک").replace("\u200c", " ").casefold()
-    return " ".join(plain.split())
+    plain = text.replace("ي", "ی").replace("ك", "ک").replace("\u200c", "").casefold()
+    return "".join(plain.split())
