@@ -347,8 +347,8 @@ class Pod:
         call = str(arguments.get("call_uri") or self._settings.call_uri)
         form = {
             "uniqueNumber": str(arguments["unique_number"]),
-            "redirectUri": web_address(redirect),
-            "callUri": web_address(call),
+            "redirectUri": web_address("redirect_uri", redirect),
+            "callUri": web_address("call_uri", call),
         }
         return {**form, "gateway": str(arguments["gateway"])} if "gateway" in arguments else form
 

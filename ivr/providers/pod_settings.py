@@ -95,18 +95,18 @@ class PodSettings:
             raise BadInput(f"there is no service {', '.join(sorted(wrong))}")
         if wrong_exits := set(self.error_exits.values()) - EXITS:
             raise BadInput(f"error_exits: no such exit: {', '.join(sorted(wrong_exits))}")
-        HttpSettings(self.pay_host)
-        for address in filter(None, (self.redirect_uri, self.call_uri)):
-            web_address(address)
+        for name in ("pay_host", "redirect_uri", "call_uri"):
+            if (address := getattr(self, name)) or name == "pay_host":
+                web_address(name, address)
         if not 0 < self.absent_after <= 7 * 24 * 3600:
             raise BadInput("absent_after must be more than 0 and at most a week")
 
 
-def web_address(text: str) -> str:
-    """The same. Raises BadInput when it is no http(s) address that a form can carry."""
+def web_address(name: str, text: str) -> str:
+    """The same. Raises BadInput, with its name, when it is no http(s) address that a form can carry."""
     host = text.partition("://")[2]
     if not text.startswith(("http://", "https://")) or not host or not text.isascii() or not text.isprintable():
-        raise BadInput("must be an address: http(s)://host…")
+        raise BadInput(f"{name} must be an address: http(s)://host…")
     return text
 
 

@@ -5,12 +5,11 @@ or JSON inside a text; but an envelope that says both yes and no, or neither, is
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ivr.domain.digits import is_digits
+from ivr.domain.digits import is_digits, to_ascii
 from ivr.domain.errors import OutcomeUnknown
 from ivr.providers import wire
 from ivr.runtime.http_client import HttpAnswer
@@ -202,8 +201,8 @@ def _deep(value: object, name: str, depth: int) -> str:
 
 
 def _find_links(value: object, found: dict[str, None], depth: int) -> None:
-    if isinstance(value, str) and re.match(r"https?://", value.strip()):
-        found[value.strip()] = None
+    if isinstance(value, str) and value.strip().startswith(("http://", "https://")):
+        found[to_ascii(value.strip())] = None
     elif isinstance(value, dict | list) and depth:
         for item in value.values() if isinstance(value, dict) else value:
             _find_links(item, found, depth - 1)

@@ -8,7 +8,7 @@ entity, no external file is ever read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from ivr.domain.errors import OutcomeUnknown
 from ivr.runtime.http_client import HttpAnswer
@@ -37,17 +37,10 @@ class SoapOperation:
         # Imported here: it takes a quarter of a second, and most deployments and commands never speak SOAP.
         import zeep
         from zeep.settings import Settings
-        from zeep.transports import Transport
 
-        class NoNetwork(Transport):
-            """Reads files, and nothing else."""
-
-            def _load_remote_data(self, url: str) -> NoReturn:
-                raise OSError(f"{url} is not shipped")
-
+        # `forbid_external` holds for the description too: what it points at is not fetched, and so not accepted.
         settings = Settings(forbid_dtd=True, forbid_entities=True, forbid_external=True, xml_huge_tree=False)
-        transport: Any = NoNetwork
-        self._client: Any = zeep.Client(str(description), transport=transport(), settings=settings)
+        self._client: Any = zeep.Client(str(description), settings=settings)
         self._name = operation
         self._binding: Any = self._client.service._binding
         self._operation: Any = self._binding.get(operation)

@@ -40,7 +40,7 @@ RECORD: Mapping[str, object] = {
     "userSrv": {"id": 7, "name": "کاربر"},
     "cacelDate": None,
 }
-PAID_VALUES = {
+PAID_VALUES: Mapping[str, str | int] = {
     "id": "5501",
     "amount": 17000,
     "company": "مخابرات",
