@@ -391,6 +391,8 @@ def sandbox(
     paystar_port: Annotated[int, typer.Option(help="0: any free one.")] = 8100,
     bank_port: int = 8101,
     admin_port: int = 8102,
+    mellat_port: int = 8103,
+    web_gateway_port: int = 8104,
     pod_port: int = 8105,
     inoti_port: int = 8106,
 ) -> None:
@@ -400,6 +402,8 @@ def sandbox(
         paystar_port=paystar_port,
         bank_port=bank_port,
         admin_port=admin_port,
+        mellat_port=mellat_port,
+        web_gateway_port=web_gateway_port,
         pod_port=pod_port,
         inoti_port=inoti_port,
     )

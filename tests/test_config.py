@@ -99,6 +99,33 @@ async def test_a_provider_with_everything(file: Path) -> None:
     await client.close()
 
 
+async def test_mellat_with_everything(file: Path) -> None:
+    """Every field is taken, and the simulator knows which code leads where."""
+    fields = (
+        "kind: paystar_mellat, base_url: 'https://pay.test', sequence: {env: TEST_SEQUENCE}, "
+        "otp_path: /a, pay_path: /b, otp_least: 6, otp_most: 8, total_timeout: 30s"
+    )
+    settings = load(file, MINIMAL.replace("providers: {}", f"providers: {{mellat: {{{fields}}}}}"))
+    mellat = settings.providers["mellat"]
+    assert mellat.operations.keys() == {"request_otp", "pay", "pay_by_panel"}
+    assert (mellat.codes["55"], mellat.codes["80"]) == ("new_otp", "unknown")
+    await mellat.make(lambda *_: None).close()
+
+
+async def test_a_web_gateway_with_everything(file: Path) -> None:
+    """Every field is taken; an address that payers cannot be sent back to is a fault with its line."""
+    fields = (
+        "kind: web_gateway, base_url: 'https://pay.test', api_key: {env: TEST_SEQUENCE}, "
+        "return_url: 'https://shop.test/back', pay_base_url: 'https://pages.test'"
+    )
+    text = MINIMAL.replace("providers: {}", f"providers: {{web: {{{fields}}}}}")
+    web = load(file, text).providers["web"]
+    assert web.operations.keys() == {"create_invoice", "check"} and web.codes["202"] == "cancelled"
+    await web.make(lambda *_: None).close()
+    ((line, said),) = faults(file, text.replace("https://shop.test/back", "shop.test"))
+    assert line == 5 and "return_url must be http(s)://host" in said
+
+
 POD = """providers:
   pod: {kind: pod, base_url: "https://api.test", token: {env: TEST_ARI}, api_key: {env: TEST_ARI}%s}
 """

@@ -4,11 +4,8 @@ Law: iNoti's callback proves nothing. A payment is approved only when the verifi
 that agrees in session, mobile, price, both factor ids and RRN; none, several, or one that only nearly agrees is
 UNKNOWN, for the payer may still pay. Nothing here is ever declined: an unpaid invoice expires by itself.
 
-For each operation: may it be asked again; what finds out what became of it; what makes its outcome unknown.
-
-- verify_payment: yes, nothing moves; `inquire`; no whole answer, a SOAP fault, a text that is no JSON, no one exact
-  match. That it settles once is the books' part: the answer is about the invoice (`of_invoice`), and they approve an
-  invoice once.
+That a payment settles once is the books' part: the answer is about the invoice (`of_invoice`), and they approve an
+invoice once.
 
 `inquire` takes what the callback brought, or what the session knew without it, from the payment's `transaction_id`: see
 `Claim.transaction_id`. Without a callback, their factor id and RRN must be there and are believed.
@@ -33,6 +30,7 @@ from ivr.providers import inoti_wire
 from ivr.providers.inoti_wire import PaymentRecord
 from ivr.providers.soap import SoapOperation
 from ivr.runtime.asking import Asked, Observe, checked
+from ivr.runtime.configured import Base, ProviderSettings, read_http, read_secret
 from ivr.runtime.http_client import HttpClient, HttpSettings
 
 DESCRIPTION: Final = Path(__file__).with_name("inoti.wsdl")
@@ -62,6 +60,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             frozenset({"verified", "not_verified"}),
             Role.INQUIRY,
             frozenset({"verified"}),
+            unknown_when="no whole answer, a SOAP fault, a text that is no JSON, or not exactly one record that agrees in "
+            "everything",
         )
     }
 )
@@ -233,13 +233,13 @@ class Inoti:
         )
 
 
-def read(fields: Fields, name: str, http: HttpSettings, secret: Callable[[str], Secret]) -> InotiSettings:
-    """The settings of one `kind: inoti`. `secret` reads a credential of `fields`."""
+def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
+    """`kind: inoti` of the configuration."""
     calendar = fields.one_of("calendar", ("none", "gregorian", "jalali"), "none")
-    return InotiSettings(
-        http=http,
-        username=secret("username"),
-        password=secret("password"),
+    settings = InotiSettings(
+        http=read_http(fields, base),
+        username=read_secret(fields, "username", base),
+        password=read_secret(fields, "password", base),
         code_name=fields.text("code_name"),
         name=name,
         path=fields.text("path", SERVICE_PATH),
@@ -249,6 +249,7 @@ def read(fields: Fields, name: str, http: HttpSettings, secret: Callable[[str], 
         date_form=fields.text("date_form", "YYYY/MM/DD"),
         days=fields.whole("days", 3, least=1, most=366),
     )
+    return ProviderSettings(OPERATIONS, lambda observe: Inoti(settings, observe))
 
 
 def _is_clean(text: str) -> bool:

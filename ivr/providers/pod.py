@@ -4,16 +4,6 @@ Law: a bill is paid when POD says so of these two ids and of the amount that the
 never counts. Wrong ids and traffic bills are refused here, before anything is asked. A bill's `invoice_id` in our own
 books is its barcode (26 digits), so that an inquiry needs nothing else.
 
-For each operation: may it be asked again; what finds out what became of it; what makes its outcome unknown.
-
-- pay_bill: never; `inquire`, by the list; no whole answer, 999, 227, 502, a code nobody knows, a status that is not
-  paid, another bill or amount.
-- issue_invoice: yes, POD answers with the same invoice; asking again; no clear answer, another bill or amount, no
-  unique number.
-- payment_link, pay_url: yes, nothing moves; nothing to find out; no clear answer, no link or several.
-- bill_status, list: yes; nothing to find out; no clear answer, another amount.
-- cancel: yes, it looks first where the bill stands; bill_status; no clear answer, or one that is not CANCELED.
-
 `inquire` says declined only for a wallet payment (no transaction id) that the list does not have `absent_after` seconds
 later. A bill that was cancelled, or whose file failed, is left to people.
 """
@@ -31,12 +21,14 @@ from ivr.domain import bills
 from ivr.domain.bills import Bill
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
 from ivr.domain.operations import UNKNOWN, Argument, Kind, Operation, Outcome, Role
+from ivr.domain.reading import Fields
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
-from ivr.providers import pod_wire, wire
+from ivr.providers import pod_settings, pod_wire, wire
 from ivr.providers.pod_settings import PodSettings, web_address
 from ivr.providers.pod_wire import BillRecord, Envelope
 from ivr.runtime.asking import Asked, Observe, checked
+from ivr.runtime.configured import Base, ProviderSettings
 from ivr.runtime.http_client import HttpClient
 
 PAY_PATH: Final = "/v1/pbc/payInvoiceByUniqueNumber/"
@@ -71,15 +63,30 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 _REFUSALS | {"paid"},
                 Role.CHARGE,
                 frozenset({"paid"}),
+                may_repeat=False,
+                inquiry="bill_status",
+                unknown_when="no whole answer, 999, 227, 502 or a code nobody knows, a status that is not paid, another "
+                "bill or amount",
             ),
             Operation(
                 "issue_invoice",
                 _BILL,
                 {"invoice_id": Kind.DIGITS, "unique_number": Kind.TEXT, "amount": Kind.AMOUNT},
                 _REFUSALS | {"ok"},
+                inquiry="bill_status",
+                unknown_when="no clear answer, another bill or amount, no unique number; asked again, POD answers with "
+                "the same invoice",
             ),
-            Operation("payment_link", _LINK, {"url": Kind.TEXT}, frozenset({"ok", "gateway_invalid", "refused"})),
-            Operation("pay_url", _LINK, {"url": Kind.TEXT}),
+            Operation(
+                "payment_link",
+                _LINK,
+                {"url": Kind.TEXT},
+                frozenset({"ok", "gateway_invalid", "refused"}),
+                unknown_when="no clear answer, no link in it or several; nothing moves",
+            ),
+            Operation(
+                "pay_url", _LINK, {"url": Kind.TEXT}, unknown_when="never: it is made here, and nothing is asked"
+            ),
             Operation(
                 "bill_status",
                 _BILL,
@@ -87,6 +94,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 _FOUND | {"not_found", "invalid_bill", "gateway_invalid", "refused"},
                 Role.INQUIRY,
                 _FOUND,
+                unknown_when="no clear answer, or one with another amount; a bill that is not listed, not paid, cancelled, "
+                "failed or in a status nobody knows",
             ),
             Operation(
                 "list",
@@ -98,6 +107,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 },
                 {"count": Kind.DIGITS, "bills": Kind.TEXT},
                 frozenset({"ok", "gateway_invalid", "refused"}),
+                unknown_when="no clear answer",
             ),
             Operation(
                 "cancel",
@@ -105,6 +115,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 exits=frozenset({"cancelled", "not_cancellable", "not_found", "gateway_invalid", "refused"}),
                 role=Role.REVERSAL,
                 with_results=frozenset(),
+                inquiry="bill_status",
+                unknown_when="no clear answer, or one that is not cancelled; asked again by a person, it looks first where "
+                "the bill stands",
             ),
         )
     }
@@ -177,7 +190,7 @@ class Pod:
             return reply
 
     async def inquire(self, payment: Payment) -> Reply:
-        """What became of a bill's payment; `payment.invoice_id` is the bill's barcode. See the table above."""
+        """What became of a bill's payment; `payment.invoice_id` is the bill's barcode. See above."""
         bill = bills.barcode_bill(payment.invoice_id)
         if bill is None or payment.amount_rial not in (None, bill.amount):
             return Reply("other", {}, Outcome.UNKNOWN, code="no_inquiry")
@@ -359,6 +372,12 @@ class Pod:
             return False
         company = _comparable(f"{record.company} {record.sub_company}")
         return not company or any(_comparable(word) in company for word in self._settings.never_cancelled)
+
+
+def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
+    """`kind: pod` of the configuration."""
+    settings = pod_settings.read(fields, name, base)
+    return ProviderSettings(OPERATIONS, lambda observe: Pod(settings, observe), settings.error_exits)
 
 
 def _ids(bill: Bill) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """One account at POD's gateway: where it is, what it is called with, and which service has which number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -10,6 +10,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.operations import UNKNOWN
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
+from ivr.runtime.configured import Base, read_http, read_secret
 from ivr.runtime.http_client import HttpSettings
 
 GATEWAY_PATH: Final = "/srv/sc/nzh/doServiceCall"
@@ -110,20 +111,20 @@ def web_address(name: str, text: str) -> str:
     return text
 
 
-def read(
-    fields: Fields, name: str, http: HttpSettings, secret: Callable[[str], Secret], services: Mapping[str, str]
-) -> PodSettings:
-    """The settings of one `kind: pod`. `secret` reads a credential of `fields`; `services` is the whole house's."""
+def read(fields: Fields, name: str, base: Base) -> PodSettings:
+    """The settings of one `kind: pod`."""
     product_fields = fields.fields("products", "'products'", required=False)
     products = {service: product_fields.text(service) for service, _, _ in product_fields.names()}
     error_fields = fields.fields("error_exits", "'error_exits'", required=False)
     errors = {code: error_fields.text(code) for code, _, _ in error_fields.names()}
     return PodSettings(
-        http=http,
-        token=secret("token"),
-        api_key=secret("api_key"),
+        http=read_http(fields, base),
+        token=read_secret(fields, "token", base),
+        api_key=read_secret(fields, "api_key", base),
         name=name,
-        api_keys={each: secret(f"api_key_{each}") for each in PRODUCTS if fields.has(f"api_key_{each}")},
+        api_keys={
+            each: read_secret(fields, f"api_key_{each}", base) for each in PRODUCTS if fields.has(f"api_key_{each}")
+        },
         token_issuer=fields.text("token_issuer", "1"),
         path=fields.text("path", GATEWAY_PATH),
         products={**PRODUCTS, **products},
@@ -131,7 +132,7 @@ def read(
         redirect_uri=fields.text("redirect_uri", ""),
         call_uri=fields.text("call_uri", ""),
         unique_number_field=fields.text("unique_number_field", "uniqueNumber"),
-        services=services,
+        services=base.bill_services,
         error_exits={**ERROR_EXITS, **errors},
         never_cancelled=tuple(text for text, _ in fields.texts("never_cancelled", required=False)) or FIRST_MOBILE,
         absent_after=fields.seconds("absent_after", ABSENT_AFTER, most=7 * 24 * 3600),

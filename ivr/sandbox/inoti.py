@@ -24,7 +24,6 @@ from ivr.sandbox.desk import MOST_BODY, Desk, say
 from ivr.sandbox.inoti_books import InotiBooks, UssdPayment, day, get_payments
 
 SERVICE_PATH: Final = "/_services/ExternalUssdPay.asmx"
-OPERATIONS: Final = ("inoti_payments",)
 NAMESPACE: Final = "http://tempuri.org/"
 ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 
@@ -67,20 +66,18 @@ def inoti_app(desk: Desk, books: InotiBooks) -> web.Application:
 
         return await desk.answered(request, "inoti_payments", shown, work)
 
-    async def page(request: web.Request) -> web.Response:
-        payment = books.by_token(request.match_info["token"])
-        if payment is None:
-            raise web.HTTPNotFound
-        if request.method == "POST":
-            books.pay(payment)
-        title = "پرداخت شد" if payment.paid_at is not None else "پرداخت فاکتور"
-        text = _PAGE.format(
-            title=title,
-            factor=html.escape(payment.our_factor),
-            price=payment.price,
-            form="" if payment.paid_at is not None else _FORM,
-        )
-        return web.Response(text=text, content_type="text/html")
+    async def page(request: web.Request) -> web.StreamResponse:
+        payment, pays = books.by_token(request.match_info["token"]), request.method == "POST"
+
+        def work() -> tuple[web.Response, str]:
+            if payment is None:
+                return web.Response(status=404, text="no such link"), "not_found"
+            if pays:
+                books.pay(payment)
+            return _page(payment), "ok"
+
+        about = {} if payment is None else {"YourFactorID": payment.our_factor}
+        return await desk.answered(request, "inoti_pay" if pays else "inoti_page", about, work)
 
     app = web.Application(client_max_size=MOST_BODY)
     app.router.add_post(SERVICE_PATH, service)
@@ -148,6 +145,17 @@ def add_inoti_admin(app: web.Application, books: InotiBooks, base: Callable[[], 
     app.router.add_post("/_sandbox/inoti/payments", add)
     app.router.add_get("/_sandbox/inoti/payments", look)
     app.router.add_post("/_sandbox/inoti/pay", pay)
+
+
+def _page(payment: UssdPayment) -> web.Response:
+    paid = payment.paid_at is not None
+    text = _PAGE.format(
+        title="پرداخت شد" if paid else "پرداخت فاکتور",
+        factor=html.escape(payment.our_factor),
+        price=payment.price,
+        form="" if paid else _FORM,
+    )
+    return web.Response(text=text, content_type="text/html")
 
 
 def _read(request: web.Request, raw: bytes) -> dict[str, str] | None:

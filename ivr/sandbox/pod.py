@@ -42,7 +42,6 @@ _SERVICES: Final[Mapping[str, tuple[str, frozenset[str], frozenset[str]]]] = {
     "3884767": ("pod_cancel", frozenset({"id"}), frozenset()),
 }
 """By product: the sandbox's name for the service, what it needs and what else it takes."""
-OPERATIONS: Final = tuple(dict.fromkeys(name for name, _, _ in _SERVICES.values()))
 
 _NOT_FOUND: Final = "<!doctype html><meta charset=utf-8><title>صفحه یافت نشد</title><h1>صفحه یافت نشد</h1>"
 _PAGE: Final = """<!doctype html><html lang=fa dir=rtl><meta charset=utf-8><title>پرداخت قبض</title>
@@ -123,14 +122,22 @@ class _Pod:
                 return _envelope(None, 0, error.code), str(error.code)
             return _envelope(result, count), "ok"
 
-        return await self._desk.answered(request, operation, form, work)
+        return await self._desk.answered(request, operation, form, work, lambda code: _envelope(None, 0, int(code)))
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         """What the payer sees."""
+        return await self._desk.answered(request, "pod_page", dict(request.query), lambda: self._page(request))
+
+    async def paid(self, request: web.Request) -> web.StreamResponse:
+        """The payer pressed a button: the money is taken, the merchant is called, the browser goes back."""
+        pressed = (await request.post()).get("paid") == "true"
+        return await self._desk.answered(request, "pod_pay", dict(request.query), lambda: self._paid(request, pressed))
+
+    def _page(self, request: web.Request) -> tuple[web.Response, str]:
         record = self._books.invoice(request.query.get("uniqueNumber", ""))
         wanted = _LINK | {"gateway"} if "gateway" in request.query else _LINK
         if record is None or set(request.query) != wanted or request.query.get("gateway", "PEP") != "PEP":
-            return web.Response(text=_NOT_FOUND, status=404, content_type="text/html")
+            return _no_page()
         text = _PAGE.format(
             company=html.escape(self._books.company(record.bill)),
             bill=record.bill.bill_id,
@@ -138,15 +145,13 @@ class _Pod:
             amount=record.bill.amount,
             action=html.escape(f"{PAY_PATH}?{urlencode(dict(request.query))}"),
         )
-        return web.Response(text=text, content_type="text/html")
+        return web.Response(text=text, content_type="text/html"), "ok"
 
-    async def paid(self, request: web.Request) -> web.Response:
-        """The payer pressed a button: the money is taken, the merchant is called, the browser goes back."""
+    def _paid(self, request: web.Request, paid: bool) -> tuple[web.Response, str]:
         record = self._books.invoice(request.query.get("uniqueNumber", ""))
         back, call = request.query.get("redirectUri", ""), request.query.get("callUri", "")
         if record is None or not back.startswith(("http://", "https://")):
-            return web.Response(text=_NOT_FOUND, status=404, content_type="text/html")
-        paid = (await request.post()).get("paid") == "true"
+            return _no_page()
         if paid:
             try:
                 self._books.pay_invoice(record)
@@ -157,7 +162,7 @@ class _Pod:
             task = asyncio.create_task(_call(_with_query(call, said)))
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
-        return web.Response(status=303, headers={"Location": _with_query(back, said)})
+        return web.Response(status=303, headers={"Location": _with_query(back, said)}), "paid" if paid else "unpaid"
 
     def _bill(self, form: Mapping[str, str]) -> Bill:
         return self._books.read(form["billId"], form["paymentId"])
@@ -178,6 +183,10 @@ class _Pod:
             _whole(form[name])
         found = self._books.listed(form)
         return [_shown(self._books, record) for record in found[offset : offset + size]], len(found)
+
+
+def _no_page() -> tuple[web.Response, str]:
+    return web.Response(text=_NOT_FOUND, status=404, content_type="text/html"), "not_found"
 
 
 def _form(request: web.Request, raw: bytes) -> dict[str, str]:

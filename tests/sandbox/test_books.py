@@ -10,18 +10,14 @@ from ivr.domain.errors import OutcomeUnknown
 from ivr.flow.commands import PaymentOrder
 from ivr.payments.port import Provider
 from ivr.payments.state import Payment, State
-from ivr.providers.inoti import Claim, Inoti, InotiSettings
+from ivr.providers.inoti import Claim, Inoti
 from ivr.providers.pod import Pod
-from ivr.providers.pod_settings import PodSettings
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.reconciler import Reconciler
 from ivr.sandbox.faults import Fault, FaultKind
-from ivr.sandbox.inoti_books import InotiAccount
-from ivr.sandbox.pod_books import PodAccount
 from ivr.sandbox.server import SandboxServer
 from ivr.store.opening import Store, open_store
 from tests.clock import Clock
-from tests.sandbox.conftest import http
 
 BILL = bills.Bill("7748317800142", "1770160")
 IDS = {"bill_id": BILL.bill_id, "payment_id": BILL.payment_id}
@@ -31,22 +27,6 @@ IDS = {"bill_id": BILL.bill_id, "payment_id": BILL.payment_id}
 async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
     async with open_store(tmp_path, clock) as opened:
         yield opened
-
-
-@pytest.fixture
-async def pod(sandbox: SandboxServer, clock: Clock) -> AsyncIterator[Pod]:
-    account = PodAccount()
-    client = Pod(PodSettings(http(sandbox.pod_url), account.token, account.api_key), clock=clock)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
-async def inoti(sandbox: SandboxServer) -> AsyncIterator[Inoti]:
-    account = InotiAccount()
-    client = Inoti(InotiSettings(http(sandbox.inoti_url), account.username, account.password, account.code_name))
-    yield client
-    await client.close()
 
 
 def order(payment_id: str, provider: str, invoice: str, transaction: str | None, amount: int) -> PaymentOrder:

@@ -1,6 +1,6 @@
 """iNoti of the sandbox: a link by SMS, a page to pay on, and a strict verification service."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -11,29 +11,15 @@ from ivr.domain.operations import Outcome
 from ivr.domain.secret import Secret
 from ivr.payments.port import Value
 from ivr.payments.state import Payment, State
-from ivr.providers.inoti import Inoti, InotiSettings
-from ivr.sandbox.faults import OPERATIONS, Fault, FaultKind
+from ivr.providers.inoti import Inoti
+from ivr.sandbox.faults import Fault, FaultKind
 from ivr.sandbox.inoti import FIELDS, SERVICE_PATH
-from ivr.sandbox.inoti import OPERATIONS as INOTI_OPERATIONS
 from ivr.sandbox.inoti_books import InotiAccount
 from ivr.sandbox.server import SandboxServer
 from tests.clock import Clock
-from tests.sandbox.conftest import http
+from tests.sandbox.conftest import inoti_client
 
 NEW = {"session": "123", "mobile": "0912 1234567".replace(" ", ""), "price": 160000, "your_factor": "42"}
-
-
-@pytest.fixture
-async def inoti(sandbox: SandboxServer, clock: Clock) -> AsyncIterator[Inoti]:
-    client = inoti_client(sandbox, clock)
-    yield client
-    await client.close()
-
-
-def inoti_client(sandbox: SandboxServer, clock: Clock, **changes: Any) -> Inoti:
-    account = InotiAccount()
-    usual: dict[str, Any] = {"username": account.username, "password": account.password, "code_name": account.code_name}
-    return Inoti(InotiSettings(http(sandbox.inoti_url), **{**usual, **changes}), clock=clock)
 
 
 async def made(sandbox: SandboxServer, web: aiohttp.ClientSession, **changes: object) -> dict[str, Any]:
@@ -208,7 +194,6 @@ async def test_a_fault_decides_nothing_and_clears_itself(
     with pytest.raises(OutcomeUnknown):
         await inoti.ask("verify_payment", claim(payment["callback"]))
     assert (await inoti.ask("verify_payment", claim(payment["callback"]))).exit == "verified"
-    assert set(INOTI_OPERATIONS) <= set(OPERATIONS)
 
 
 async def test_persian_digits_and_a_closed_port(

@@ -1,8 +1,7 @@
 """POD of the sandbox: strict about what it is asked, and our client understands every answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -14,42 +13,21 @@ from ivr.domain import bills
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
 from ivr.domain.operations import Outcome
 from ivr.domain.secret import Secret
+from ivr.payments.port import Reply
 from ivr.payments.state import Payment, State
 from ivr.providers.pod import Pod
-from ivr.providers.pod_settings import PodSettings
-from ivr.sandbox.faults import OPERATIONS, Fault, FaultKind
-from ivr.sandbox.pod import OPERATIONS as POD_OPERATIONS
-from ivr.sandbox.pod_books import PodAccount
+from ivr.sandbox.faults import PLACES, Fault, FaultKind
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import SandboxSettings
 from tests.clock import Clock
 from tests.providers.raw_server import Exchange, RawServer, says
-from tests.sandbox.conftest import http
+from tests.sandbox.conftest import pod_client
 
 BILL = {"bill_id": "7748317800142", "payment_id": "1770160"}
 FIRST_MOBILE = {"bill_id": "9100074409153", "payment_id": "12908199"}
 OTHER_MOBILE = {"bill_id": "4972808930150", "payment_id": "19386733"}
+POD_OPERATIONS = [name for name, place in PLACES.items() if place.provider == "pod" and place.is_json]
 GATEWAY = "/srv/sc/nzh/doServiceCall"
-
-
-@pytest.fixture
-async def pod(sandbox: SandboxServer, clock: Clock) -> AsyncIterator[Pod]:
-    client = pod_client(sandbox, clock)
-    yield client
-    await client.close()
-
-
-def pod_client(sandbox: SandboxServer, clock: Clock, **changes: Any) -> Pod:
-    account = PodAccount()
-    settings = PodSettings(
-        http(sandbox.pod_url),
-        account.token,
-        account.api_key,
-        pay_host=sandbox.pod_url,
-        redirect_uri="http://127.0.0.1:1/back?order=1",
-        call_uri="http://127.0.0.1:1/call",
-    )
-    return Pod(replace(settings, **changes), clock=clock)
 
 
 def payment(bill: Mapping[str, str] = BILL, created_at: float = 1_700_000_000.0) -> Payment:
@@ -294,17 +272,51 @@ async def test_every_operation_can_be_made_to_fail(sandbox: SandboxServer, pod: 
     await pod.ask("list", {})
 
 
-def test_every_operation_has_its_faults() -> None:
-    """One list for people who set them."""
-    assert set(POD_OPERATIONS) <= set(OPERATIONS)
-
-
 async def test_a_fault_of_one_bill(sandbox: SandboxServer, pod: Pod) -> None:
     """The others go on."""
     await sandbox.set_fault(Fault("pod_pay_bill", FaultKind.DROP, only=BILL["bill_id"]))
     assert (await pod.ask("pay_bill", OTHER_MOBILE)).exit == "paid"
     with pytest.raises(OutcomeUnknown):
         await pod.ask("pay_bill", BILL)
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [(FaultKind.WRONG_AMOUNT, None), (FaultKind.CODE, Outcome.UNKNOWN)])
+async def test_a_payment_whose_answer_is_wrong_is_looked_for(
+    sandbox: SandboxServer, pod: Pod, kind: FaultKind, outcome: Outcome | None
+) -> None:
+    """Paid, and the answer names another amount, or 999: unknown, then found in the list."""
+    code = "999" if kind is FaultKind.CODE else ""
+    await sandbox.set_fault(Fault("pod_pay_bill", kind, commit=True, code=code))
+    if outcome is None:
+        with pytest.raises(OutcomeUnknown):
+            await pod.ask("pay_bill", BILL)
+    else:
+        assert await pod.ask("pay_bill", BILL) == Reply("unknown", {}, outcome, code="999")
+    assert (await pod.inquire(payment())).outcome is Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [FaultKind.DROP, FaultKind.HTTP_ERROR, FaultKind.HALF_BODY, FaultKind.SLOW_DRIP, FaultKind.DUPLICATE_CALLBACK],
+)
+async def test_the_pay_page_fails_too(
+    sandbox: SandboxServer, clock: Clock, web: aiohttp.ClientSession, kind: FaultKind
+) -> None:
+    """The payer presses again: paid once, whatever the browser saw."""
+    async with RawServer(says("ok")) as shop:
+        pod = pod_client(sandbox, clock, redirect_uri=f"{shop.url}/back", call_uri=f"{shop.url}/call")
+        unique = {"unique_number": (await pod.ask("issue_invoice", BILL)).values["unique_number"]}
+        url = URL(str((await pod.ask("pay_url", unique)).values["url"]), encoded=True)
+        await sandbox.set_fault(Fault("pod_pay", kind, seconds=0.05, commit=True))
+        for _ in range(2):
+            try:
+                async with web.post(url, data={"paid": "true"}, allow_redirects=False) as answer:
+                    await answer.read()
+            except aiohttp.ClientError:
+                assert kind in (FaultKind.DROP, FaultKind.HALF_BODY)
+        assert [each.status for each in sandbox.pod_books.bills.values()] == ["SERVICE_BILL_ACCEPTED"]
+        assert (await pod.inquire(payment())).outcome is Outcome.APPROVED
+        await pod.close()
 
 
 async def test_nothing_secret_is_kept(sandbox: SandboxServer, pod: Pod) -> None:
