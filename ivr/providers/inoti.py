@@ -60,8 +60,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             frozenset({"verified", "not_verified"}),
             Role.INQUIRY,
             frozenset({"verified"}),
-            unknown_when="no whole answer, a SOAP fault, a text that is no JSON, or not exactly one record that agrees in "
-            "everything",
+            unknown_when="no whole answer, a SOAP fault, a text that is no JSON, or not exactly one record that "
+            "agrees in everything",
         )
     }
 )

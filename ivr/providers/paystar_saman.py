@@ -39,6 +39,7 @@ _TRANSACTION_EXITS: Final = frozenset(
 _TRANSACTION_RESULTS: Final = MappingProxyType(
     {"transaction_id": Kind.DIGITS, "merchant_id": Kind.DIGITS, "amount": Kind.AMOUNT}
 )
+_TRANSACTION_UNKNOWN: Final = "no whole answer, or one that holds neither a transaction nor an error, or both"
 _CALLER: Final = Argument(Kind.DIGITS, required=False, most=MOST_DIGITS)
 _INVOICE: Final = Argument(Kind.DIGITS, most=MOST_ID_DIGITS)
 _OPTIONAL_TEXT: Final = Argument(Kind.TEXT, required=False, most=128)
@@ -58,12 +59,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 },
                 {"tracking_code": Kind.DIGITS},
                 frozenset({"ok", "refused"}),
+                inquiry="result",
+                unknown_when="no whole answer: an invoice may have been made whose tracking code nobody has",
             ),
             Operation(
                 "create_transaction",
                 {"invoice_id": _INVOICE, "caller": _CALLER},
                 _TRANSACTION_RESULTS,
                 _TRANSACTION_EXITS,
+                inquiry="result",
+                unknown_when=f"{_TRANSACTION_UNKNOWN}; nothing is paid by it: the bank takes the money later",
             ),
             Operation(
                 "create_order_transaction",
@@ -75,6 +80,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 },
                 _TRANSACTION_RESULTS,
                 _TRANSACTION_EXITS,
+                unknown_when=f"{_TRANSACTION_UNKNOWN}, or it is for another amount; an order has no inquiry",
             ),
             Operation(
                 "result",
@@ -83,6 +89,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 frozenset({"paid", "not_confirmed"}),
                 Role.INQUIRY,
                 frozenset({"paid", "not_confirmed"}),
+                unknown_when="no whole answer, or any other than paid: the service never says declined",
             ),
         )
     }

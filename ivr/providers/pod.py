@@ -65,8 +65,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 frozenset({"paid"}),
                 may_repeat=False,
                 inquiry="bill_status",
-                unknown_when="no whole answer, 999, 227, 502 or a code nobody knows, a status that is not paid, another "
-                "bill or amount",
+                unknown_when="no whole answer, 999, 227, 502 or a code nobody knows, a status that is not paid, "
+                "another bill or amount",
             ),
             Operation(
                 "issue_invoice",
@@ -94,8 +94,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 _FOUND | {"not_found", "invalid_bill", "gateway_invalid", "refused"},
                 Role.INQUIRY,
                 _FOUND,
-                unknown_when="no clear answer, or one with another amount; a bill that is not listed, not paid, cancelled, "
-                "failed or in a status nobody knows",
+                unknown_when="no clear answer, or one with another amount; a bill that is not listed, not paid, "
+                "cancelled, failed or in a status nobody knows",
             ),
             Operation(
                 "list",
@@ -116,8 +116,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 role=Role.REVERSAL,
                 with_results=frozenset(),
                 inquiry="bill_status",
-                unknown_when="no clear answer, or one that is not cancelled; asked again by a person, it looks first where "
-                "the bill stands",
+                unknown_when="no clear answer, or one that is not cancelled; asked again by a person, it looks first "
+                "where the bill stands",
             ),
         )
     }

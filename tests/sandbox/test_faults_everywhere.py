@@ -8,7 +8,7 @@ import pytest
 
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
 from ivr.domain.secret import Secret
-from ivr.payments.port import Reply, Value, Value
+from ivr.payments.port import Reply, Value
 from ivr.providers.inoti import Inoti
 from ivr.providers.paystar_mellat import PaystarMellat
 from ivr.providers.paystar_saman import PaystarSaman
