@@ -171,7 +171,6 @@ class Pod:
             "pay_bill": self._pay_bill,
             "issue_invoice": self._issue_invoice,
             "payment_link": self._payment_link,
-            "pay_url": self._pay_url,
             "bill_status": self._bill_status,
             "list": self._list,
             "cancel": self._cancel,
@@ -181,9 +180,12 @@ class Pod:
         """Ask it. Raises ProviderUnreachable, OutcomeUnknown; BadInput for arguments that nothing was sent for."""
         if operation not in OPERATIONS:
             raise BadInput(f"{self._settings.name} has no operation {operation}")
+        good = checked(OPERATIONS[operation], arguments)
+        if (known := self._known_before(operation, good)) is not None:
+            return known
         with Asked(self._settings.name, operation, self._observe) as note:
             try:
-                reply = await self._asks[operation](checked(OPERATIONS[operation], arguments), note)
+                reply = await self._asks[operation](good, note)
             except _Refused as refused:
                 reply = refused.reply
             note.result = reply.exit
@@ -221,9 +223,7 @@ class Pod:
     # -- the operations -----------------------------------------------------------------------------------------------
 
     async def _pay_bill(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
-        bill = self._bill(arguments)
-        if arguments.get("amount", bill.amount) != bill.amount:
-            raise BadInput("pay_bill: amount: is not the bill's")
+        bill = _bill(arguments)
         said = await self._call("pay_bill", _ids(bill), note)
         if said.error is not None:
             exit = self._settings.error_exits.get(said.error, UNKNOWN)
@@ -235,7 +235,7 @@ class Pod:
         return Reply("paid", _values(record, bill), Outcome.APPROVED, record.status, record.reference or record.id)
 
     async def _issue_invoice(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
-        bill = self._bill(arguments)
+        bill = _bill(arguments)
         record = self._record_of(self._well(await self._call("issue_invoice", _ids(bill), note)), bill)
         if record.status in pod_wire.PAID:
             return Reply("already_paid", code=record.status)
@@ -252,15 +252,8 @@ class Pod:
             raise OutcomeUnknown("the answer does not hold one link")
         return Reply("ok", {"url": found[0]})
 
-    async def _pay_url(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
-        """The pay page's address, made here: nothing is asked."""
-        query = urlencode(self._link_form(arguments))
-        return Reply("ok", {"url": f"{self._settings.pay_host.rstrip('/')}{PAY_PATH}?{query}"})
-
     async def _bill_status(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
-        bill = bills.bill_of(str(arguments["bill_id"]), str(arguments["payment_id"]))
-        if bill is None:
-            return Reply("invalid_bill")
+        bill = _bill(arguments)
         records = await self._records_of(bill, note)
         if not records:
             return Reply("not_found", {}, Outcome.UNKNOWN)
@@ -300,14 +293,22 @@ class Pod:
 
     # -- what they share ----------------------------------------------------------------------------------------------
 
-    def _bill(self, arguments: Mapping[str, Value]) -> Bill:
-        """The bill that is meant. Raises _Refused when there can be none, or none that POD takes."""
+    def _known_before(self, operation: str, arguments: Mapping[str, Value]) -> Reply | None:
+        """The answer that needs no asking: wrong ids, bills that POD does not take, and the pay page's address."""
+        if operation == "pay_url":
+            query = urlencode(self._link_form(arguments))
+            return Reply("ok", {"url": f"{self._settings.pay_host.rstrip('/')}{PAY_PATH}?{query}"})
+        if operation not in ("pay_bill", "issue_invoice", "bill_status"):
+            return None
+        outcome = Outcome.DECLINED if operation == "pay_bill" else None
         bill = bills.bill_of(str(arguments["bill_id"]), str(arguments["payment_id"]))
         if bill is None:
-            raise _Refused(Reply("invalid_bill", {}, Outcome.DECLINED))
-        if bill.kind(self._settings.services) == bills.TRAFFIC:
-            raise _Refused(Reply("traffic_bill", {}, Outcome.DECLINED))
-        return bill
+            return Reply("invalid_bill", {}, outcome)
+        if operation != "bill_status" and bill.kind(self._settings.services) == bills.TRAFFIC:
+            return Reply("traffic_bill", {}, outcome)
+        if arguments.get("amount", bill.amount) != bill.amount:
+            raise BadInput(f"{operation}: amount: is not the bill's")
+        return None
 
     async def _call(self, service: str, form: Mapping[str, str], note: Asked) -> Envelope:
         settings = self._settings
@@ -378,6 +379,13 @@ def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
     """`kind: pod` of the configuration."""
     settings = pod_settings.read(fields, name, base)
     return ProviderSettings(OPERATIONS, lambda observe: Pod(settings, observe), settings.error_exits)
+
+
+def _bill(arguments: Mapping[str, Value]) -> Bill:
+    """The bill that is meant; `_known_before` has looked at its ids."""
+    bill = bills.bill_of(str(arguments["bill_id"]), str(arguments["payment_id"]))
+    assert bill is not None
+    return bill
 
 
 def _ids(bill: Bill) -> dict[str, str]:

@@ -145,13 +145,23 @@ def identifier(text: str) -> str:
 
 
 def _truth(value: object) -> bool | None:
+    """A truth however it is written; None when nothing is. Raises OutcomeUnknown when it is none."""
+    if value is None:
+        return None
     word = str(value).strip().casefold() if isinstance(value, bool) else (wire.scalar(value) or "").casefold()
-    return True if word in _YES else False if word in _NO else None
+    if word not in _YES | _NO:
+        raise OutcomeUnknown("the answer does not clearly say yes or no")
+    return word in _YES
 
 
 def _code(value: object) -> str | None:
+    """An error's code; None when there is none. Raises OutcomeUnknown when it cannot be read."""
+    if value is None or value is False:
+        return None
     text = wire.scalar(value)
-    return None if text is None or text in _NO_CODE else text
+    if text is None:
+        raise OutcomeUnknown("the answer holds an error that cannot be read")
+    return None if text in _NO_CODE else text
 
 
 def _unpacked(result: object) -> object:
