@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from ivr.asterisk.agents_reading import read_agents, read_queues
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
-from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
+from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
 from ivr.domain.bills import SERVICES
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
@@ -161,6 +162,7 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
     ari = asterisk.fields("ari", "ari", required=has_ari)
     default = Way(asterisk.one_of("channel", [way.value for way in Way], (Way.ARI if has_ari else Way.AGI).value))
     rtp = asterisk.fields("rtp", "rtp", required=False)
+    ami = _ami(asterisk.fields("ami", "ami"), base) if asterisk.has("ami") else None
     settings = AsteriskSettings(
         ari=Ari(
             ari.text("url", "http://127.0.0.1:8088"),
@@ -175,14 +177,22 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         trunks=(),
         agi=agi,
         has_ari=has_ari,
+        ami=ami,
     )
     settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
+    agents = read_agents(
+        fields.fields("agents", "the agents", required=False), lambda one, name: read_secret(one, name, base)
+    )
+    queues = read_queues(fields.fields("queues", "the queues", required=False), agents)
+    settings = replace(settings, agents=agents, queues=queues)
     try:
         base_url(settings.ari)
     except BadInput as exc:
         ari.blame(str(exc), "url")
     else:
-        _check_rendering(asterisk, replace(settings, trunks=()))
+        _check_rendering(asterisk, replace(settings, trunks=(), agents=(), queues=()))
+        if not fields.source.faults:
+            _check_rendering(asterisk, settings)
     ari.done()
     rtp.done()
     asterisk.done()
@@ -213,6 +223,18 @@ def _agi(fields: Fields) -> Agi:
     )
     fields.done()
     return agi
+
+
+def _ami(fields: Fields, base: Base) -> AmiSettings:
+    ami = AmiSettings(
+        username=fields.text("username", "ivr"),
+        secret=read_secret(fields, "password", base),
+        host=fields.text("host", "127.0.0.1"),
+        port=fields.whole("port", 5038, least=1, most=65535),
+        allow=tuple(text for text, _ in fields.texts("allow", required=False)) or LOOPBACK,
+    )
+    fields.done()
+    return ami
 
 
 def _trunks(fields: Fields, base: Base, settings: AsteriskSettings, default: Way) -> tuple[Trunk, ...]:

@@ -78,6 +78,15 @@ def test_calls_by_agi(file: Path) -> None:
     assert chosen.agi is not None and (chosen.agi.request_seconds, chosen.agi.longest_line) == (2.0, 512)
 
 
+def test_the_manager_interface(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off unless it is configured; then on loopback, and its password is no part of the file."""
+    assert load(file, MINIMAL).asterisk.ami is None
+    monkeypatch.setenv("TEST_AMI", "geheim")
+    ami = load(file, MINIMAL.replace("asterisk:", "asterisk:\n  ami: {password: {env: TEST_AMI}}")).asterisk.ami
+    assert ami is not None and (ami.host, ami.port, ami.username) == ("127.0.0.1", 5038, "ivr")
+    assert ami.secret.reveal() == "geheim" and "geheim" not in repr(ami)
+
+
 def test_the_shipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """What we ship can be served as soon as its credentials are there."""
     monkeypatch.setenv("IVR_ARI_PASSWORD", "x")
@@ -216,6 +225,9 @@ def test_a_bank_of_the_sandbox(file: Path) -> None:
         ("ari: {password: {env: TEST_ARI}}", 'agi: {listen: "0.0.0.0:4573"}', 2, "reached_at"),
         ("ari: {password: {env: TEST_ARI}}", "agi: {most_connections: 0}", 2, "most_connections"),
         ("ari: {password: {env: TEST_ARI}}", "agi: {port: 4573}", 2, "no field 'port'"),
+        ("asterisk:", "asterisk:\n  ami: {}", 2, "needs 'password'"),
+        ("asterisk:", "asterisk:\n  ami: {password: {env: TEST_ARI}, host: 0.0.0.0}", 2, "ami.allow"),
+        ("asterisk:", "asterisk:\n  ami: {password: {env: TEST_ARI}, secret: x}", 2, "no field 'secret'"),
         ("{host: 127.0.0.2}", "{host: h, channel: agi}", 4, "asterisk needs agi"),
         ("{host: 127.0.0.2}", "{host: h, channel: api}", 4, "did you mean"),
     ],

@@ -74,7 +74,7 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
     if session.ended is not None:
         return Turn(visit.session, ())
     if isinstance(event, CallerHungUp):
-        visit.session.ended = "caller_hung_up"
+        visit.session.ended = "sent_elsewhere" if event.elsewhere else "caller_hung_up"
         return Turn(visit.session, ())
     try:
         _take(flow, visit, event)
