@@ -57,6 +57,17 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         operation.name: operation
         for operation in (
             Operation(
+                "read_bill",
+                dict.fromkeys(("bill_id", "payment_id", "barcode"), Argument(Kind.DIGITS, False, 26)),
+                {
+                    **dict.fromkeys(("bill_id", "payment_id", "barcode", "service"), Kind.DIGITS),
+                    "kind": Kind.TEXT,
+                    "amount": Kind.AMOUNT,
+                },
+                frozenset({"ok", "invalid_bill", "traffic_bill"}),
+                unknown_when="never: its digits say it all, and nothing is asked",
+            ),
+            Operation(
                 "pay_bill",
                 {**_BILL, "amount": Argument(Kind.AMOUNT, required=False)},
                 _BILL_RESULTS,
@@ -298,17 +309,20 @@ class Pod:
         if operation == "pay_url":
             query = urlencode(self._link_form(arguments))
             return Reply("ok", {"url": f"{self._settings.pay_host.rstrip('/')}{PAY_PATH}?{query}"})
-        if operation not in ("pay_bill", "issue_invoice", "bill_status"):
+        if operation not in ("read_bill", "pay_bill", "issue_invoice", "bill_status"):
             return None
         outcome = Outcome.DECLINED if operation == "pay_bill" else None
-        bill = bills.bill_of(str(arguments["bill_id"]), str(arguments["payment_id"]))
+        if "barcode" in arguments:
+            bill = bills.barcode_bill(str(arguments["barcode"]))
+        else:
+            bill = bills.bill_of(str(arguments.get("bill_id", "")), str(arguments.get("payment_id", "")))
         if bill is None:
             return Reply("invalid_bill", {}, outcome)
         if operation != "bill_status" and bill.kind(self._settings.services) == bills.TRAFFIC:
             return Reply("traffic_bill", {}, outcome)
         if arguments.get("amount", bill.amount) != bill.amount:
             raise BadInput(f"{operation}: amount: is not the bill's")
-        return None
+        return Reply("ok", _read(bill, self._settings.services)) if operation == "read_bill" else None
 
     async def _call(self, service: str, form: Mapping[str, str], note: Asked) -> Envelope:
         settings = self._settings
@@ -386,6 +400,17 @@ def _bill(arguments: Mapping[str, Value]) -> Bill:
     bill = bills.bill_of(str(arguments["bill_id"]), str(arguments["payment_id"]))
     assert bill is not None
     return bill
+
+
+def _read(bill: Bill, services: Mapping[str, str]) -> dict[str, str | int]:
+    return {
+        "bill_id": bill.bill_id,
+        "payment_id": bill.payment_id,
+        "barcode": bill.barcode,
+        "service": bill.service,
+        "kind": bill.kind(services),
+        "amount": bill.amount,
+    }
 
 
 def _ids(bill: Bill) -> dict[str, str]:

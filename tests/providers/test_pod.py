@@ -289,6 +289,22 @@ async def test_traffic_bills_are_refused_before_anything_is_asked(server: RawSer
     assert server.seen == []
 
 
+@pytest.mark.parametrize(
+    "arguments", [BILL, {"barcode": BARCODE}, {"bill_id": "0007748317800142", "payment_id": "۱۷۷۰۱۶۰"}]
+)
+async def test_a_bill_s_digits_are_read_without_asking(
+    server: RawServer, pod: Pod, arguments: Mapping[str, Value]
+) -> None:
+    """A flow reads kind and amount to the caller, and gives the barcode to the books."""
+    values: dict[str, str | int] = {**BILL, "barcode": BARCODE, "service": "4", "kind": "landline", "amount": 17000}
+    assert await pod.ask("read_bill", arguments) == Reply("ok", values)
+    assert (await pod.ask("read_bill", {"barcode": BARCODE[:-1]})).exit == "invalid_bill"
+    assert (await pod.ask("read_bill", {"bill_id": BILL["bill_id"]})).exit == "invalid_bill"
+    fine = {"bill_id": "1234567800193", "payment_id": "1770160"}
+    assert (await pod.ask("read_bill", fine)).exit == "traffic_bill"
+    assert server.seen == []
+
+
 async def test_another_amount_than_the_caller_agreed_to_is_not_sent(server: RawServer, pod: Pod) -> None:
     """What was read to the caller is what is paid."""
     with pytest.raises(BadInput, match="amount"):
