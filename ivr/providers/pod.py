@@ -10,8 +10,7 @@ later. A bill that was cancelled, or whose file failed, is left to people.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from types import MappingProxyType
+from dataclasses import asdict
 from typing import Final
 from urllib.parse import urlencode
 
@@ -20,11 +19,12 @@ import msgspec
 from ivr.domain import bills
 from ivr.domain.bills import Bill
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
-from ivr.domain.operations import UNKNOWN, Argument, Kind, Operation, Outcome, Role
+from ivr.domain.operations import UNKNOWN, Operation, Outcome
 from ivr.domain.reading import Fields
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import pod_settings, pod_wire, wire
+from ivr.providers.pod_operations import OPERATIONS
 from ivr.providers.pod_settings import PodSettings, web_address
 from ivr.providers.pod_wire import BillRecord, Envelope
 from ivr.runtime.asking import Asked, Observe, checked
@@ -37,102 +37,6 @@ PAGE: Final = 20
 MOST_PAGES: Final = 5
 """So many pages of one bill's records are read before they are called unclear."""
 MOST_LINK: Final = 2000
-
-_BILL: Final = MappingProxyType(
-    {"bill_id": Argument(Kind.DIGITS, most=26), "payment_id": Argument(Kind.DIGITS, most=26)}
-)
-_ID: Final = Argument(Kind.DIGITS, most=pod_wire.MOST_ID)
-_OPTIONAL: Final = Argument(Kind.TEXT, required=False, most=512)
-_REFUSALS: Final = frozenset({"invalid_bill", "already_paid", "traffic_bill", "gateway_invalid", "refused"})
-_LINK: Final = MappingProxyType(
-    {"unique_number": Argument(Kind.TEXT), "redirect_uri": _OPTIONAL, "call_uri": _OPTIONAL, "gateway": _OPTIONAL}
-)
-_FOUND: Final = frozenset({"paid", "not_paid", "cancelled", "failed", "other"})
-_BILL_RESULTS: Final = MappingProxyType(
-    {"id": Kind.DIGITS, "amount": Kind.AMOUNT, "company": Kind.TEXT, "reference": Kind.TEXT, "status": Kind.TEXT}
-)
-
-OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
-    {
-        operation.name: operation
-        for operation in (
-            Operation(
-                "read_bill",
-                dict.fromkeys(("bill_id", "payment_id", "barcode"), Argument(Kind.DIGITS, False, 26)),
-                {
-                    **dict.fromkeys(("bill_id", "payment_id", "barcode", "service"), Kind.DIGITS),
-                    "kind": Kind.TEXT,
-                    "amount": Kind.AMOUNT,
-                },
-                frozenset({"ok", "invalid_bill", "traffic_bill"}),
-                unknown_when="never: its digits say it all, and nothing is asked",
-            ),
-            Operation(
-                "pay_bill",
-                {**_BILL, "amount": Argument(Kind.AMOUNT, required=False)},
-                _BILL_RESULTS,
-                _REFUSALS | {"paid"},
-                Role.CHARGE,
-                frozenset({"paid"}),
-                may_repeat=False,
-                inquiry="bill_status",
-                unknown_when="no whole answer, 999, 227, 502 or a code nobody knows, a status that is not paid, "
-                "another bill or amount",
-            ),
-            Operation(
-                "issue_invoice",
-                _BILL,
-                {"invoice_id": Kind.DIGITS, "unique_number": Kind.TEXT, "amount": Kind.AMOUNT},
-                _REFUSALS | {"ok"},
-                inquiry="bill_status",
-                unknown_when="no clear answer, another bill or amount, no unique number; asked again, POD answers with "
-                "the same invoice",
-            ),
-            Operation(
-                "payment_link",
-                _LINK,
-                {"url": Kind.TEXT},
-                frozenset({"ok", "gateway_invalid", "refused"}),
-                unknown_when="no clear answer, no link in it or several; nothing moves",
-            ),
-            Operation(
-                "pay_url", _LINK, {"url": Kind.TEXT}, unknown_when="never: it is made here, and nothing is asked"
-            ),
-            Operation(
-                "bill_status",
-                _BILL,
-                _BILL_RESULTS,
-                _FOUND | {"not_found", "invalid_bill", "gateway_invalid", "refused"},
-                Role.INQUIRY,
-                _FOUND,
-                unknown_when="no clear answer, or one with another amount; a bill that is not listed, not paid, "
-                "cancelled, failed or in a status nobody knows",
-            ),
-            Operation(
-                "list",
-                {
-                    **dict.fromkeys(
-                        ("offset", "size", "bill_id", "payment_id", "id"), Argument(Kind.DIGITS, False, 26)
-                    ),
-                    **dict.fromkeys(("reference_number", "from_date", "to_date"), _OPTIONAL),
-                },
-                {"count": Kind.DIGITS, "bills": Kind.TEXT},
-                frozenset({"ok", "gateway_invalid", "refused"}),
-                unknown_when="no clear answer",
-            ),
-            Operation(
-                "cancel",
-                {"id": _ID},
-                exits=frozenset({"cancelled", "not_cancellable", "not_found", "gateway_invalid", "refused"}),
-                role=Role.REVERSAL,
-                with_results=frozenset(),
-                inquiry="bill_status",
-                unknown_when="no clear answer, or one that is not cancelled; asked again by a person, it looks first "
-                "where the bill stands",
-            ),
-        )
-    }
-)
 
 _STANDS: Final = {
     **dict.fromkeys(pod_wire.PAID, "paid"),
@@ -152,11 +56,12 @@ _QUERY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class _Refused(Exception):
     """POD said no to something that moves no money."""
 
-    reply: Reply
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
 
 
 class Pod:

@@ -7,7 +7,7 @@ import pytest
 
 from ivr.domain.reading import Faults
 from ivr.flow.loader import load_dialplan
-from ivr.providers import pod
+from ivr.providers import pod_operations
 from tests.flow.world import world
 
 PAY_BILL = """flow: bill
@@ -56,7 +56,7 @@ steps:
 def messages(directory: Path, flow: str) -> list[str]:
     """What the checker finds."""
     (directory / "bill.yaml").write_text(flow, encoding="utf-8")
-    providers = {**world().providers, "pod": pod.OPERATIONS}
+    providers = {**world().providers, "pod": pod_operations.OPERATIONS}
     try:
         load_dialplan(directory / "bill.yaml", replace(world(), providers=providers))
     except Faults as faults:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from ivr.domain.operations import Operation, Role
-from ivr.providers import inoti, paystar_mellat, paystar_saman, pod, web_gateway
+from ivr.providers import inoti, paystar_mellat, paystar_saman, pod_operations, web_gateway
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 PROVIDERS = {
     "paystar_saman": paystar_saman.OPERATIONS,
     "paystar_mellat": paystar_mellat.OPERATIONS,
     "web_gateway": web_gateway.OPERATIONS,
-    "pod": pod.OPERATIONS,
+    "pod": pod_operations.OPERATIONS,
     "inoti": inoti.OPERATIONS,
 }
 

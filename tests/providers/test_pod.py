@@ -15,7 +15,8 @@ from ivr.domain.operations import Outcome, Role
 from ivr.domain.secret import Secret
 from ivr.payments.port import Provider, Reply, Value
 from ivr.payments.state import Payment, State
-from ivr.providers.pod import OPERATIONS, PAGE, Pod
+from ivr.providers.pod import PAGE, Pod
+from ivr.providers.pod_operations import OPERATIONS
 from ivr.providers.pod_settings import PRODUCTS, PodSettings
 from ivr.runtime.http_client import HttpSettings
 from tests.clock import Clock
