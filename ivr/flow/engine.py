@@ -14,6 +14,7 @@ from typing import Final
 
 from ivr.domain.errors import Illegal
 from ivr.domain.legs import HangupCause
+from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 from ivr.flow.commands import Command
 from ivr.flow.events import (
@@ -30,7 +31,7 @@ from ivr.flow.events import (
     Resumed,
     TimerFired,
 )
-from ivr.flow.model import Flow
+from ivr.flow.model import Flow, Step
 from ivr.flow.session import Session
 from ivr.flow.visit import LostSecret, Visit, scope_of
 
@@ -166,6 +167,7 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
                 raise Illegal(f"the flow has no step '{session.step}' any more")
             visit.stop_playing()
             visit.stop_recording()
+            visit.guard(_privacy(flow.steps[session.step]), again=True)
             session.timer = session.asking = None
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
@@ -227,4 +229,11 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     if step.at_most is not None and session.visits[name] > step.at_most:
         visit.leave(TOO_OFTEN)
         return
+    visit.guard(_privacy(step))
     step.kind.enter(visit)
+
+
+def _privacy(step: Step) -> Privacy:
+    """How private a step is: what a kind does not say is for everybody."""
+    privacy: Privacy = getattr(step.kind, "privacy", Privacy.OPEN)
+    return privacy

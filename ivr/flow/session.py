@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import field
 
+from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 
-SNAPSHOT_FORMAT: Final = 2
+SNAPSHOT_FORMAT: Final = 3
 
 TOKEN_LEAP: Final = 1_000_000
 """Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
@@ -59,6 +60,10 @@ class Session(msgspec.Struct):
     """The token of what is being said; kept, so that the next process can silence it before it repeats the step."""
     recording: int | None = None
     """The token of the recording that runs; kept, so that the next process can end it."""
+    guarded: bool = False
+    """Others may hear this call, an agent or a recording: they are kept out of what is secret."""
+    privacy: str = Privacy.OPEN.value
+    """What is closed off at the moment."""
     # What follows lives only in memory.
     timer: int | None = None
     asking: int | None = None
@@ -109,6 +114,8 @@ _KEPT: Final = (
     "leg",
     "playing",
     "recording",
+    "guarded",
+    "privacy",
     "failed",
     "ended",
 )

@@ -24,6 +24,7 @@ from ivr.flow.commands import (
     AskProvider,
     Command,
     Dial,
+    Guard,
     HangUp,
     Notify,
     PaymentOrder,
@@ -51,6 +52,7 @@ from ivr.flow.events import (
     TimerFired,
 )
 from ivr.flow.model import Flow
+from ivr.flow.progress import progress
 from ivr.flow.session import Session
 from ivr.payments.port import Reply
 from ivr.runtime.alarm import Alarm
@@ -275,7 +277,14 @@ class Call:
             _log.debug("step", step=turn.session.step)
         if (moved or turn.session.leg != before.leg) and turn.session.ended is None:
             self._services.snapshots.put(turn.session)
+        if self._voice.info.assisted:
+            self._show_progress()
         return self._do_all(iter(turn.commands))
+
+    def _show_progress(self) -> None:
+        watch, agent = self._services.watch, self._voice.info.agent
+        if watch is not None and agent is not None:
+            watch(agent, progress(self.flow, self.session))
 
     def _do_all(self, commands: Iterator[Command]) -> _Slow | None:
         for command in commands:
@@ -343,6 +352,8 @@ class Call:
             case Notify(target, id_, event, values):
                 session = self.session
                 self._services.notify(Notice(target, id_, event, session.call_id, session.flow, values))
+            case Guard(privacy):
+                return self._voice.guard(privacy)
             case Transfer():
                 return self._keep_and_transfer(command)
             case Dial():

@@ -176,6 +176,12 @@ class Notifies(Note, frozen=True, kw_only=True):
     values: Mapping[str, str | int]
 
 
+class Guarded(Note, frozen=True, kw_only=True):
+    """Others who could hear the call, an agent or a recording, are kept out so far: `open`, `recordings`, `all`."""
+
+    privacy: str
+
+
 class HangsUp(Note, frozen=True, kw_only=True):
     """We end the call."""
 

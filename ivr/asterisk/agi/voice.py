@@ -17,6 +17,7 @@ from ivr.asterisk.agi.wire import Reply
 from ivr.asterisk.checks import check_header_name, check_order
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
+from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
 from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
@@ -110,6 +111,9 @@ class AgiVoice:
             check_header_name(name)
         replies = await asyncio.gather(*(self._ask(read(f"PJSIP_HEADER(read,{name})")) for name in names))
         return {name: reply.text if reply else None for name, reply in zip(names, replies, strict=True)}
+
+    async def guard(self, privacy: Privacy) -> None:
+        """Nobody else is on the line of a site without agents."""
 
     async def release(self) -> None:
         """Give the caller back to the dialplan, which waits with them for the next process."""
