@@ -337,11 +337,17 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
 
 async def _serve_web(listener: socket.socket, app: Starlette) -> None:
     """HTTP for operators."""
-    await _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")).serve(sockets=[listener])
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", date_header=False)
+    await _Server(config).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us."""
+    """Leaves the signals to us, and sleeps until it is cancelled: uvicorn's own looks at the clock ten times a second,
+    for its Date header and for limits that nobody set.
+    """
+
+    async def main_loop(self) -> None:
+        await asyncio.get_running_loop().create_future()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
