@@ -42,7 +42,8 @@ def connect(
     """Open for writing, creating and migrating as needed.
 
     `alone`: nobody else may look into the file while it is open, and so no transaction asks the kernel for its locks.
-    They fall with the process, however it ends. Raises Unusable. The connection commits only when told to, and may be handed to another thread.
+    They fall with the process, however it ends. Raises Unusable. The connection commits only when told to, and may be
+    handed to another thread.
     """
     try:
         # made by us first: SQLite would make it readable by everyone, and its -wal and -shm files copy these rights
