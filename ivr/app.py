@@ -156,7 +156,11 @@ async def serve(settings: Settings) -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
 
-        web = operations_app(_health(ari, agi, store, providers), observer.registry)
+        web = operations_app(
+            _vital(ari, agi, store),
+            observer.registry,
+            {f"provider {name}": provider.check for name, provider in providers.items()},
+        )
         await _until_first(
             take_calls(),
             reconcile(),
@@ -268,20 +272,16 @@ async def _providers(settings: Settings, observer: Observer) -> AsyncIterator[Ma
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
 
 
-def _health(
-    ari: AriSwitch | None, agi: AgiSwitch | None, store: Store, providers: Mapping[str, Provider]
-) -> Mapping[str, Check]:
+def _vital(ari: AriSwitch | None, agi: AgiSwitch | None, store: Store) -> Mapping[str, Check]:
+    """What no call works without."""
+
     async def asterisk() -> None:
         if ari is not None:
             await ari.client.request("GET", "/asterisk/ping")
         if agi is not None and not agi.server.serving:
             raise Unusable("nothing listens for AGI")
 
-    return {
-        "asterisk": asterisk,
-        "journal": store.journal.check,
-        **{f"provider {name}": provider.check for name, provider in providers.items()},
-    }
+    return {"asterisk": asterisk, "journal": store.journal.check}
 
 
 async def _watch_lag(observer: Observer) -> None:
