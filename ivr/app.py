@@ -34,6 +34,7 @@ from ivr.loading import load_current_dialplan, load_kept_dialplan
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
 from ivr.prompts.speaking import media
+from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
@@ -145,7 +146,7 @@ async def serve(settings: Settings) -> None:
                 later(FORGET_AFTER, switchboard.forget_others)
             else:
                 later(FORGET_AFTER, partial(switchboard.forget_others, but_talking=True))
-                later(services.longest_call, switchboard.forget_others)
+                later(services.longest_call + LONGEST_OVERTIME, switchboard.forget_others)
             ready.set()
             _spare_the_collector()
             now = switchboard.dialplan

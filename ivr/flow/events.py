@@ -82,6 +82,10 @@ class CallerHungUp(msgspec.Struct, frozen=True):
     """The caller is gone."""
 
 
+class CallTooLong(msgspec.Struct, frozen=True):
+    """The call has lasted for as long as one may: whatever goes on, it ends now, with a word."""
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """A new process took the living call over; what was under way when the old one died is lost.
 
@@ -102,5 +106,6 @@ Event = (
     | HeadersRead
     | RecordingFinished
     | CallerHungUp
+    | CallTooLong
     | Resumed
 )

@@ -60,6 +60,8 @@ class Session(msgspec.Struct):
     recording: int | None = None
     """The token of the recording that runs; kept, so that the next process can end it."""
     # What follows lives only in memory.
+    farewell: int | None = None
+    """The token of the words that end a call which has lasted for too long; nothing else counts any more."""
     timer: int | None = None
     asking: int | None = None
     typed: Secret = field(default_factory=lambda: Secret(""))

@@ -18,6 +18,7 @@ from ivr.asterisk.checks import check_header_name, check_order
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
+from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder
 
 AGAIN_LABEL: Final = "again"
@@ -26,8 +27,10 @@ HANGUP_SECONDS: Final = 10.0
 """For a hangup to take place; then the connection is closed, and the dialplan goes on with whoever is still there."""
 LAST_WORDS_SECONDS: Final = 5.0
 """For Asterisk to say how a leg ended whose caller is gone."""
-LIFE_MARGIN: Final = 5.0
-"""Seconds after the longest call at which Asterisk hangs up by itself, in the middle of a leg too."""
+LIFE_MARGIN: Final = LONGEST_OVERTIME + 5.0
+"""Seconds after the longest call at which Asterisk hangs up by itself, in the middle of a leg too: by then the last
+words have been said.
+"""
 
 
 class AgiVoice:
