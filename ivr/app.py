@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from ivr.asterisk.agi.switch import AgiSwitch
 from ivr.asterisk.ari.switch import AriSwitch
+from ivr.asterisk.settings import AGENTS_TRUNK
 from ivr.config import Settings
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.reading import Faults
@@ -87,7 +88,10 @@ async def serve(settings: Settings) -> None:
             snapshots=snapshots,
             observer=observer,
             speak=_speaker(settings),
-            trusted_trunks=frozenset(t.name for t in settings.asterisk.trunks if t.trust_headers),
+            trusted_trunks=frozenset(
+                {t.name for t in settings.asterisk.trunks if t.trust_headers}
+                | ({AGENTS_TRUNK} if settings.asterisk.has_people else set())
+            ),
             longest_call=settings.limits.longest_call,
             notify=notices.send,
         )
@@ -135,14 +139,14 @@ async def serve(settings: Settings) -> None:
             if ari is not None:
                 await ari.start()
                 await ari.take_over(
-                    lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.call_id, None), leg)
+                    lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.session_id, None), leg)
                 )
             if agi is not None:
                 await agi.start()
             # Callers whom the process before gave back wait in the dialplan and come again one by one; those whom
             # AGI() let talk to somebody come when they have talked.
             later = asyncio.get_running_loop().call_later
-            if agi is None:
+            if agi is None and not settings.asterisk.has_people:
                 later(FORGET_AFTER, switchboard.forget_others)
             else:
                 later(FORGET_AFTER, partial(switchboard.forget_others, but_talking=True))

@@ -368,9 +368,18 @@ def sandbox(
     paystar_port: Annotated[int, typer.Option(help="0: any free one.")] = 8100,
     bank_port: int = 8101,
     admin_port: int = 8102,
+    mellat_port: int = 8103,
+    web_gateway_port: int = 8104,
 ) -> None:
     """The providers as real servers, with invoices, cards and faults on demand."""
-    settings = SandboxSettings(host=host, paystar_port=paystar_port, bank_port=bank_port, admin_port=admin_port)
+    settings = SandboxSettings(
+        host=host,
+        paystar_port=paystar_port,
+        bank_port=bank_port,
+        admin_port=admin_port,
+        mellat_port=mellat_port,
+        web_gateway_port=web_gateway_port,
+    )
     with _one_line_errors():
         asyncio.run(run_sandbox(settings))
 

@@ -29,6 +29,8 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
         trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
         providers={name: provider.operations for name, provider in settings.providers.items()},
         notices=frozenset(settings.notices),
+        agents=frozenset(agent.name for agent in settings.asterisk.agents),
+        queues=frozenset(queue.name for queue in settings.asterisk.queues),
     )
     return load_dialplan(dialplan or settings.dialplan, world), catalogue
 

@@ -16,7 +16,7 @@ from ivr.flow.events import CallerHungUp, Digit, Event, PromptFinished
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Entry, EntryKind, Payment, State, apply
-from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder
+from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
 PATIENCE = 5.0
 """Seconds that a test waits for something before it fails."""
@@ -68,6 +68,7 @@ class FakeVoice:
         self.did: list[str] = []
         self.heard: list[str] = []
         self.legs: list[tuple[int, LegOrder]] = []
+        self.transfers: list[tuple[int, TransferOrder]] = []
         self.recordings: list[tuple[int, RecordOrder]] = []
         self.cause: HangupCause | None = None
         self.breaks = Breaks()
@@ -95,6 +96,10 @@ class FakeVoice:
     def dial(self, token: int, leg: LegOrder) -> None:
         self._do("dial")
         self.legs.append((token, leg))
+
+    def transfer(self, token: int, order: TransferOrder) -> None:
+        self._do("transfer")
+        self.transfers.append((token, order))
 
     def record(self, token: int, order: RecordOrder) -> None:
         self._do("record")

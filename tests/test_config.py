@@ -78,6 +78,15 @@ def test_calls_by_agi(file: Path) -> None:
     assert chosen.agi is not None and (chosen.agi.request_seconds, chosen.agi.longest_line) == (2.0, 512)
 
 
+def test_the_manager_interface(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off unless it is configured; then on loopback, and its password is no part of the file."""
+    assert load(file, MINIMAL).asterisk.ami is None
+    monkeypatch.setenv("TEST_AMI", "geheim")
+    ami = load(file, MINIMAL.replace("asterisk:", "asterisk:\n  ami: {password: {env: TEST_AMI}}")).asterisk.ami
+    assert ami is not None and (ami.host, ami.port, ami.username) == ("127.0.0.1", 5038, "ivr")
+    assert ami.secret.reveal() == "geheim" and "geheim" not in repr(ami)
+
+
 def test_the_shipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """What we ship can be served as soon as its credentials are there."""
     monkeypatch.setenv("IVR_ARI_PASSWORD", "x")
@@ -97,6 +106,33 @@ async def test_a_provider_with_everything(file: Path) -> None:
     client = settings.providers["paystar"].make(lambda *_: None)
     assert "create_transaction" in settings.providers["paystar"].operations
     await client.close()
+
+
+async def test_mellat_with_everything(file: Path) -> None:
+    """Every field is taken, and the simulator knows which code leads where."""
+    fields = (
+        "kind: paystar_mellat, base_url: 'https://pay.test', sequence: {env: TEST_SEQUENCE}, "
+        "otp_path: /a, pay_path: /b, otp_least: 6, otp_most: 8, total_timeout: 30s"
+    )
+    settings = load(file, MINIMAL.replace("providers: {}", f"providers: {{mellat: {{{fields}}}}}"))
+    mellat = settings.providers["mellat"]
+    assert mellat.operations.keys() == {"request_otp", "pay", "pay_by_panel"}
+    assert (mellat.codes["55"], mellat.codes["80"]) == ("new_otp", "unknown")
+    await mellat.make(lambda *_: None).close()
+
+
+async def test_a_web_gateway_with_everything(file: Path) -> None:
+    """Every field is taken; an address that payers cannot be sent back to is a fault with its line."""
+    fields = (
+        "kind: web_gateway, base_url: 'https://pay.test', api_key: {env: TEST_SEQUENCE}, "
+        "return_url: 'https://shop.test/back', pay_base_url: 'https://pages.test'"
+    )
+    text = MINIMAL.replace("providers: {}", f"providers: {{web: {{{fields}}}}}")
+    web = load(file, text).providers["web"]
+    assert web.operations.keys() == {"create_invoice", "check"} and web.codes["202"] == "cancelled"
+    await web.make(lambda *_: None).close()
+    ((line, said),) = faults(file, text.replace("https://shop.test/back", "shop.test"))
+    assert line == 5 and "return_url must be http(s)://host" in said
 
 
 def test_notices(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +182,9 @@ def test_a_bank_of_the_sandbox(file: Path) -> None:
         ("ari: {password: {env: TEST_ARI}}", 'agi: {listen: "0.0.0.0:4573"}', 2, "reached_at"),
         ("ari: {password: {env: TEST_ARI}}", "agi: {most_connections: 0}", 2, "most_connections"),
         ("ari: {password: {env: TEST_ARI}}", "agi: {port: 4573}", 2, "no field 'port'"),
+        ("asterisk:", "asterisk:\n  ami: {}", 2, "needs 'password'"),
+        ("asterisk:", "asterisk:\n  ami: {password: {env: TEST_ARI}, host: 0.0.0.0}", 2, "ami.allow"),
+        ("asterisk:", "asterisk:\n  ami: {password: {env: TEST_ARI}, secret: x}", 2, "no field 'secret'"),
         ("{host: 127.0.0.2}", "{host: h, channel: agi}", 4, "asterisk needs agi"),
         ("{host: 127.0.0.2}", "{host: h, channel: api}", 4, "did you mean"),
     ],

@@ -1,9 +1,15 @@
-"""What we must know of an Asterisk: how we reach each other, and its trunks. Values only; read by `ivr.config`."""
+"""What we must know of an Asterisk: how we reach each other, its trunks, and our own people's phones. Values only; read
+by `ivr.config`.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from ivr.domain.secret import Secret
+
+AGENTS_TRUNK: Final = "agents"
+"""What calls from our agents' phones, and callers whom they sent, are said to come from; no trunk has this name."""
 
 
 class Way(StrEnum):
@@ -50,6 +56,22 @@ class Agi:
     """Bytes of one line of a reply; a channel variable has at most 1024."""
 
 
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass(frozen=True, slots=True)
+class AmiSettings:
+    """How to reach AMI, and whom Asterisk lets in there. The secret crosses the network as it is: stay on loopback."""
+
+    username: str
+    secret: Secret
+    host: str = "127.0.0.1"
+    """Where Asterisk listens: an address of its own, or a name."""
+    port: int = 5038
+    allow: tuple[str, ...] = LOOPBACK
+    """Addresses or networks that may log in, as Asterisk sees them; to be named where `host` is not on loopback."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trunk:
     """A SIP peer. Calls come from it (recognised by `match` addresses or by its credentials) and go to it."""
@@ -70,6 +92,40 @@ class Trunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """One of our own people, with a SIP phone that registers here under this name and password."""
+
+    name: str
+    password: Secret
+    number: str = ""
+    """At which colleagues dial this phone; empty: nobody does."""
+    codecs: tuple[str, ...] = ("alaw", "ulaw")
+
+
+class Strategy(StrEnum):
+    """Whose phone rings. The names are Asterisk's, readable."""
+
+    RING_ALL = "ring_all"
+    LEAST_RECENT = "least_recent"
+    FEWEST_CALLS = "fewest_calls"
+    ROUND_ROBIN = "round_robin"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Agents who take calls for each other."""
+
+    name: str
+    agents: tuple[str, ...]
+    strategy: Strategy = Strategy.RING_ALL
+    ring_seconds: int = 20
+    """How long one agent's phone rings before the next one's does."""
+    most_waiting: int = 0
+    """Callers who may wait; 0: any number."""
+
+
+@dataclass(frozen=True, slots=True)
 class AsteriskSettings:
     """One Asterisk: ARI or AGI or both, SIP, RTP and where it finds our recordings."""
 
@@ -84,6 +140,15 @@ class AsteriskSettings:
     """None: no call comes by AGI."""
     has_ari: bool = True
     """False: this Asterisk offers AGI alone, and `ari` means nothing."""
+    agents: tuple[Agent, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    ami: AmiSettings | None = None
+    """None: its manager is off."""
+
+    @property
+    def has_people(self) -> bool:
+        """Whether there is anything about agents in Asterisk's configuration."""
+        return bool(self.agents or self.queues)
 
     def way_of(self, trunk: Trunk, number: str) -> Way:
         """How a call from this trunk to this number comes to us."""

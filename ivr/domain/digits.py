@@ -5,6 +5,9 @@ from typing import Final
 KEYS: Final = "0123456789*#"
 """What a telephone keypad can send."""
 
+MOST_DIGITS: Final = 40
+"""The longest number that a call may know; the collecting buffer never grows beyond one more."""
+
 _TO_ASCII: Final = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789")
 
 

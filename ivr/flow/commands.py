@@ -70,6 +70,20 @@ class Dial(msgspec.Struct, frozen=True):
     payment: PaymentOrder | None = None
 
 
+class Transfer(msgspec.Struct, frozen=True):
+    """Let the caller talk to one of our own people; answered by LegEnded. Exactly one of `agent` and `queue` is set."""
+
+    token: int
+    agent: str | None
+    queue: str | None
+    tell: Sequence[Say]
+    """What the agent hears first."""
+    language: str
+    """In which language."""
+    wait: float
+    """Seconds that the caller waits at most."""
+
+
 class ReadHeaders(msgspec.Struct, frozen=True):
     """Read SIP headers of the caller's INVITE; answered by HeadersRead."""
 
@@ -116,6 +130,7 @@ Command = (
     | StopTimer
     | AskProvider
     | Dial
+    | Transfer
     | ReadHeaders
     | Record
     | StopRecording

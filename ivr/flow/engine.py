@@ -79,7 +79,7 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
     if session.ended is not None:
         return Turn(visit.session, ())
     if isinstance(event, CallerHungUp):
-        visit.session.ended = "caller_hung_up"
+        visit.session.ended = "sent_elsewhere" if event.elsewhere else "caller_hung_up"
         return Turn(visit.session, ())
     if session.farewell is not None:
         if isinstance(event, PromptFinished) and event.token == session.farewell:

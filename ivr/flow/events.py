@@ -79,7 +79,9 @@ class RecordingFinished(msgspec.Struct, frozen=True):
 
 
 class CallerHungUp(msgspec.Struct, frozen=True):
-    """The caller is gone."""
+    """The caller is gone: hung up, or `elsewhere`, sent there by whom they were talking to."""
+
+    elsewhere: bool = False
 
 
 class CallTooLong(msgspec.Struct, frozen=True):

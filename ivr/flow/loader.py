@@ -15,6 +15,7 @@ import yaml
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fault, Faults, Fields, Source, did_you_mean, read_text
+from ivr.flow.brought import Wanted, read_brought
 from ivr.flow.checks.written import Written, WrittenStep
 from ivr.flow.confidential import recorded_secrets
 from ivr.flow.engine import TOO_OFTEN
@@ -36,6 +37,7 @@ from ivr.flow.steps import (
     provider,
     record,
     say,
+    transfer,
 )
 from ivr.flow.steps import language as language_step
 from ivr.flow.steps import set as set_step
@@ -55,6 +57,7 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "provider": provider.read,
     "invoice": invoice.read,
     "dial": dial.read,
+    "transfer": transfer.read,
     "headers": headers.read,
     "notify": notify.read,
     "record": record.read,
@@ -66,8 +69,10 @@ BUILT_IN: Final[Mapping[str, Kind]] = {
     "caller_number": Kind.DIGITS,
     "dialled_number": Kind.DIGITS,
     "call_id": Kind.TEXT,
+    "agent": Kind.TEXT,
 }
-"""What every call knows from its beginning; `caller_number` is missing when withheld."""
+"""What every call knows from its beginning; `caller_number` is missing when withheld, `agent` unless one of our own
+people sent the caller, or calls."""
 
 
 @dataclass(slots=True)
@@ -200,8 +205,10 @@ def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows
     fields.text("about", "")
     settings = frozenset(text for text, _ in fields.texts("settings", required=False))
     takes = _takes(fields)
+    brought = read_brought(fields.fields("brings", "what a call may bring along", required=False))
     draft = _Draft(source, Flow(name, "", "", "", {}, settings))
     draft.uses.makes.update({**BUILT_IN, **dict.fromkeys(settings, Kind.DIGITS), **takes})
+    _note_brought(draft, brought)
     steps: dict[str, Step] = {}
     for step_name, key, node in fields.fields("steps", "the steps").names():
         draft.step_places[step_name] = key
@@ -216,7 +223,8 @@ def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     gives = {text: draft.uses.makes[text] for text, _ in given if text in draft.uses.makes}
     endings = frozenset(step.kind.ending for step in steps.values() if isinstance(step.kind, call.ReturnStep))
-    draft.flow = Flow(name, digest, first, on_failure, steps, settings, takes, gives, endings)
+    brings = {brought_name: want for brought_name, (want, _) in brought.items()}
+    draft.flow = Flow(name, digest, first, on_failure, steps, settings, takes, gives, endings, brings=brings)
     _check_targets(draft)
     _check_reachable(draft)
     _check_values(draft)
@@ -231,6 +239,18 @@ def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows
             place = draft.step_places[name.partition("/")[0]]
             source.blame(place, f"step '{name}' records, and a call may have been asked for a secret before it")
     return draft
+
+
+def _note_brought(draft: _Draft, brought: Mapping[str, tuple[Wanted, yaml.Node]]) -> None:
+    """Its names are known, but not that they are there."""
+    for name, (want, place) in brought.items():
+        if not NAME.fullmatch(name):
+            draft.source.blame(place, f"'{name}' is not a name: small letters a-z, digits and _ only")
+        elif name in draft.uses.makes:
+            draft.source.blame(place, f"'{name}' is known already, and cannot be brought along")
+        else:
+            draft.uses.makes[name] = want.makes
+            draft.uses.sizes.append((name, want.most, place))
 
 
 def _takes(fields: Fields) -> dict[str, Kind]:

@@ -10,6 +10,7 @@ import yaml
 from ivr.domain.dialled import is_pattern, takes
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind, Operation
+from ivr.flow.brought import Wanted
 from ivr.flow.events import Event
 from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.hours import Hours
@@ -66,6 +67,9 @@ class Flow:
     """The names by which it comes back to a calling flow; no number can run a flow that has one."""
     inner_failures: Mapping[str, str] = field(default_factory=dict)
     """Scope of a called flow (`pay/`) -> its own failure step."""
+    brings: Mapping[str, Wanted] = field(default_factory=dict)
+    """What whoever sends a call here may send along, an agent or a trusted trunk: known then, and else missing. The
+    first ones can be keyed behind the number, each after a `*`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class DialledNumber:
     """At the same time, all numbers of a pattern together; None: as many as the process takes."""
     full: Instead = HangupCause.BUSY
     """When there are so many."""
+    afterwards: Detour | None = None
+    """What a caller whom an agent sent gets when the flow would hang up: back to the agent, say. None: the hangup."""
 
     @property
     def key(self) -> Key:
@@ -109,8 +115,8 @@ class DialledNumber:
 
     @property
     def detours(self) -> Sequence[Detour]:
-        """The flows that calls may run instead of its own."""
-        return [way for way in (self.closed, self.full) if isinstance(way, Detour)]
+        """The flows that calls may run instead of its own, or after it."""
+        return [way for way in (self.closed, self.full, self.afterwards) if isinstance(way, Detour)]
 
     @property
     def flows(self) -> frozenset[str]:
@@ -156,6 +162,9 @@ class World:
     """Language -> prompt -> the length of its text; a prompt without one is never too long."""
     notices: frozenset[str] = frozenset()
     """Whom notices can go to."""
+    agents: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    """Whom callers can be sent to."""
 
 
 @dataclass(slots=True)

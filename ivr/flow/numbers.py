@@ -13,6 +13,7 @@ import yaml
 from ivr.domain.dialled import MOST_DIGITS, in_common, is_number, is_pattern
 from ivr.domain.digits import is_digits
 from ivr.domain.legs import HangupCause
+from ivr.domain.operations import Kind
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.flow.hours import Hours
 from ivr.flow.hours_reading import read_hours
@@ -25,6 +26,15 @@ REFUSALS: Final[Mapping[str, HangupCause]] = {
     cause.name.lower(): cause for cause in (HangupCause.BUSY, HangupCause.REJECTED, HangupCause.UNAVAILABLE)
 }
 """What the network may be told of a call that is not answered."""
+
+
+AGENTS: Final = "agents"
+"""The trunk that calls of our own people come from, and callers whom they sent."""
+
+NOTHING: Final[Mapping[str, Kind]] = {}
+
+AFTERWARDS: Final[Mapping[str, Kind]] = {"agent": Kind.TEXT, "outcome": Kind.TEXT}
+"""What a flow of `afterwards` may take: who sent the caller, and what became of the payment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ def _number(fields: Fields, known: _Known) -> DialledNumber:
         )
     languages = sorted(known.world.prompts)
     trunk = fields.text("trunk", "") or None
-    if trunk is not None and trunk not in known.world.trunks:
+    if trunk is not None and trunk not in known.world.trunks | ({AGENTS} if known.world.agents else set()):
         fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, known.world.trunks)}", "trunk")
     own = _flow(fields, known, {})
     return DialledNumber(
@@ -84,7 +94,19 @@ def _number(fields: Fields, known: _Known) -> DialledNumber:
         closed=_instead(fields, "closed", "hours", HangupCause.UNAVAILABLE, own, known),
         most_calls=fields.whole("most_calls", 1, least=1, most=MOST_CALLS) if fields.has("most_calls") else None,
         full=_instead(fields, "full", "most_calls", HangupCause.BUSY, own, known),
+        afterwards=_afterwards(fields, own, known),
     )
+
+
+def _afterwards(fields: Fields, own: Detour, known: _Known) -> Detour | None:
+    """`afterwards: {flow: back_to_agent}`: for callers whom an agent sent."""
+    node = fields.value("afterwards", required=False)
+    if node is None:
+        return None
+    inner = Fields(fields.source, node, "'afterwards'")
+    detour = _flow(inner, known, own.settings, handed=AFTERWARDS)
+    inner.done()
+    return detour
 
 
 def _hours(fields: Fields, known: _Known) -> Hours | None:
@@ -120,12 +142,14 @@ def _instead(fields: Fields, name: str, needs: str, default: HangupCause, own: D
     return REFUSALS.get(text or "", default)
 
 
-def _flow(fields: Fields, known: _Known, inherited: Mapping[str, str]) -> Detour:
-    """`flow` and its `settings`."""
+def _flow(
+    fields: Fields, known: _Known, inherited: Mapping[str, str], *, handed: Mapping[str, Kind] = NOTHING
+) -> Detour:
+    """`flow` and its `settings`. `handed`: what the flow may take."""
     name = fields.text("flow")
     if name and name not in known.flows and name not in known.broken:
         fields.blame(f"there is no flow '{name}'{did_you_mean(name, known.flows)}", "flow")
-    elif name in known.flows and (known.flows[name].endings or known.flows[name].takes):
+    elif name in known.flows and (known.flows[name].endings or not known.flows[name].takes.items() <= handed.items()):
         fields.blame(f"flow '{name}' is for other flows to call: it has 'return' or 'takes'", "flow")
     setting_fields = fields.fields("settings", "the settings", required=False)
     settings = {}

@@ -140,8 +140,10 @@ class Paper:
 
     def begin(self) -> Place:
         """Where every call begins."""
-        known = (self._flow.settings | self._flow.takes.keys() | BUILT_IN.keys()) & self._looked_at
-        seen: dict[str, _Seen] = {name: _EITHER if name in MAY_BE_MISSING else frozenset() for name in known if name}
+        flow = self._flow
+        doubtful = MAY_BE_MISSING | flow.brings.keys()
+        known = (flow.settings | flow.takes.keys() | BUILT_IN.keys() | flow.brings.keys()) & self._looked_at
+        seen: dict[str, _Seen] = {name: _EITHER if name in doubtful else frozenset() for name in known if name}
         return self._enter(self._flow.first, {}, seen)
 
     def explore(self) -> dict[Place, tuple[Place, str] | None]:

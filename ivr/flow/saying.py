@@ -49,7 +49,17 @@ class DateOf:
     name: str
 
 
-Part = Prompt | In | AmountOf | DigitsOf | LastFourOf | MobileOf | DateOf
+@dataclass(frozen=True, slots=True)
+class PromptFor:
+    """A prompt that a value decides upon."""
+
+    name: str
+    prompts: Mapping[str, Prompt]
+    otherwise: Prompt
+    """For every other value, and for none."""
+
+
+Part = Prompt | In | PromptFor | AmountOf | DigitsOf | LastFourOf | MobileOf | DateOf
 ValueOf = type[AmountOf] | type[DigitsOf] | type[LastFourOf] | type[MobileOf] | type[DateOf]
 
 SPOKEN: Final[Mapping[str, tuple[ValueOf, frozenset[Kind]]]] = {
@@ -75,7 +85,7 @@ class Saying:
     @property
     def has_values(self) -> bool:
         """Whether anything of this call is said."""
-        return not all(isinstance(part, Prompt | In) for part in self.parts)
+        return not all(isinstance(part, Prompt | In | PromptFor) for part in self.parts)
 
     def must_be_heard(self, failed: bool) -> None:
         """Raise Illegal when a value could not be said: nobody agrees to what they have not heard."""
@@ -99,6 +109,8 @@ def _resolve(part: Part, visit: Visit) -> Say:
             return Mobile(str(visit.needed(name)))
         case DateOf(name):
             return Date(str(visit.needed(name)))
+        case PromptFor(name, prompts, otherwise):
+            return prompts.get(str(visit.known(name)), otherwise)
         case _:
             return part
 

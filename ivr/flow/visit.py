@@ -24,6 +24,7 @@ from ivr.flow.commands import (
     StopPlaying,
     StopRecording,
     StopTimer,
+    Transfer,
 )
 from ivr.flow.session import Session
 
@@ -185,6 +186,13 @@ class Visit:
         if payment is not None:
             self.session.payment = payment.id
         self.commands.append(Dial(self.session.leg, trunk, number, caller_id, headers, answer_timeout, payment))
+
+    def transfer(
+        self, *, agent: str | None, queue: str | None, tell: Sequence[Say], language: str, wait: float
+    ) -> None:
+        """Let the caller talk to an agent, or to one of a queue."""
+        self.session.leg = self._token()
+        self.commands.append(Transfer(self.session.leg, agent, queue, tuple(tell), language, wait))
 
     def record(self, longest: float, silence: float, finish_key: str | None, *, beep: bool) -> None:
         """Record the caller."""

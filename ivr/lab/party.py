@@ -233,7 +233,7 @@ class Party:
 
 def _flows(number: Mapping[str, object]) -> list[str]:
     """Its own, and those that its callers get when it cannot serve them."""
-    ways = [number, *(way for way in (number.get("closed"), number.get("full")) if isinstance(way, Mapping))]
+    ways = [number, *(way for way in map(number.get, ("closed", "full", "afterwards")) if isinstance(way, Mapping))]
     return [str(way["flow"]) for way in ways]
 
 

@@ -47,6 +47,8 @@ class Phone:
         self._calls: dict[str, PhoneCall] = {}
         self._ended: list[PhoneCall] = []
         self._ids = itertools.count(1)
+        self._ringing: dict[str, asyncio.Queue[PhoneCall]] = {}
+        """Calls that came in, by the user name that was called."""
         self._client = AriClient(ari, on_event=self._on_event, on_connected=lambda: None, on_gap=lambda: None)
 
     async def start(self) -> None:
@@ -114,9 +116,22 @@ class Phone:
         )
         return call
 
+    async def rung(self, user: str, timeout: float = 30.0) -> "PhoneCall":
+        """The next call that comes in for this user name; it rings until `PhoneCall.answer`. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            return await self._came_in(user).get()
+
+    def _came_in(self, user: str) -> "asyncio.Queue[PhoneCall]":
+        return self._ringing.setdefault(user, asyncio.Queue())
+
     def _on_event(self, event: CallEvent) -> None:
         channel = event.peer if isinstance(event, Dial) else getattr(event, "channel", None)
         call = self._calls.get(channel.id.removeprefix(EAR)) if channel is not None else None
+        if call is None and isinstance(event, StasisStart) and event.channel.state == "Ring":
+            call = PhoneCall(self._client, event.channel.id, Ear(self._address), self._recordings)
+            self._calls[call.id] = call
+            self._came_in(event.channel.dialplan.exten).put_nowait(call)
+            return
         if channel is None or call is None:
             return
         if channel.id.startswith(EAR):
@@ -182,6 +197,22 @@ class PhoneCall:
         except AriError:
             if not self._over.is_set():
                 raise
+
+    async def answer(self) -> None:
+        """Pick up a call that came in."""
+        await self.prepare()
+        await self._client.request("POST", f"/channels/{self.id}/answer")
+        self._up.set()
+        await self.answered()
+
+    async def send_to(self, uri: str) -> None:
+        """Have the far side call somebody else instead of us: a blind transfer (REFER)."""
+        await self._client.request("POST", f"/channels/{self.id}/redirect", {"endpoint": f"PJSIP/{uri}"})
+
+    async def variable(self, name: str) -> str:
+        """A channel variable of our own channel."""
+        answer = await self._client.request("GET", f"/channels/{self.id}/variable", {"variable": name})
+        return str(answer["value"])
 
     async def prompt_end(self, timeout: float = 40.0) -> None:
         """Return when the far side has said something since the last keys and is silent now, or the call is over."""

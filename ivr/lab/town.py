@@ -4,6 +4,7 @@ Law: four Asterisks on four loopback addresses, real SIP and RTP between them; w
 """
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from ivr.asterisk.settings import Ari
 from ivr.domain.secret import Secret
 from ivr.lab.addresses import Block
 from ivr.lab.asterisk import Installation
+from ivr.lab.desk import configure_desk, start_desk
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone
 from ivr.sandbox.server import SandboxServer
@@ -55,6 +57,8 @@ class Town:
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
         strange_gateways: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
+        agents: Mapping[str, str] | None = None,
+        queues: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -63,7 +67,8 @@ class Town:
         besides its own; `hours`: the opening hours that these numbers name. `bank_extensions`: numbers on which the
         bank's Asterisk behaves as this dialplan says. `strange_gateways`: names of further providers of the merchant,
         PayStar with a credential it does not know.
-        `agi_numbers`: the merchant's numbers whose calls come by AGI().
+        `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
+        the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -80,6 +85,8 @@ class Town:
         self._bank_extensions = dict(bank_extensions or {})
         self._strange_gateways = tuple(strange_gateways)
         self._agi_numbers = tuple(agi_numbers)
+        self._agents = dict(agents or {})
+        self._queues = dict(queues or {})
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -102,11 +109,13 @@ class Town:
             self._stack.callback(shutil.rmtree, self.home, ignore_errors=True)
         block = self._stack.enter_context(Block())
         self.sandbox = await self._stack.enter_async_context(SandboxServer(self._sandbox_settings))
-        names = ("merchant", "switch", "bank", "phone")
+        names = ("merchant", "switch", "bank", "phone", *(("desk",) if self._agents else ()))
         parties = {name: Party(name, block.address(), self.home / name, self._asterisk) for name in names}
         self.merchant, self.switch, self.bank = parties["merchant"], parties["switch"], parties["bank"]
         self.handset = parties["phone"]
         self._configure()
+        if self._agents:
+            configure_desk(parties["desk"], self.merchant, self._passwords)
         for party in parties.values():
             self._stack.push_async_callback(party.stop)
         await asyncio.gather(*(party.start_asterisk() for party in parties.values()))
@@ -115,6 +124,9 @@ class Town:
         if self._with_phone:
             self.phone = await self.new_phone()
             self._stack.push_async_callback(self.phone.stop)
+        if self._agents:
+            self.desk = await start_desk(parties["desk"])
+            self._stack.push_async_callback(self.desk.stop)
 
     @property
     def invoices(self) -> Sequence[DemoInvoice]:
@@ -141,6 +153,12 @@ class Town:
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
         merchant.environment["STRANGE_SEQUENCE"] = "nobody-knows-this-one"
+        self._passwords = {agent: secrets.token_urlsafe(16) for agent in self._agents}
+        merchant.environment |= {_password_of(agent): password for agent, password in self._passwords.items()}
+        agents = {
+            agent: {"number": number, "password": {"env": _password_of(agent)}}
+            for agent, number in self._agents.items()
+        }
         strange = {**paystar, "sequence": {"env": "STRANGE_SEQUENCE"}}
         merchant.configure(
             trunks={
@@ -160,6 +178,7 @@ class Town:
             recordings=self._recordings,
             prompts=self._prompts,
             agi_numbers=self._agi_numbers,
+            more={"agents": agents, "queues": {name: {"agents": list(who)} for name, who in self._queues.items()}},
         )
         switch.configure(
             trunks={
@@ -208,3 +227,8 @@ class Town:
         with (self.bank.instance.etc / "extensions.conf").open("a", encoding="utf-8") as file:
             for trunk in ("merchant", "switch"):
                 file.writelines(f"{line}\n" for line in ("", f"[from-{trunk}]", *lines))
+
+
+def _password_of(agent: str) -> str:
+    """The environment variable that holds it."""
+    return f"AGENT_{agent.upper().replace('-', '_')}"

@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -34,6 +34,7 @@ from ivr.flow.commands import (
     StopPlaying,
     StopRecording,
     StopTimer,
+    Transfer,
 )
 from ivr.flow.engine import Turn, advance, deserves_more_time, fail
 from ivr.flow.events import (
@@ -53,8 +54,9 @@ from ivr.flow.model import Flow
 from ivr.flow.session import Session
 from ivr.payments.port import Reply
 from ivr.runtime.alarm import Alarm
+from ivr.runtime.brought import Values
 from ivr.runtime.cashier import Go
-from ivr.runtime.ports import LegOrder, Notice, RecordOrder, Voice
+from ivr.runtime.ports import LegOrder, Notice, RecordOrder, TransferOrder, Voice
 from ivr.runtime.questions import ask
 from ivr.runtime.services import Services
 
@@ -77,6 +79,18 @@ _Slow = Coroutine[Any, Any, None]
 """What has to be waited for before the next event is taken."""
 
 
+NOT_TRIED: Final = "not_tried"
+"""The outcome of a call in which nothing was sent."""
+
+
+class Afterwards(NamedTuple):
+    """What follows when a call's flow hangs up: another flow with its settings, and what it still knows."""
+
+    flow: Flow
+    settings: Mapping[str, str]
+    keeps: frozenset[str]
+
+
 class _Leg(NamedTuple):
     """A leg that this process dialled, and the payment that goes over it."""
 
@@ -87,8 +101,22 @@ class _Leg(NamedTuple):
 class Call:
     """Drives one caller through one flow."""
 
-    def __init__(self, voice: Voice, flow: Flow, session: Session, services: Services) -> None:
+    def __init__(
+        self,
+        voice: Voice,
+        flow: Flow,
+        session: Session,
+        services: Services,
+        *,
+        bring: Callable[[], Awaitable[Values]] | None = None,
+        afterwards: "Afterwards | None" = None,
+    ) -> None:
+        """`bring`: asked once, before the first step, for what the call brings along. `afterwards`: what follows when
+        the flow hangs up.
+        """
         self.session = session
+        self._bring = bring
+        self._afterwards = afterwards
         self.undecided: str | None = None
         """After the call: a payment of which somebody still has to find out what became of it."""
         self._voice = voice
@@ -141,6 +169,8 @@ class Call:
         try:
             if isinstance(first, Answered):
                 self._voice.answer()
+            if self._bring is not None:
+                self.session.answers = {**self.session.answers, **await self._bring()}
             self._events.appendleft(first)  # before whatever has come meanwhile: only then is the session our own
             self._context.run(self._take_all)
             await self._over.wait()
@@ -324,11 +354,16 @@ class Call:
             case Notify(target, id_, event, values):
                 session = self.session
                 self._services.notify(Notice(target, id_, event, session.call_id, session.flow, values))
+            case Transfer():
+                return self._keep_and_transfer(command)
             case Dial():
                 if command.payment is not None:
                     return self._pay_by_dialling(command, command.payment)
                 return self._keep_and_dial(command)
             case HangUp(cause):
+                if (afterwards := self._afterwards) is not None:
+                    self._afterwards = None
+                    return self._go_on(afterwards)
                 self._voice.hang_up(cause)
         return None
 
@@ -340,12 +375,21 @@ class Call:
         self.emit(HeadersRead(token, True, await self._voice.headers(names)))
 
     async def _keep_and_dial(self, command: Dial) -> None:
+        await self._keep()
+        self._dial(command)
+
+    async def _keep(self) -> None:
         """The next process must know of the leg: it would find it up, and dial once more."""
         try:
             await self._services.snapshots.flush(self.session)
         except IvrError as exc:
             _log.error("snapshots_not_written", error=str(exc))
-        self._dial(command)
+
+    async def _keep_and_transfer(self, command: Transfer) -> None:
+        await self._keep()
+        _log.info("transferred", agent=command.agent, queue=command.queue)
+        tell = self._services.speak(command.tell, command.language)
+        self._voice.transfer(command.token, TransferOrder(command.agent, command.queue, tell, command.wait))
 
     async def _pay_by_dialling(self, command: Dial, order: PaymentOrder) -> None:
         await self._services.snapshots.flush(self.session)
@@ -361,7 +405,7 @@ class Call:
         order = command.payment
         self._legs[command.token] = _Leg(command.trunk, order.id if order is not None else None)
         leg = LegOrder(
-            leg_id=f"{self.session.call_id}.leg{command.token}",
+            leg_id=f"{self._voice.info.call_id}.leg{command.token}",
             trunk=command.trunk,
             number=command.number,
             caller_id=command.caller_id,
@@ -396,6 +440,37 @@ class Call:
         self.emit(ProviderReplied(command.token, reply.exit, reply.values))
 
     # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _go_on(self, afterwards: "Afterwards") -> None:
+        """The flow is done, and the caller goes back to who sent them: another flow, in the same call."""
+        old = self.session
+        outcome = await self._outcome()
+        answers = {name: old.answers[name] for name in afterwards.keeps if name in old.answers}
+        self._flow = afterwards.flow
+        self.session = Session(
+            old.call_id,
+            self._flow.name,
+            old.version,
+            old.language,
+            self._flow.first,
+            token=old.token,
+            answers={**answers, **afterwards.settings, "outcome": outcome},
+            payment=old.payment,
+        )
+        self._path.append(f"[{self._flow.name}]")
+        _log.info("goes_on", flow=self._flow.name, outcome=outcome)
+        if (slow := self._carry_out(advance(self._flow, self.session, Answered()))) is not None:
+            await slow
+
+    async def _outcome(self) -> str:
+        """What became of the call's payment, as the books have it."""
+        if self.session.payment is None:
+            return NOT_TRIED
+        try:
+            return await self._services.cashier.outcome(self.session.payment)
+        except IvrError as exc:
+            _log.error("outcome_not_read", payment_id=self.session.payment, error=str(exc))
+            return UNKNOWN
 
     async def _settle(self) -> None:
         """The caller is gone: let questions about money end, and leave nothing undecided without an owner."""

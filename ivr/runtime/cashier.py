@@ -7,6 +7,7 @@ by anyone.
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
+from typing import Final
 
 import structlog
 
@@ -19,6 +20,16 @@ from ivr.payments.state import EntryKind, Payment, State
 from ivr.runtime.verdict import write_verdict
 
 _log = structlog.get_logger("ivr.cashier")
+
+
+_OUTCOMES: Final = {
+    State.CREATED: "not_tried",
+    State.SENT: "unknown",
+    State.UNKNOWN: "unknown",
+    State.APPROVED: "paid",
+    State.DECLINED: "declined",
+}
+"""What an agent is told."""
 
 
 class Go(Enum):
@@ -100,6 +111,11 @@ class Cashier:
         """Whether somebody still has to find out what became of it."""
         payment = await self._journal.get(payment_id)
         return payment is not None and payment.state in (State.SENT, State.UNKNOWN)
+
+    async def outcome(self, payment_id: str) -> str:
+        """`paid`, `declined`, `unknown`, or `not_tried` when it turned out that nothing had left."""
+        payment = await self._journal.get(payment_id)
+        return _OUTCOMES[payment.state] if payment is not None else _OUTCOMES[State.CREATED]
 
     async def check_invoice(self, provider: str, invoice_id: str, amount_rial: int | None) -> str:
         """May this invoice be paid now? Returns an exit of the `invoice` step."""

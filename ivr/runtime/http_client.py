@@ -24,6 +24,9 @@ __all__ = ["MOST_BODY", "HttpAnswer", "HttpClient", "HttpSettings"]
 KEEPALIVE_SECONDS: Final = 4.0
 """An idle connection is let go after so long: before the usual servers (5 s and up) close it under a request."""
 
+MOST_PATHS: Final = 32
+"""So many paths of a provider are kept as they go out; one that holds an id comes once and is not worth keeping."""
+
 CLOSE_SECONDS: Final = 1.0
 """To say goodbye in."""
 
@@ -97,15 +100,17 @@ class HttpClient:
         path: str,
         *,
         json: object = None,
+        data: bytes | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
-        `headers` are this request's own, such as its signature.
-        `path` begins with / and is one of a few: each is parsed once and kept.
+        `headers` are this request's own, such as its signature. `data` is a body that is no JSON (a form, XML); its
+        Content-Type stands in `headers`.
+        `path` begins with /. The first `MOST_PATHS` are parsed once and kept.
         """
-        body = b"" if json is None else msgspec.json.encode(json)
+        body = data or b"" if json is None else msgspec.json.encode(json)
         request = self._written(method, path, query, headers, body)
         settings = self._settings
         began = asyncio.get_running_loop().time()
@@ -139,9 +144,14 @@ class HttpClient:
         body: bytes,
     ) -> bytes:
         """The request as it goes out. Raises BadInput for a header that would become two."""
-        target = self._targets.get(path) or self._targets.setdefault(path, URL(self._base + path).raw_path_qs)
         if query is not None:
             target = URL(self._base + path).with_query(query).raw_path_qs
+        elif (known := self._targets.get(path)) is not None:
+            target = known
+        else:
+            target = URL(self._base + path).raw_path_qs
+            if len(self._targets) < MOST_PATHS:
+                self._targets[path] = target
         head = self._head if headers is None else _lines(_merged(self._headers, headers))
         length = f"Content-Length: {len(body)}\r\n" if body or method != "GET" else ""
         return f"{method} {target} HTTP/1.1\r\n{head}{length}\r\n".encode() + body

@@ -4,19 +4,54 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ivr.domain.legs import HangupCause
+from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import Event
 
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """Who called what, and by which trunk. `call_id` is also the id of the caller's channel."""
+    """Who called what, and by which trunk. `call_id` is the id of the caller's channel."""
 
     call_id: str
     trunk: str
     dialled_number: str
     caller_number: str | None
     """None when withheld."""
+    agent: str | None = None
+    """Which of our own people sent the caller, or is calling."""
+    behind: tuple[str, ...] = ()
+    """What was keyed behind the number, each after a `*`."""
+    comes: int = 0
+    """How often agents have sent this caller to one of our numbers: each time begins a call of its own."""
+    sent: bool = False
+    """An agent sent the caller here, who first called somebody else."""
+    back: "Back | None" = None
+    """Set for a caller who was let talk to somebody and is here again."""
+
+    @property
+    def session_id(self) -> str:
+        """What the call's session, its payments and its log lines are named by: each visit of a channel has its own."""
+        return f"{self.call_id}~{self.comes}" if self.comes else self.call_id
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Which transfer a caller comes back from, and how it went."""
+
+    token: int
+    result: LegResult
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOrder:
+    """Whom a caller is to talk to: an agent or a queue, never both."""
+
+    agent: str | None
+    queue: str | None
+    tell: Sequence[str]
+    """What the agent hears first: media files."""
+    wait: float
+    """Seconds that the caller waits at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +119,12 @@ class Voice(Protocol):
         """Dial and, once answered, connect both. LegAnswered(token) and LegEnded(token) follow."""
         ...
 
+    def transfer(self, token: int, order: TransferOrder) -> None:
+        """Let the caller talk to one of our own people. LegEnded(token) follows when they are done, or CallerHungUp:
+        the agent may send the caller elsewhere, too.
+        """
+        ...
+
     def record(self, token: int, order: RecordOrder) -> None:
         """Record the caller. RecordingFinished(token) follows, with failed=True if it could not be."""
         ...
@@ -93,7 +134,7 @@ class Voice(Protocol):
         ...
 
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
-        """The SIP headers of the caller's INVITE; None for an absent one."""
+        """The SIP headers of the caller's INVITE, or of the REFER that sent the caller here; None for an absent one."""
         ...
 
     async def release(self) -> None:

@@ -1,10 +1,12 @@
 """What calls use; one for the whole process. Values only."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ivr.domain.speech import Say
 from ivr.payments.port import Provider
+from ivr.runtime.brought import Attachments
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.ports import Notice
@@ -26,3 +28,5 @@ class Services:
     """Seconds after which a call is ended whatever it does."""
     notify: Callable[[Notice], None] = lambda _: None
     """Takes a notice and returns at once."""
+    attachments: Attachments = field(default_factory=lambda: Attachments(time.time))
+    """What programs have attached for agents."""

@@ -8,20 +8,32 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 import structlog
 
 from ivr.domain.call_id import safe_call_id
 from ivr.domain.errors import IvrError
 from ivr.domain.legs import HangupCause
-from ivr.flow.events import Answered, Event, Resumed
+from ivr.flow.events import Answered, Event, LegEnded, Resumed
 from ivr.flow.model import Detour, DialledNumber, Dialplan, Flow, Key
 from ivr.flow.session import Session
-from ivr.runtime.call import Call
+from ivr.runtime.brought import Values, brought, may_bring
+from ivr.runtime.call import Afterwards, Call
 from ivr.runtime.ports import Emit, Voice
 from ivr.runtime.services import Services
 
 _log = structlog.get_logger("ivr.switchboard")
+
+
+TOKENS_A_CALL: Final = 1_000_000_000
+"""Each time an agent sends a caller to one of our numbers, the new call counts its tokens from the next multiple: what
+is named by channel and token (a playback, a leg) is named once for ever."""
+
+
+KEPT_AFTERWARDS: Final = frozenset({"caller_number", "dialled_number", "call_id", "agent"})
+"""What a flow of `afterwards` knows besides the outcome and its settings."""
 
 
 class Switchboard:
@@ -77,8 +89,10 @@ class Switchboard:
         info = voice.info
         if self._draining:
             return self._send_back(voice)
-        if (snapshot := self.left.pop(info.call_id, None)) is not None:
+        if (snapshot := self.left.pop(info.session_id, None)) is not None:
             return self.resume(voice, snapshot, None)
+        if info.back is not None:
+            return self._refuse(voice, "came_back_unknown", HangupCause.NORMAL)
         number = self.dialplan.number(info.dialled_number, info.trunk)
         if number is None:
             return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
@@ -106,10 +120,13 @@ class Switchboard:
                 return self._refuse(voice, "no_such_number", HangupCause.UNAVAILABLE)
             return self._begin(voice, number, None)
         self._services.observer.takeovers.inc()
-        number = dialplan.number(voice.info.dialled_number, voice.info.trunk)
+        number = dialplan.number(str(session.answers.get("dialled_number", "")), voice.info.trunk)
         detours = {detour.flow for detour in number.detours} if number is not None else set()
         key = number.key if number is not None and session.flow not in detours else None
-        return self._drive(voice, dialplan.flows[session.flow], session, Resumed(leg), key)
+        back = voice.info.back
+        first = Resumed(leg) if back is None else LegEnded(back.token, back.result)
+        afterwards = _afterwards(dialplan, number, session) if key is not None else None
+        return self._drive(voice, dialplan.flows[session.flow], session, first, key, afterwards=afterwards)
 
     def forget_others(self, *, but_talking: bool = False) -> None:
         """Snapshots whose callers are gone: nobody will come back for them.
@@ -154,16 +171,41 @@ class Switchboard:
         info = voice.info
         flow = self.dialplan.flows[detour.flow if detour is not None else number.flow]
         settings = detour.settings if detour is not None else number.settings
-        known = {"dialled_number": info.dialled_number, "call_id": safe_call_id(info.call_id)}
+        known = {"dialled_number": info.dialled_number, "call_id": safe_call_id(info.session_id)}
         answers: dict[str, str | int] = {**known, **settings}
         if info.caller_number is not None:
             answers["caller_number"] = info.caller_number
-        session = Session(info.call_id, flow.name, self.dialplan.version, number.language, flow.first, answers=answers)
-        return self._drive(voice, flow, session, Answered(), number.key if detour is None else None)
+        if info.agent is not None:
+            answers["agent"] = info.agent
+        session = Session(
+            info.session_id,
+            flow.name,
+            self.dialplan.version,
+            number.language,
+            flow.first,
+            token=info.comes * TOKENS_A_CALL,
+            answers=answers,
+        )
+        services = self._services
+        bring = None
+        if may_bring(info, flow, services.trusted_trunks):
+            bring = partial(brought, voice, flow, services.attachments)
+        key, afterwards = (number.key, _afterwards(self.dialplan, number, session)) if detour is None else (None, None)
+        return self._drive(voice, flow, session, Answered(), key, bring=bring, afterwards=afterwards)
 
-    def _drive(self, voice: Voice, flow: Flow, session: Session, first: Event, key: Key | None) -> Emit:
+    def _drive(
+        self,
+        voice: Voice,
+        flow: Flow,
+        session: Session,
+        first: Event,
+        key: Key | None,
+        *,
+        bring: Callable[[], Awaitable[Values]] | None = None,
+        afterwards: Afterwards | None = None,
+    ) -> Emit:
         """`key`: the entry of numbers.yaml of whose places this call takes one."""
-        call = Call(voice, flow, session, self._services)
+        call = Call(voice, flow, session, self._services, bring=bring, afterwards=afterwards)
         if key is not None:
             self._taken[key] += 1
         task = asyncio.create_task(self._run(call, first, key), name=f"call {session.call_id}")
@@ -189,9 +231,17 @@ class Switchboard:
     def _send_back(self, voice: Voice) -> Emit:
         """The caller waits in Asterisk for the next process."""
         task = asyncio.create_task(_release(voice))
-        self._calls[voice.info.call_id] = task
-        task.add_done_callback(lambda _: self._calls.pop(voice.info.call_id, None))
+        self._calls[voice.info.session_id] = task
+        task.add_done_callback(lambda _: self._calls.pop(voice.info.session_id, None))
         return _ignore
+
+
+def _afterwards(dialplan: Dialplan, number: DialledNumber | None, session: Session) -> Afterwards | None:
+    """What follows for a caller whom an agent sent."""
+    if number is None or number.afterwards is None or "agent" not in session.answers:
+        return None
+    detour = number.afterwards
+    return Afterwards(dialplan.flows[detour.flow], detour.settings, KEPT_AFTERWARDS)
 
 
 def _ignore(event: Event) -> None:

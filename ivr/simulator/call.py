@@ -19,13 +19,14 @@ from ivr.flow.commands import (
     StopPlaying,
     StopRecording,
     StopTimer,
+    Transfer,
 )
 from ivr.flow.engine import Turn, advance
 from ivr.flow.events import Digit, Event, LegEnded, PromptFinished, RecordingFinished, TimerFired
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
 
-Noticed = Play | AskProvider | ReadHeaders | Dial | Record | Notify | HangUp
+Noticed = Play | AskProvider | ReadHeaders | Dial | Transfer | Record | Notify | HangUp
 """What somebody outside notices; timers and stopped playbacks are kept beside it."""
 
 
@@ -46,7 +47,7 @@ class Call:
         self.playing: Play | None = None
         self.timer: StartTimer | None = None
         self.asked: AskProvider | ReadHeaders | None = None
-        self.leg: Dial | None = None
+        self.leg: Dial | Transfer | None = None
         self.recording: Record | None = None
         self.faults: list[str] = []
 
@@ -115,7 +116,7 @@ class Call:
                 self.timer = None
             case AskProvider() | ReadHeaders():
                 self.asked = command
-            case Dial():
+            case Dial() | Transfer():
                 self.leg = command
             case Record():
                 self.recording = command

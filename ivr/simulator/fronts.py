@@ -83,6 +83,12 @@ class TextFront:
         self._line("dials", f"{note.number} on trunk {note.trunk}, caller id {note.caller_id}{headers}", "magenta")
         self._payment(note.payment)
 
+    def _transfers(self, note: notes.Transfers) -> None:
+        whom = f"queue {note.queue}" if note.queue is not None else f"agent {note.agent}"
+        self._line("transfers", f"to {whom}, waiting up to {note.wait:g} s", "magenta")
+        if note.tells:
+            self._line("", f"the agent hears first: «{note.tells}»", "magenta")
+
     def _payment(self, payment: Mapping[str, Any] | None) -> None:
         if payment is not None:
             self._line("payment", ", ".join(f"{name} {value}" for name, value in payment.items()), "magenta")
@@ -142,6 +148,7 @@ _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
     notes.Asks: TextFront._asks,
     notes.Reads: lambda front, note: front._line("reads", f"SIP headers {', '.join(note.headers)}", "magenta"),
     notes.Dials: TextFront._dials,
+    notes.Transfers: TextFront._transfers,
     notes.Records: TextFront._records,
     notes.RecordingStopped: lambda front, note: front._line("", "(thrown away)", "dim"),
     notes.Notifies: TextFront._notifies,

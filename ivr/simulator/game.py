@@ -317,6 +317,8 @@ class Game(Call):
                     answer_timeout=command.answer_timeout,
                     payment=written_payment(command.payment),
                 )
+            case commands.Transfer(_, agent, queue, tell, language, wait):
+                return notes.Transfers(at=at, agent=agent, queue=queue, tells=self._words(tell, language), wait=wait)
             case commands.Record():
                 return notes.Records(at=at, **written_record(command))
             case commands.StopRecording():

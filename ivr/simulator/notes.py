@@ -146,6 +146,15 @@ class Dials(Note, frozen=True, kw_only=True):
     payment: Mapping[str, Any] | None
 
 
+class Transfers(Note, frozen=True, kw_only=True):
+    """The caller is let talk to one of our own people; `tells`: what the agent hears first, in words."""
+
+    agent: str | None
+    queue: str | None
+    tells: str
+    wait: float
+
+
 class Records(Note, frozen=True, kw_only=True):
     """The caller is recorded; times in seconds."""
 

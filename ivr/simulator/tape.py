@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from ivr.domain.secret import Secret
-from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, Play, ReadHeaders, Record
+from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, Play, ReadHeaders, Record, Transfer
 from ivr.simulator.call import Noticed
 from ivr.simulator.keys import Key, StandIns
 from ivr.simulator.vectors import (
@@ -21,6 +21,7 @@ from ivr.simulator.vectors import (
     written_payment,
     written_record,
     written_say,
+    written_transfer,
 )
 
 _KEYS: Final = "keys"
@@ -98,6 +99,8 @@ class Tape:
                 self._entries.append(_with_payment(entry, written_payment(noticed.payment)))
             case Dial():
                 self._entries.append(_with_payment({"dials": written_dial(noticed)}, written_payment(noticed.payment)))
+            case Transfer():
+                self._entries.append({"transfers": written_transfer(noticed)})
             case Record():
                 self._entries.append({"records": written_record(noticed)})
             case Notify():

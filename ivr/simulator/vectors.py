@@ -18,7 +18,7 @@ from ivr.domain.legs import LegResult
 from ivr.domain.reading import Source
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
-from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, PaymentOrder, Play, ReadHeaders, Record
+from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, PaymentOrder, Play, ReadHeaders, Record, Transfer
 from ivr.flow.events import Answered, CallerHungUp, HeadersRead, LegAnswered, LegEnded, ProviderReplied
 from ivr.flow.model import Flow
 from ivr.simulator.call import Call, NotNow
@@ -262,6 +262,22 @@ def written_dial(command: Dial) -> dict[str, Any]:
     return shown
 
 
+def _transfers(call: Call, entry: Entry) -> None:
+    command = call.take()
+    if not isinstance(command, Transfer):
+        raise Difference(f"got {command}")
+    shown = written_transfer(command)
+    _expect(shown == entry["transfers"], f"transfers {shown}")
+
+
+def written_transfer(command: Transfer) -> dict[str, Any]:
+    """To whom a caller is sent, as a file has it."""
+    whom = {"agent": command.agent} if command.agent is not None else {"queue": command.queue}
+    told = [written_say(part) for part in command.tell]
+    tell = {"tell": told, "language": command.language} if told else {}
+    return {**whom, **tell, "wait": command.wait}
+
+
 def written_payment(payment: PaymentOrder | None) -> dict[str, Any] | None:
     """A payment without its id, as a file has it."""
     if payment is None:
@@ -339,6 +355,7 @@ _ENTRIES: Final[Mapping[str, Callable[[Call, Entry], None]]] = {
     "asks": _asks,
     "answers": _answers,
     "dials": _dials,
+    "transfers": _transfers,
     "leg": _leg,
     "records": _records,
     "recorded": _recorded,

@@ -34,7 +34,7 @@ from ivr.flow.events import (
     TimerFired,
 )
 from tests.flow.caller import Caller
-from tests.flow.world import KNOWN, answered, session_of, shipped, small_flow
+from tests.flow.world import answered, at_first, session_of, shipped, small_flow
 
 ASK = "  a: {ask: {prompt: invoice/enter_number, save: x}, next: end, exits: {silence: end, invalid: end}}"
 SORRY = (Prompt("common/technical_problem"),)
@@ -104,7 +104,7 @@ def test_a_recording_ends_with_the_call(tmp_path: Path) -> None:
 
 def test_who_talks_to_somebody_cannot_be_told_that_the_call_is_too_long() -> None:
     """Words would not be heard in the bridge: the call just ends. Before that, more time is granted."""
-    caller = answered(replace(shipped("pay_invoice"), first="bank"))
+    caller = answered(replace(shipped("pay_invoice"), first="bank"), dict(KNOWN))
     assert not deserves_more_time(caller.session)
     caller.hear()
     assert deserves_more_time(caller.session)
@@ -200,7 +200,7 @@ def test_the_next_prompt_is_not_begun_for_one_who_keyed_ahead() -> None:
 def test_a_step_that_the_flow_no_longer_has() -> None:
     """The dialplan was changed while nobody drove the call: the caller hears of a technical problem."""
     flow = shipped("pay_invoice")
-    gone = changed(session_of(flow, dict(KNOWN)), step="gone", visit=7)
+    gone = changed(session_of(flow, at_first(flow)), step="gone", visit=7)
     caller = Caller(flow, gone)
     caller.send(Resumed())
     assert caller.playing is not None and caller.playing.say == SORRY
@@ -210,7 +210,7 @@ def test_a_step_that_the_flow_no_longer_has() -> None:
 def test_a_lost_secret_that_no_step_asks_for_any_more() -> None:
     """The same, found out only when the secret is needed."""
     flow = replace(shipped("bank_ivr"), first="settle")
-    caller = Caller(flow, changed(session_of(flow, dict(KNOWN)), secret_steps={"card": "gone"}))
+    caller = Caller(flow, changed(session_of(flow, at_first(flow)), secret_steps={"card": "gone"}))
     caller.send(Answered())
     assert caller.playing is not None and caller.playing.say == SORRY
 

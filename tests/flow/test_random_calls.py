@@ -53,9 +53,8 @@ MOVES: Final = st.lists(
 def test_no_call_is_ever_left_alone(name: str, moves: list[tuple[str, int]], known: bool) -> None:
     """Random keys, answers, silences, crashes and breakdowns; `Caller` watches the laws after each of them."""
     flow = shipped(name)
-    answers = {
-        k: v for k, v in KNOWN.items() if k in flow.settings or k == "call_id" or (known and k == "caller_number")
-    }
+    always, perhaps = {*flow.settings, *flow.takes, "call_id"}, {"caller_number", "agent", *flow.brings}
+    answers = {k: v for k, v in KNOWN.items() if k in always or (known and k in perhaps)}
     caller = Caller(flow, session_of(flow, answers))
     caller.send(Answered())
     for move, number in moves:

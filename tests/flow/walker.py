@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Final
 
 from ivr.domain.legs import LegResult
@@ -79,7 +80,7 @@ class Walker(Caller):
                 self._answered(asked, exit_name)
             case _:
                 pass
-        if isinstance(event, LegEnded) and leg is not None and leg.payment is not None:
+        if isinstance(event, LegEnded) and isinstance(leg, Dial) and leg.payment is not None:
             self.in_doubt = leg.payment.id if event.result is LegResult.ENDED else None
         return super().send(event)
 
@@ -110,8 +111,8 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     taped = replace(flow, steps={n: replace(s, exits=_Taped(n, s.exits, tape)) for n, s in flow.steps.items()})
     looked = [(flow.steps[step].facts.looks_at, by) for step, by in walk.ways]
     special = {name: by.removeprefix("case ") for name, by in looked if name in KNOWN and by.startswith("case ")}
-    for known in ("caller_number", None):
-        answers = {name: special.get(name, v) for name, v in KNOWN.items() if name in _begins(flow, known)}
+    for known in _may_come(flow):
+        answers = {name: special.get(name, v) for name, v in KNOWN.items() if name in _always(flow) | known}
         walker = Walker(taped, session_of(flow, answers))
         tape.ways.clear()
         walker.send(Answered())
@@ -120,8 +121,15 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     raise AssertionError(f"the engine does not go this way: {walk}")
 
 
-def _begins(flow: Flow, known: str | None) -> set[str | None]:
-    return {*flow.settings, "dialled_number", "call_id", known}
+def _may_come(flow: Flow) -> Iterator[set[str]]:
+    """What a call may know besides, from everything to nothing."""
+    doubtful = sorted({"caller_number", "agent", *flow.brings})
+    for size in range(len(doubtful), -1, -1):
+        yield from map(set, combinations(doubtful, size))
+
+
+def _always(flow: Flow) -> set[str]:
+    return {*flow.settings, *flow.takes, "dialled_number", "call_id"}
 
 
 def _go_on(walker: Walker, tape: Tape, taken: tuple[tuple[str, str], ...], walk: Walk) -> Walker | None:
@@ -180,8 +188,9 @@ class _Act:
         if isinstance(asked, ReadHeaders):
             return HeadersRead(asked.token, self.headers is not None, self.headers or {})
         operation = world().providers.get(asked.provider, {}).get(asked.operation)
-        comes = operation is not None and self.exit in operation.with_results
-        values = operation_results(asked.provider, asked.operation) if comes else {}
+        comes = operation.comes_with(self.exit) if operation is not None else frozenset[str]()
+        known = operation_results(asked.provider, asked.operation) if comes else {}
+        values = {name: value for name, value in known.items() if name in comes}
         return ProviderReplied(asked.token, self.exit, values)
 
 

@@ -22,7 +22,7 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    *("bank_ivr", "closed", "all_busy"),
+    *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
 KNOWN: Final[dict[str, str | int]] = {
@@ -32,6 +32,8 @@ KNOWN: Final[dict[str, str | int]] = {
     "merchant_phone": "2191071390",
     "switch_number": "42474000",
     "operator_number": "42473999",
+    "agent": "sara",
+    "outcome": "paid",
     "invoice_id": "65843148",
     "item": "9050-1",
     "price": 2_500_000,
@@ -67,6 +69,8 @@ def world() -> World:
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers={"paystar": paystar_saman.OPERATIONS, "bank": bank.OPERATIONS},
         notices=frozenset({"shop"}),
+        agents=frozenset({"sara"}),
+        queues=frozenset({"sales"}),
     )
 
 
@@ -100,6 +104,12 @@ steps:
     return load_dialplan(path, world(), verified=False).flows["small"]
 
 
+def at_first(flow: Flow) -> dict[str, str | int]:
+    """What a call of this flow may know, when nobody sent it here; one that is handed something has it."""
+    brought = (flow.brings.keys() | {"agent", "outcome"}) - flow.takes.keys()
+    return {name: value for name, value in KNOWN.items() if name not in brought}
+
+
 def session_of(flow: Flow, answers: dict[str, str | int], call_id: str = "call") -> Session:
     """A call of this flow before it was answered."""
     return Session(call_id, flow.name, flow.version, "fa", flow.first, answers=answers)
@@ -107,7 +117,7 @@ def session_of(flow: Flow, answers: dict[str, str | int], call_id: str = "call")
 
 def answered(flow: Flow, answers: dict[str, str | int] | None = None) -> Caller:
     """A caller whose call was just answered; knows everything unless told otherwise."""
-    caller = Caller(flow, session_of(flow, dict(KNOWN) if answers is None else answers))
+    caller = Caller(flow, session_of(flow, at_first(flow) if answers is None else answers))
     caller.send(Answered())
     return caller
 

@@ -19,7 +19,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
 from ivr.runtime.call import LONGEST_OVERTIME
-from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder
+from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
 AGAIN_LABEL: Final = "again"
 """Where in our extensions a caller waits for the next process."""
@@ -95,6 +95,10 @@ class AgiVoice:
             return
         self._leg = DialledLeg(self._dialogue, self.info.call_id, token, self._say, self._leg_over)
         self._leg.dial(leg)
+
+    def transfer(self, token: int, order: TransferOrder) -> None:
+        """A site with AGI() only has no agents: the step leaves by its exit for nobody there."""
+        self._say(LegEnded(token, LegResult.UNREACHABLE))
 
     def record(self, token: int, order: RecordOrder) -> None:
         """A site with AGI() only keeps no messages: the step leaves by its exit for that."""

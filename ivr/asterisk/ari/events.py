@@ -36,6 +36,8 @@ class Channel(msgspec.Struct, frozen=True):
     state: str
     caller: Caller
     dialplan: Dialplan
+    name: str = ""
+    """`PJSIP/<endpoint>-<number>`."""
 
 
 class Playback(msgspec.Struct, frozen=True, gc=False):
@@ -64,9 +66,13 @@ class Bridge(msgspec.Struct, frozen=True):
 
 
 class StasisStart(msgspec.Struct, frozen=True, tag=True):
-    """A channel is ours from here on; its `dialplan.app_data` says with which arguments."""
+    """A channel is ours from here on; its `dialplan.app_data` says with which arguments.
+
+    `replace_channel`: the one in whose place it comes, when somebody sends a caller into a call of their own.
+    """
 
     channel: Channel
+    replace_channel: ChannelRef | None = None
 
 
 class StasisEnd(msgspec.Struct, frozen=True, tag=True):

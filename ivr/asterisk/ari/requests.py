@@ -150,6 +150,25 @@ def back_to_dialplan(channel: str, label: str = APOLOGY_LABEL) -> Request:
     return Request("POST", f"/channels/{_id(channel)}/continue", body={"label": label})
 
 
+def watch(application: str, channel: str) -> Request:
+    """Tell us of this channel's end also while it is not ours."""
+    return Request(
+        "POST", f"/applications/{_id(application)}/subscription", query={"eventSource": f"channel:{channel}"}
+    )
+
+
+def set_variable(channel: str, name: str, value: str) -> Request:
+    """A channel variable for the dialplan. Asterisk unescapes nothing in it."""
+    return Request("POST", f"/channels/{_id(channel)}/variable", body={"variable": name, "value": value})
+
+
+def go_on_in_dialplan(channel: str, context: str) -> Request:
+    """Let the dialplan take the caller on, at extension `s` of this context."""
+    return Request(
+        "POST", f"/channels/{_id(channel)}/continue", body={"context": context, "extension": "s", "priority": 1}
+    )
+
+
 @lru_cache(4096)  # a call's channel is named in each of its requests
 def _id(text: str) -> str:
     return quote(text, safe="")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
+from ivr.asterisk.ari.arrival import call_info
 from ivr.asterisk.ari.chores import Chores, tidy
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriDisconnected, place
@@ -19,10 +20,8 @@ from ivr.asterisk.ari.survey import Survey, living_channels
 from ivr.asterisk.ari.timing import Timing
 from ivr.asterisk.ari.voice import AriVoice
 from ivr.asterisk.settings import Ari
-from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause
-from ivr.domain.phone import caller_number
-from ivr.runtime.ports import CallInfo, Emit
+from ivr.runtime.ports import Emit
 
 OnCall = Callable[[AriVoice], Emit]
 """A new caller, not answered yet. Returns where the call's events go; called between two events, so quickly."""
@@ -93,6 +92,10 @@ class AriSwitch:
         await self.client.close()
 
     def _on_event(self, event: CallEvent) -> None:
+        if isinstance(event, StasisStart) and (known := self._voices.get(event.channel.id)) is not None:
+            if known.arrived(event.channel):
+                return
+            known.gone(elsewhere=True)  # an agent sent the caller to one of our numbers: a call of its own
         if self._router.dispatch(event) or not isinstance(event, StasisStart):
             return
         if leg_of(event.channel.id) is None:
@@ -165,20 +168,3 @@ class AriSwitch:
         call_id, token = part
         voice = self._voices.get(call_id)
         return voice is not None and voice.owns(token)
-
-
-def call_info(channel: Channel) -> CallInfo:
-    """Who called what by which trunk. The dialplan says `Stasis(<application>,<trunk>,${CALLERID(pres)})`.
-
-    Without the last, a number that came with a wish for privacy cannot be told from any other.
-    """
-    _, trunk, presentation, *_ = (*channel.dialplan.app_data.split(","), "", "")
-    if not trunk:
-        raise BadInput("the dialplan must name the trunk: Stasis(<application>,<trunk>,${CALLERID(pres)})")
-    shown = not presentation or presentation.startswith("allowed")
-    return CallInfo(
-        call_id=channel.id,
-        trunk=trunk,
-        dialled_number=channel.dialplan.exten,
-        caller_number=caller_number(channel.caller.number) if shown else None,
-    )

@@ -6,18 +6,28 @@ digits are passed on as they come, and not at all while the caller talks to a le
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from ivr.asterisk.ari import events as ari
+from ivr.asterisk.ari.arrival import call_info, headers_of
 from ivr.asterisk.ari.chores import tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
-from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfReceived, Dial, PlaybackFinished, StasisEnd
+from ivr.asterisk.ari.events import (
+    CallEvent,
+    Channel,
+    ChannelDestroyed,
+    ChannelDtmfReceived,
+    Dial,
+    PlaybackFinished,
+    StasisEnd,
+)
 from ivr.asterisk.ari.ids import leg_of, playback_id, playback_token, recording_name, recording_token
 from ivr.asterisk.ari.keys import Keys
 from ivr.asterisk.ari.leg import DialledLeg
@@ -27,19 +37,23 @@ from ivr.asterisk.ari.requests import (
     answer,
     back_to_dialplan,
     discard_recording,
+    go_on_in_dialplan,
     hang_up,
     look_at_playback,
     play,
     read_variable,
     record,
+    set_variable,
     stop_playback,
+    watch,
 )
 from ivr.asterisk.ari.survey import Survey
 from ivr.asterisk.checks import check_header_name, check_order
+from ivr.asterisk.render.agents import QUEUE, TELL, TOKEN, TRANSFER_CONTEXT, WAIT, queue_of
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
-from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder
+from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
 HEADER_TRIES: Final = 3
 """How often a header is asked for while connections are being lost."""
@@ -64,6 +78,8 @@ class AriVoice:
         self._has_played = False
         self._leg: DialledLeg | None = None
         self._keys = Keys()
+        self._away: _Away | None = None
+        """Set while the caller talks to one of our own people, and is the dialplan's."""
 
     def attach(self, emit: Emit) -> None:
         """Where this call's flow events go."""
@@ -109,6 +125,14 @@ class AriVoice:
         self._leg = self._new_leg(token, leg.leg_id)
         self._leg.dial(leg)
 
+    def transfer(self, token: int, order: TransferOrder) -> None:
+        """Hand the caller to the dialplan, which lets them talk to an agent and sends them back here."""
+        if self._gone:
+            self._emit(LegEnded(token, LegResult.NO_ANSWER))
+            return
+        self._away = _Away(token, order)
+        self._send_away(self._away)
+
     def record(self, token: int, order: RecordOrder) -> None:
         """Record the caller; the message is kept in Asterisk's recording directory."""
         if self._gone:
@@ -122,9 +146,15 @@ class AriVoice:
             tidy(self._client, discard_recording(recording_name(self.info.call_id, token)))
 
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
-        """The SIP headers of the caller's INVITE. Raises BadInput for a name that cannot be one."""
+        """The SIP headers of whoever sent the caller here: of the INVITE, or of an agent's REFER.
+
+        Raises BadInput for a name that cannot be one.
+        """
         for name in names:
             check_header_name(name)
+        if self.info.sent:
+            asked = headers_of(await self._read("SIPREFERTOHDR") or "")
+            return {name: asked.get(name.lower()) for name in names}
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))
 
@@ -164,11 +194,20 @@ class AriVoice:
         elif isinstance(event, ari.ChannelLeftBridge):
             if self._leg is not None:
                 self._leg.on_left(event.bridge.id)
-        elif isinstance(event, (StasisEnd, ChannelDestroyed)):
+        elif isinstance(event, ChannelDestroyed) or (isinstance(event, StasisEnd) and self._away is None):
             self.gone()
 
-    def gone(self) -> None:
-        """The caller hung up, or was hung up."""
+    def arrived(self, channel: Channel) -> bool:
+        """The channel is ours again. Returns whether it comes back to this call."""
+        back, away = call_info(channel).back, self._away
+        if away is None or back is None or back.token != away.token:
+            return False
+        self._away = None
+        self._say(LegEnded(back.token, back.result))
+        return True
+
+    def gone(self, *, elsewhere: bool = False) -> None:
+        """The caller hung up, or was hung up, or was sent elsewhere."""
         if self._gone:
             return
         self._gone = True  # first: whatever its leg's end leads to must not dial for somebody who is gone
@@ -176,7 +215,7 @@ class AriVoice:
         if self._leg is not None:
             self._leg.abandon()
         self._on_gone(self.info.call_id)
-        self._emit(CallerHungUp())
+        self._emit(CallerHungUp(elsewhere))
 
     def owns(self, token: int) -> bool:
         """Is a leg or a bridge of this token in use?"""
@@ -195,6 +234,9 @@ class AriVoice:
         if self._hanging_up is not None:
             self._order(hang_up(self.info.call_id, self._hanging_up))
             return
+        if self._away is not None:
+            self._look_for(self._away, survey.channels[self.info.call_id], survey)
+            return
         if self._unanswered:
             self._order(answer(self.info.call_id))
         for token, owed in list(self._owed.items()):
@@ -204,6 +246,40 @@ class AriVoice:
             self._leg.look(survey)
 
     # ---- helpers
+
+    def _send_away(self, away: "_Away") -> None:
+        call, order = self.info.call_id, away.order
+        queue = order.queue if order.agent is None else queue_of(order.agent)
+        self._client.post(
+            watch(self._client.application, call), partial(self._ordered, watch(self._client.application, call))
+        )
+        for name, value in (
+            (QUEUE, queue or ""),
+            (TELL, "&".join(order.tell)),
+            (WAIT, str(math.ceil(order.wait))),
+            (TOKEN, str(away.token)),
+        ):
+            tidy(self._client, set_variable(call, name, value))
+        self._client.post(go_on_in_dialplan(call, TRANSFER_CONTEXT), partial(self._sent_away, away))
+
+    def _sent_away(self, away: "_Away", error: AriError | AriDisconnected | None) -> None:
+        if isinstance(error, Gone):
+            self._refused(error)
+        elif isinstance(error, AriError) and self._away is away:
+            log.warning("transfer_refused", call_id=self.info.call_id, status=error.status)
+            self._away = None
+            self._say(LegEnded(away.token, LegResult.UNREACHABLE))
+        # else it went, or nobody can say: that shows after the next connect
+
+    def _look_for(self, away: "_Away", channel: Channel, survey: Survey) -> None:
+        """After a gap: with the agent still, back already, sent elsewhere, or never gone."""
+        if not survey.in_application(channel):
+            tidy(self._client, watch(self._client.application, channel.id))
+        elif not self.arrived(channel):
+            if call_info(channel).comes == self.info.comes:
+                self._send_away(away)
+            else:
+                self.gone(elsewhere=True)
 
     def _start(self, token: int, owed: "_Owed") -> None:
         owed.connect = self._client.connects
@@ -262,7 +338,11 @@ class AriVoice:
             self.gone()
 
     async def _header(self, name: str) -> str | None:
-        request = read_variable(self.info.call_id, f"PJSIP_HEADER(read,{name})")
+        return await self._read(f"PJSIP_HEADER(read,{name})")
+
+    async def _read(self, variable: str) -> str | None:
+        """None for an absent one."""
+        request = read_variable(self.info.call_id, variable)
         for _ in range(HEADER_TRIES):
             if self._gone:
                 return None
@@ -286,6 +366,13 @@ class AriVoice:
     def _say(self, event: Event) -> None:
         if not self._gone:
             self._emit(event)
+
+
+class _Away(NamedTuple):
+    """A transfer that the caller has not come back from."""
+
+    token: int
+    order: TransferOrder
 
 
 class _Owed:

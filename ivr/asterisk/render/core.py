@@ -1,6 +1,7 @@
 """Everything but the trunks and the dialplan: ARI, HTTP, RTP, the log, and the small files Asterisk asks for.
 
-Law: what we do not use is off (manager, call records, static web pages), and the log is told no keyed digit.
+Law: what we do not use is off (call records, static web pages, the manager unless it is configured), and the log is
+told no keyed digit.
 """
 
 import ipaddress
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from ivr.asterisk.render.manager import manager_file
 from ivr.asterisk.render.places import Directories
 from ivr.asterisk.render.text import File, Section, host, path, port, secret, section, user
 from ivr.asterisk.settings import AsteriskSettings
@@ -46,12 +48,12 @@ def core_files(settings: AsteriskSettings, directory: Path, directories: Directo
         File("stasis.conf", (Section("declined_message_types", tuple(("decline", one) for one in UNUSED_EVENTS)),)),
         File("cdr.conf", (section("general", enable=False),)),
         File("cel.conf", (section("general", enable=False),)),
-        File("manager.conf", (section("general", enabled=False),)),
+        manager_file(settings.ami),
         *(File(f"{name}.conf") for name in _EMPTY),
     )
 
 
-_EMPTY: Final = ("acl", "ccss", "features", "pjproject", "udptl", "websocket_client")
+_EMPTY: Final = ("acl", "ccss", "musiconhold", "pjproject", "udptl", "websocket_client")
 """Asterisk complains when it does not find them."""
 
 _TONES: Final = (

@@ -1,6 +1,6 @@
 """extensions.conf: the numbers that are ours lead into our application, and nothing leads out.
 
-Law: no context dials; only our application does, from AGI(). A number that is not ours has no extension: its INVITE is
+Law: no context dials a trunk; only our application does. A number that is not ours has no extension: its INVITE is
 answered 404, and no channel is made.
 Our patterns have as many places as the numbers that they take: none of them takes letters, or numbers of any length.
 """
@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr.asterisk.agi.commands import LEG_CALLER, LEG_CONTEXT, LEG_HEADERS, LEG_NAME, LEG_VALUE
+from ivr.asterisk.render.agents import (
+    AGENTS_CONTEXT,
+    COMES,
+    QUEUE,
+    TELL,
+    TOKEN,
+    TRANSFER_CONTEXT,
+    WAIT,
+    colleagues,
+)
 from ivr.asterisk.render.agi import agi_address, check_agi
 from ivr.asterisk.render.sip import context_of
 from ivr.asterisk.render.text import File, Section, extension, name, path, section
-from ivr.asterisk.settings import AsteriskSettings, Trunk, Way
+from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 
 MOST_TRIES: Final = 60
@@ -46,13 +56,46 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
     contexts = (
         Section(
             context_of(trunk),
-            tuple(line for one in ours for line in _extension(one, _enter(settings, trunk, one), prompt, away)),
+            tuple(
+                line
+                for one in (*ours, *(with_values(ours) if trunk.trust_headers else ()))
+                for line in _extension(one, _enter(settings, trunk, one), prompt, away)
+            ),
         )
         for trunk in settings.trunks
     )
     legs = () if settings.agi is None else (Section(LEG_CONTEXT, tuple(_leg())),)
+    agents = _agents(settings, (*ours, *with_values(ours)), prompt, away) if settings.has_people else ()
     return File(
-        "extensions.conf", (section("general", static=True, writeprotect=True, autofallthrough=True), *contexts, *legs)
+        "extensions.conf",
+        (section("general", static=True, writeprotect=True, autofallthrough=True), *contexts, *agents, *legs),
+    )
+
+
+def with_values(numbers: Sequence[str]) -> Sequence[str]:
+    """The extensions that take these numbers with a value keyed behind them: `42473000*65843148`."""
+    return [f"{'' if one.startswith('_') else '_'}{one}*X!" for one in numbers]
+
+
+def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, away: Away) -> Sequence[Section]:
+    """What agents may dial and send callers to, and where our application sends a caller who is to talk to one."""
+    application = name(settings.ari.application, "ari.application")
+    came = f"{application},{AGENTS_TRUNK},${{CALLERID(pres)}},comes=${{{COMES}}}"
+    enter = f"Stasis({came},by=${{BLINDTRANSFER}})"
+    back = f"Stasis({came},back=${{{TOKEN}}},how=${{QUEUESTATUS}})"
+    queue = f"Queue(${{{QUEUE}}},tcr,,${{{TELL}}},${{{WAIT}}})"
+    return (
+        Section(
+            AGENTS_CONTEXT,
+            (
+                *(line for one in numbers for line in _extension(one, enter, prompt, away, count=True)),
+                *colleagues(settings),
+            ),
+        ),
+        Section(
+            TRANSFER_CONTEXT,
+            (("exten", f"s,1,{queue}"), ("same", f"n(back),{back}"), *_waiting("back", prompt, away)),
+        ),
     )
 
 
@@ -81,20 +124,22 @@ def _leg() -> Iterator[tuple[str, str]]:
     yield "same", "n(done),Return()"
 
 
-def _extension(number: str, enter: str, prompt: str, away: Away) -> list[tuple[str, str]]:
-    # Whoever comes back from Stasis or AGI alive was not served: our application is away, or is just going.
-    steps = (
-        f"Set({TRY}=$[0${{{TRY}}} + 1])",
-        f"GotoIf($[${{{TRY}}} > {away.tries}]?sorry)",
-        "Ringing()",
-        f"Wait({away.pause_seconds})",
-        "Goto(1)",
-    )
-    return [
-        ("exten", f"{number},1,{enter}"),
-        ("same", f"n({AGAIN}),{steps[0]}"),
-        *(("same", f"n,{step}") for step in steps[1:]),
-        ("same", "n(sorry),Answer()"),
-        ("same", f"n,Playback({prompt})"),
-        ("same", "n,Hangup()"),
-    ]
+def _extension(number: str, enter: str, prompt: str, away: Away, *, count: bool = False) -> Iterator[tuple[str, str]]:
+    if count:
+        yield "exten", f"{number},1,Set({COMES}=$[0${{{COMES}}} + 1])"
+        yield "same", f"n(enter),{enter}"
+    else:
+        yield "exten", f"{number},1,{enter}"
+    yield from _waiting("enter" if count else "1", prompt, away)
+
+
+def _waiting(enter: str, prompt: str, away: Away) -> Iterator[tuple[str, str]]:
+    """Whoever comes back from Stasis or AGI alive was not served: our application is away, or is just going."""
+    yield "same", f"n({AGAIN}),Set({TRY}=$[0${{{TRY}}} + 1])"
+    yield "same", f"n,GotoIf($[${{{TRY}}} > {away.tries}]?sorry)"
+    yield "same", "n,Ringing()"
+    yield "same", f"n,Wait({away.pause_seconds})"
+    yield "same", f"n,Goto({enter})"
+    yield "same", "n(sorry),Answer()"
+    yield "same", f"n,Playback({prompt})"
+    yield "same", "n,Hangup()"

@@ -29,6 +29,26 @@ BENCH_MODULES: Final = (
 _AGI_MODULES: Final = ("res_speech", "res_agi", "app_dial", "app_stack", "func_dialplan", "func_hangupcause")
 """What calls that come by AGI() use."""
 
+_AGENT_MODULES: Final = (
+    "app_dial",
+    "app_mixmonitor",
+    "app_queue",
+    "app_stack",
+    "app_userevent",
+    "bridge_builtin_features",
+    "bridge_builtin_interval_features",
+    "func_devstate",
+    "res_musiconhold",
+    "res_pjsip_refer",
+    "res_pjsip_registrar",
+    "res_pjsip_dialog_info_body_generator",
+    "res_stasis_snoop",
+)
+"""What agents' calls use besides the modules of every call."""
+
+_AMI_MODULES: Final = ("res_manager_devicestate",)
+"""What our actions need besides Asterisk itself; recordings and queues bring their own."""
+
 _MODULES: Final = (
     # what the others stand on
     "res_timing_timerfd",
@@ -103,6 +123,8 @@ def modules_file(settings: AsteriskSettings, extra: Sequence[str] = ()) -> File:
     """modules.conf: ours, those of the trunks' codecs and the extra ones, each once."""
     wanted = [*_MODULES, *(codec_module(codec) for trunk in settings.trunks for codec in trunk.codecs)]
     wanted += _AGI_MODULES if settings.agi is not None else ()
+    wanted += _AGENT_MODULES if settings.has_people else ()
+    wanted += _AMI_MODULES if settings.ami is not None else ()
     wanted += [name(one.removesuffix(".so"), "a module") for one in extra]
     return File(
         "modules.conf",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from ivr.asterisk.render.agents import check_names, sip_sections
 from ivr.asterisk.render.modules import codec_module
 from ivr.asterisk.render.text import File, Section, bind, host, name, network, port, secret, section, user
 from ivr.asterisk.settings import AsteriskSettings, Trunk
@@ -21,6 +22,7 @@ ANY_ADDRESSES: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bo
 def sip_file(settings: AsteriskSettings) -> File:
     """pjsip.conf. Holds the trunks' passwords, so it is secret."""
     _refuse_doubles(settings)
+    check_names(settings)
     return File("pjsip.conf", tuple(_sections(settings)), secret=True)
 
 
@@ -44,6 +46,7 @@ def _sections(settings: AsteriskSettings) -> Iterator[Section]:
             yield section(f"transport-{protocol}", type="transport", protocol=protocol, bind=literal)
     for trunk in settings.trunks:
         yield from _trunk(trunk, address)
+    yield from sip_sections(settings, None if address in ANY_ADDRESSES else address)
 
 
 def _trunk(trunk: Trunk, own_address: str) -> Iterator[Section]:

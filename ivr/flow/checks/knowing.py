@@ -33,8 +33,15 @@ def _blame(written: Written, name: str, found: Mapping[str, Way | None], optiona
                 ways = trail(found, step_name)
                 start = ways[0].step if ways else step_name
                 broke = "when something breaks, " if start != written.flow.first else ""
-                hint = "; a number can be withheld: look with 'choose' first" if name in MAY_BE_MISSING else ""
+                hint = _hint(written, name)
                 way = f"a call can come here by {shown(ways, step_name)}" if ways else f"a call begins at '{step_name}'"
                 written.source.blame(
                     node, f"'{name}' may not be known here: {broke}{way}, and nothing has made it known{hint}"
                 )
+
+
+def _hint(written: Written, name: str) -> str:
+    look = "look with 'choose' first"
+    if name == "caller_number":
+        return f"; a number can be withheld: {look}"
+    return f"; not every call brings it: {look}" if name in MAY_BE_MISSING | written.flow.brings.keys() else ""

@@ -10,7 +10,7 @@ from typing import Final
 from ivr.domain.phone import MOBILE_DIGITS
 from ivr.domain.speech import In, Prompt
 from ivr.flow.checks.written import Written
-from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Part
+from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Part, PromptFor
 
 CHARACTERS_A_SECOND: Final = 12.0
 """How fast our recordings speak, about, in Persian and in English."""
@@ -64,6 +64,8 @@ def _seconds(part: Part, lengths: Mapping[str, int], sizes: dict[str, int]) -> f
     match part:
         case Prompt(name) | In(_, Prompt(name)):
             return lengths.get(name, 0) / CHARACTERS_A_SECOND
+        case PromptFor(_, prompts, otherwise):
+            return max(_seconds(one, lengths, sizes) for one in (*prompts.values(), otherwise))
         case AmountOf() | DateOf():
             return AMOUNT_SECONDS
         case DigitsOf(name):

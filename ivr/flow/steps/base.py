@@ -11,7 +11,7 @@ from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.domain.speech import In, Prompt
 from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.model import Flow, StepKind, Uses, World
-from ivr.flow.saying import SPOKEN, Part, Saying, Template
+from ivr.flow.saying import SPOKEN, Part, PromptFor, Saying, Template
 
 NEXT: Final = "next"
 """The exit that goes on."""
@@ -125,6 +125,8 @@ class Reading:
             part = value_of(self.reference(fields, word, kinds) or "")
         elif fields.has("language"):
             part = self._translated(fields)
+        elif fields.has("for"):
+            part = self._decided(fields)
         else:
             fields.blame(f"a spoken value is {{{': name} or {'.join(SPOKEN)}: name}}")
         fields.done()
@@ -138,6 +140,13 @@ class Reading:
         if prompt and language and prompt not in known:
             fields.blame(f"there is no prompt '{prompt}' in '{language}'{did_you_mean(prompt, known)}", "prompt")
         return In(language, Prompt(prompt))
+
+    def _decided(self, fields: Fields) -> PromptFor:
+        """`{for: outcome, prompts: {paid: agent/paid}, otherwise: agent/unknown}`."""
+        name = self.reference(fields, "for", frozenset({Kind.TEXT, Kind.DIGITS})) or ""
+        inner = fields.fields("prompts", "the prompts")
+        prompts = {text: self.prompt(inner, text, "") for text, _, _ in inner.names()}
+        return PromptFor(name, prompts, self.prompt(fields, "otherwise", ""))
 
     def language(self, fields: Fields, name: str) -> str:
         """A language that there are prompts in; empty when there is none of that name."""

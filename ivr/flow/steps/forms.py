@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from ivr.domain import bills, jalali
 from ivr.domain.card import CARD_DIGITS, is_card_number
+from ivr.domain.digits import MOST_DIGITS
 from ivr.domain.money import MOST_RIAL
 from ivr.domain.operations import Kind
 from ivr.domain.pattern import fits, is_pattern
@@ -16,9 +17,6 @@ from ivr.domain.phone import mobile
 from ivr.domain.reading import Fields
 from ivr.flow.steps.base import Reading
 from ivr.flow.visit import Visit
-
-MOST_DIGITS: Final = 40
-"""The longest number that can be asked for; the collecting buffer never grows beyond one more."""
 
 MOST_PATTERNS: Final = 20
 """Patterns that one question may have."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ivr.asterisk.ari import ids
+from ivr.asterisk.ari.arrival import call_info
 from ivr.asterisk.ari.events import (
     Caller,
     CallEvent,
@@ -20,7 +21,6 @@ from ivr.asterisk.ari.events import (
 )
 from ivr.asterisk.ari.requests import dial, play, read_variable
 from ivr.asterisk.ari.router import Router, call_of_event
-from ivr.asterisk.ari.switch import call_info
 from ivr.asterisk.causes import unanswered
 from ivr.asterisk.checks import LONGEST_NUMBER, LONGEST_VALUE, check_header_name, check_order
 from ivr.domain.errors import BadInput

@@ -1,0 +1,73 @@
+"""Who comes, by which way, and with what: read from the arguments that the dialplan gives to `Stasis()`.
+
+`Stasis(<application>,<trunk>,${CALLERID(pres)},<name>=<value>…)`: `comes` and `by` for callers whom an agent sent,
+`back` and `how` for those who have talked to one. See `ivr.asterisk.render`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from ivr.asterisk.ari.events import Channel
+from ivr.asterisk.settings import AGENTS_TRUNK
+from ivr.domain.errors import BadInput
+from ivr.domain.legs import LegResult
+from ivr.domain.phone import caller_number
+from ivr.runtime.ports import Back, CallInfo
+
+MOST_BEHIND: Final = 8
+"""Values keyed behind a number that are looked at."""
+
+QUEUE_RESULTS: Final[Mapping[str, LegResult]] = {
+    "CONTINUE": LegResult.ENDED,
+    "TIMEOUT": LegResult.NO_ANSWER,
+    "FULL": LegResult.BUSY,
+}
+"""Asterisk's QUEUESTATUS; every other one means that nobody was there."""
+
+_ENDPOINT: Final = re.compile(r"PJSIP/(.+)-[0-9a-f]{8}")
+_HEADERS: Final = re.compile(r"\?([^>]*)")
+MOST_REFER_TO: Final = 1024
+"""Characters of a Refer-To header that are looked at."""
+
+
+def call_info(channel: Channel) -> CallInfo:
+    """Who called what by which trunk. Raises BadInput when the dialplan does not say."""
+    _, trunk, presentation, *more = (*channel.dialplan.app_data.split(","), "", "")
+    if not trunk:
+        raise BadInput("the dialplan must name the trunk: Stasis(<application>,<trunk>,${CALLERID(pres)})")
+    said = dict(one.split("=", 1) for one in more if "=" in one)
+    # Without the presentation, a number that came with a wish for privacy cannot be told from any other.
+    shown = not presentation or presentation.startswith("allowed")
+    dialled, *behind = channel.dialplan.exten.split("*")
+    return CallInfo(
+        call_id=channel.id,
+        trunk=trunk,
+        dialled_number=dialled,
+        caller_number=caller_number(channel.caller.number) if shown else None,
+        agent=endpoint(said.get("by") or channel.name) if trunk == AGENTS_TRUNK else None,
+        behind=tuple(behind[:MOST_BEHIND]),
+        sent=bool(said.get("by")),
+        comes=_number(said.get("comes")),
+        back=Back(_number(said["back"]), QUEUE_RESULTS.get(said.get("how", ""), LegResult.UNREACHABLE))
+        if "back" in said
+        else None,
+    )
+
+
+def endpoint(channel_name: str) -> str | None:
+    """Whose channel it is: `sara` of `PJSIP/sara-0000001f`."""
+    match = _ENDPOINT.fullmatch(channel_name)
+    return match[1] if match else None
+
+
+def headers_of(refer_to: str) -> dict[str, str]:
+    """The headers that a Refer-To asks for (`<sip:42473000@host?X-Invoice-Id=65843148>`), by name in small letters."""
+    match = _HEADERS.search(refer_to[:MOST_REFER_TO])
+    pairs = (one.split("=", 1) for one in match[1].split("&") if "=" in one) if match else ()
+    return {unquote(name).lower(): unquote(value) for name, value in pairs}
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0

@@ -1,0 +1,161 @@
+"""Our own people's phones and queues: SIP endpoints, queues.conf, features.conf, and what agents may dial.
+
+Law: an agent's phone registers by password, reaches our numbers and its colleagues and nothing else, and nobody but our
+application and an agent reaches a queue. Whoever is sent to an agent comes back to our application when the agent hangs
+up, and a caller whom an agent sends to one of our numbers arrives there as a new call on the same channel.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ivr.asterisk.render.modules import codec_module
+from ivr.asterisk.render.text import File, Section, name, number, secret, section
+from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings, Queue, Strategy
+from ivr.domain.errors import BadInput
+
+AGENTS_CONTEXT: Final = f"from-{AGENTS_TRUNK}"
+TRANSFER_CONTEXT: Final = "ivr-transfer"
+"""Where our application sends a caller who is to talk to an agent: extension `s`."""
+
+QUEUE: Final = "IVR_QUEUE"
+TELL: Final = "IVR_TELL"
+WAIT: Final = "IVR_WAIT"
+TOKEN: Final = "IVR_TOKEN"  # noqa: S105 - a variable's name
+"""Channel variables that say to whom (a queue's name), what the agent hears first (files with & between them), how long
+the caller waits at most (seconds), and by which token the caller comes back."""
+COMES: Final = "IVR_COMES"
+"""How often agents have sent this caller to one of our numbers."""
+
+RING_COLLEAGUE_SECONDS: Final = 30
+BLIND_TRANSFER: Final = "##"
+ATTENDED_TRANSFER: Final = "*2"
+"""What an agent keys, besides the transfer key of their phone."""
+
+_STRATEGIES: Final = {
+    Strategy.RING_ALL: "ringall",
+    Strategy.LEAST_RECENT: "leastrecent",
+    Strategy.FEWEST_CALLS: "fewestcalls",
+    Strategy.ROUND_ROBIN: "rrmemory",
+    Strategy.RANDOM: "random",
+}
+
+_NOBODY: Final = "unavailable,invalid,unknown,paused"
+"""A queue whose agents are all in one of these states is not waited in."""
+
+
+def queue_of(agent: str) -> str:
+    """The name of the queue that has this agent alone."""
+    return f"agent-{agent}"
+
+
+def sip_sections(settings: AsteriskSettings, media: str | None) -> Iterator[Section]:
+    """An endpoint, its address and its password for each agent. `media`: the address that RTP is bound to."""
+    for agent in settings.agents:
+        label = name(agent.name, "an agent's name")
+        if not agent.codecs:
+            raise BadInput(f"agent {label}: no codec is listed")
+        for codec in agent.codecs:
+            codec_module(codec)
+        yield section(
+            label,
+            type="auth",
+            auth_type="userpass",
+            username=label,
+            password=secret(agent.password.reveal(), f"agent {label}: password"),
+        )
+        # One phone each: a new registration takes the place of the old one.
+        yield section(label, type="aor", max_contacts=1, remove_existing=True, qualify_frequency=0)
+        lines: dict[str, str | int | bool] = {
+            "type": "endpoint",
+            "context": AGENTS_CONTEXT,
+            "transport": "transport-udp",
+            "disallow": "all",
+            "allow": ",".join(agent.codecs),
+            "auth": label,
+            "aors": label,
+            "identify_by": "auth_username",
+            "dtmf_mode": "rfc4733",
+            "direct_media": False,  # keyed digits must pass through us
+            "rtp_symmetric": True,
+            "force_rport": True,
+            "rewrite_contact": True,
+            "allow_subscribe": False,
+            "allow_transfer": True,
+            "device_state_busy_at": 1,  # a queue rings nobody who is talking
+            "callerid": f'"{label}" <{agent.number or label}>',
+            "send_pai": False,
+            "send_rpid": False,
+        }
+        if media is not None:
+            lines |= {"media_address": media, "bind_rtp_to_media_address": True}
+        yield section(label, **lines)
+
+
+def queues_file(settings: AsteriskSettings) -> File:
+    """queues.conf: the queues, and one for each agent alone."""
+    own = tuple(Queue(queue_of(agent.name), (agent.name,)) for agent in settings.agents)
+    general = section(
+        "general", persistentmembers=False, autofill=True, shared_lastcall=True, log_membername_as_agent=True
+    )
+    return File("queues.conf", (general, *(_queue(queue) for queue in (*own, *settings.queues))))
+
+
+def features_file(settings: AsteriskSettings) -> File:
+    """features.conf: the keys by which an agent transfers a caller from any phone."""
+    if not settings.has_people:
+        return File("features.conf")
+    return File(
+        "features.conf",
+        (
+            section(
+                "general",
+                transferdigittimeout=3,
+                featuredigittimeout=1000,
+                atxfernoanswertimeout=RING_COLLEAGUE_SECONDS,
+            ),
+            section("featuremap", blindxfer=BLIND_TRANSFER, atxfer=ATTENDED_TRANSFER),
+        ),
+    )
+
+
+def colleagues(settings: AsteriskSettings) -> Iterator[tuple[str, str]]:
+    """Extensions by which agents call each other."""
+    for agent in settings.agents:
+        if agent.number:
+            extension = number(agent.number, f"agent {agent.name}: number")
+            yield "exten", f"{extension},1,Dial(PJSIP/{agent.name},{RING_COLLEAGUE_SECONDS},t)"
+            yield "same", "n,Hangup()"
+
+
+def _queue(queue: Queue) -> Section:
+    lines: list[tuple[str, str]] = [
+        ("strategy", _STRATEGIES[queue.strategy]),
+        ("timeout", str(queue.ring_seconds)),
+        ("retry", "1"),
+        ("maxlen", str(queue.most_waiting)),
+        ("ringinuse", "no"),
+        ("joinempty", _NOBODY),
+        ("leavewhenempty", _NOBODY),
+        ("announce-frequency", "0"),
+        ("reportholdtime", "no"),
+    ]
+    lines += [("member", f"PJSIP/{agent},0,{agent},PJSIP/{agent}") for agent in queue.agents]
+    return Section(name(queue.name, "a queue's name"), tuple(lines))
+
+
+def check_names(settings: AsteriskSettings) -> None:
+    """Raise BadInput for names that would stand for two things."""
+    agents = [agent.name for agent in settings.agents]
+    taken = {trunk.name for trunk in settings.trunks} | {t.username for t in settings.trunks if t.username}
+    for trunk in settings.trunks:
+        if trunk.name == AGENTS_TRUNK:
+            raise BadInput(f"a trunk cannot be called {AGENTS_TRUNK}: that is where agents' calls come from")
+    for label in agents:
+        if label in taken:
+            raise BadInput(f"{label} is both an agent and a trunk, or a trunk's username")
+    for queue in settings.queues:
+        if queue.name.startswith(queue_of("")):
+            raise BadInput(f"queue {queue.name}: names that begin with {queue_of('')} are agents' own queues")
+        for label in queue.agents:
+            if label not in agents:
+                raise BadInput(f"queue {queue.name}: there is no agent {label}")
