@@ -118,7 +118,7 @@ class HttpClient:
             connection = await self._connected()
         left = began + settings.total_seconds - connection.now()
         try:
-            return await connection.exchange(request, settings.read_seconds, left)
+            return await connection.exchange(request, settings.read_seconds, left, head_only=method == "HEAD")
         finally:
             self._give_back(connection)
 
@@ -153,7 +153,7 @@ class HttpClient:
             if len(self._targets) < MOST_PATHS:
                 self._targets[path] = target
         head = self._head if headers is None else _lines(_merged(self._headers, headers))
-        length = f"Content-Length: {len(body)}\r\n" if body or method != "GET" else ""
+        length = f"Content-Length: {len(body)}\r\n" if body or method not in ("GET", "HEAD") else ""
         return f"{method} {target} HTTP/1.1\r\n{head}{length}\r\n".encode() + body
 
     # -- connections --------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class HttpConnection(asyncio.Protocol):
         "_ends_with_connection",
         "_fault",
         "_head",
+        "_head_only",
         "_heard_at",
         "_length",
         "_loop",
@@ -90,15 +91,19 @@ class HttpConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._begin()
 
-    async def exchange(self, request: bytes, read_seconds: float, most_seconds: float) -> HttpAnswer:
+    async def exchange(
+        self, request: bytes, read_seconds: float, most_seconds: float, *, head_only: bool = False
+    ) -> HttpAnswer:
         """Send these bytes and wait for the answer. Raises OutcomeUnknown.
 
+        `head_only`: it is a HEAD, whose answer has no body whatever its head says; the connection is not used again.
         `read_seconds`: silence longer than this is no answer. `most_seconds`: for all of it.
         """
         self._answer = self._loop.create_future()
         self._asked_at = self._heard_at = self._loop.time()
         self._read_seconds, self._most_seconds = read_seconds, most_seconds
         self._head = self._status = 0
+        self._head_only = head_only
         self._timer = self._loop.call_later(min(read_seconds, most_seconds), self._look)
         self._transport.write(request)
         try:
@@ -178,6 +183,9 @@ class HttpConnection(asyncio.Protocol):
             self._status = status
             if self._fault:
                 self._fail(self._fault)
+            elif self._head_only and self._answer is not None and not self._answer.done():
+                self.usable = False
+                self._answer.set_result(HttpAnswer(status, b""))
 
     def on_body(self, data: bytes) -> None:
         self._length += len(data)

@@ -223,6 +223,18 @@ async def test_an_answer_counts_however_it_is_framed(answer: bytes) -> None:
             assert (await client.request("GET", "/x")).body == b"{}"
 
 
+async def test_the_answer_to_a_head_has_no_body() -> None:
+    """A health check is answered at once, though the head speaks of a body that never comes."""
+
+    async def behave(exchange: raw.Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n")
+
+    async with RawServer(behave) as server, client_of(server.url, read_seconds=30) as client:
+        for _ in range(2):
+            answer = await asyncio.wait_for(client.request("HEAD", "/"), 5)
+            assert (answer.status, answer.body) == (404, b"")
+
+
 async def test_an_answer_may_end_with_its_connection() -> None:
     """So old servers do; the next request gets a connection of its own."""
 
