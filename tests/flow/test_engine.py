@@ -34,7 +34,7 @@ from ivr.flow.events import (
     TimerFired,
 )
 from tests.flow.caller import Caller
-from tests.flow.world import answered, at_first, session_of, shipped, small_flow
+from tests.flow.world import KNOWN, answered, at_first, session_of, shipped, small_flow
 
 ASK = "  a: {ask: {prompt: invoice/enter_number, save: x}, next: end, exits: {silence: end, invalid: end}}"
 SORRY = (Prompt("common/technical_problem"),)
