@@ -12,12 +12,16 @@ from typing import Final
 from ivr.asterisk.agents_reading import read_agents, read_queues
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
+from ivr.asterisk.secrecy import TRANSPORTS, trunk_faults
 from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
+from ivr.asterisk.sip_tls import read_sip_tls
+from ivr.domain.bills import SERVICES
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
 from ivr.domain.secret import Secret
 from ivr.prompts.units import Currency
 from ivr.providers import registry
+from ivr.providers.pod_settings import read_services
 from ivr.runtime.configured import (
     NO_CREDENTIAL,
     Base,
@@ -73,12 +77,15 @@ class Settings:
     """Where all of this was read."""
     notices: Mapping[str, NoticeTarget] = field(default_factory=dict)
     """Whom flows can send notices to, by name."""
+    bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
+    """Kinds of bills by the digit of their service."""
 
 
-def load_settings(path: Path, *, credentials: bool = True) -> Settings:
+def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = False) -> Settings:
     """Read a configuration file. Raises Faults with everything that is wrong.
 
     `credentials=False` is for commands that connect to nothing: a credential that is not there is then no fault.
+    `sip_files=True` is for commands that answer for Asterisk: its certificates and keys are then looked at.
     """
     source = Source(str(path))
     try:
@@ -90,7 +97,7 @@ def load_settings(path: Path, *, credentials: bool = True) -> Settings:
         source.blame(None, "not UTF-8 text")
         raise Faults(source.faults) from None
     root = source.compose(text)
-    base = Base(path.resolve().parent, credentials)
+    base = Base(path.resolve().parent, credentials, sip_files)
     settings = _read(Fields(source, root, "the configuration"), base, path) if root is not None else None
     if source.faults or settings is None:
         raise Faults(source.faults)
@@ -99,6 +106,7 @@ def load_settings(path: Path, *, credentials: bool = True) -> Settings:
 
 def _read(fields: Fields, base: Base, file: Path) -> Settings:
     web = fields.fields("web", "web", required=False)
+    base = replace(base, bill_services=read_services(fields.fields("bill_services", "the services", required=False)))
     recordings = read_path(fields, "recordings", base, "../var/prompts")
     settings = Settings(
         asterisk=_asterisk(fields, base, recordings),
@@ -114,6 +122,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
         limits=_limits(fields.fields("limits", "the limits", required=False)),
         watch_dialplan=fields.truth("watch_dialplan", False),
         file=file,
+        bill_services=base.bill_services,
     )
     web.done()
     fields.done()
@@ -165,6 +174,7 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
             ari.name("application", "ivr"),
         ),
         sounds=str(read_path(asterisk, "sounds", base, str(recordings))),
+        music=asterisk.text("music", ""),
         sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
@@ -173,7 +183,11 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         has_ari=has_ari,
         ami=ami,
     )
-    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
+    if asterisk.has("sip_tls"):
+        tls = read_sip_tls(asterisk.fields("sip_tls", "sip_tls"), settings, base.directory, look=base.sip_files)
+        settings = replace(settings, sip_tls=tls)
+    trunks = fields.fields("trunks", "the trunks")
+    settings = replace(settings, trunks=_trunks(trunks, base, settings, default))
     agents = read_agents(
         fields.fields("agents", "the agents", required=False), lambda one, name: read_secret(one, name, base)
     )
@@ -185,6 +199,8 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         ari.blame(str(exc), "url")
     else:
         _check_rendering(asterisk, replace(settings, trunks=(), agents=(), queues=()))
+        if not fields.source.faults:
+            _check_rendering(trunks, replace(settings, agents=(), queues=()))  # what is wrong with them only together
         if not fields.source.faults:
             _check_rendering(asterisk, settings)
     ari.done()
@@ -235,19 +251,26 @@ def _trunks(fields: Fields, base: Base, settings: AsteriskSettings, default: Way
     trunks: list[Trunk] = []
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"trunk '{name}'")
+        transport = one.one_of("transport", TRANSPORTS, "udp")
         trunk = Trunk(
             name=name,
             host=one.text("host"),
-            port=one.whole("port", 5060, least=1, most=65535),
+            port=one.whole("port", 5061 if transport == "tls" else 5060, least=1, most=65535),
             match=tuple(text for text, _ in one.texts("match", required=False)),
             username=one.text("username", "") or None,
             password=read_secret(one, "password", base) if one.has("password") else None,
+            transport=transport,
+            srtp=one.truth("srtp", False),
+            keys_in_clear=one.truth("keys_in_clear", False),
             codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
             trust_headers=one.truth("trust_headers", False),
             way=Way(one.one_of("channel", [way.value for way in Way], default.value)),
         )
         one.done()
-        if trunk.host:
+        weak = list(trunk_faults(trunk, settings.sip_tls))
+        for field_name, fault in weak:
+            one.blame(f"'{field_name}': {fault}", field_name)
+        if trunk.host and not weak:
             _check_rendering(one, replace(settings, trunks=(trunk,)))
         _check_match(one, trunk, trunks)
         trunks.append(trunk)

@@ -1,5 +1,7 @@
 """config/ivr.yaml: what is read, and that every fault is named with its line."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from ivr.asterisk.settings import Way
 from ivr.config import LONGEST_CALL, MOST_CALLS, Settings, load_settings
 from ivr.domain.reading import Faults
 from ivr.prompts.units import Currency
+from tests.asterisk.tls.authority import Authority
 
 MINIMAL = """asterisk:
   ari: {password: {env: TEST_ARI}}
@@ -135,6 +138,42 @@ async def test_a_web_gateway_with_everything(file: Path) -> None:
     assert line == 5 and "return_url must be http(s)://host" in said
 
 
+POD = """providers:
+  pod: {kind: pod, base_url: "https://api.test", token: {env: TEST_ARI}, api_key: {env: TEST_ARI}%s}
+"""
+INOTI = """providers:
+  ussd: {kind: inoti, base_url: "https://login.test", username: {env: TEST_ARI}, password: {env: TEST_ARI}%s}
+"""
+
+
+async def test_pod_with_everything(file: Path) -> None:
+    """Every field is taken, a client can be made, and the house's kinds of bills are the provider's."""
+    more = (
+        ", api_key_cancel: {env: TEST_ARI}, token_issuer: '2', path: /x, products: {payment_link: '217462'}, "
+        'pay_host: "https://sandbox.pod.ir:1033", redirect_uri: "https://shop.test/a", call_uri: "https://shop.test/b"'
+        ", unique_number_field: unique, error_exits: {'150': refused}, never_cancelled: [mci], absent_after: 10m"
+    )
+    text = MINIMAL.replace("providers: {}\n", POD % more) + 'bill_services: {"4": traffic}\n'
+    settings = load(file, text)
+    assert settings.bill_services["4"] == "traffic" and settings.bill_services["1"] == "water"
+    assert settings.providers["pod"].codes["150"] == "refused" and "pay_bill" in settings.providers["pod"].operations
+    client = settings.providers["pod"].make(lambda *_: None)
+    assert (await client.ask("pay_bill", {"bill_id": "7748317800142", "payment_id": "1770160"})).exit == "traffic_bill"
+    await client.close()
+
+
+async def test_inoti_with_everything(file: Path) -> None:
+    """Every field is taken, and a client can be made."""
+    more = (
+        ', code_name: "*6655*123#", path: /x, null_result: none, paid_results: [OK], calendar: jalali, '
+        "date_form: YYYY-MM-DD, days: 7"
+    )
+    settings = load(file, MINIMAL.replace("providers: {}\n", INOTI % more))
+    client = settings.providers["ussd"].make(lambda *_: None)
+    assert list(client.operations) == ["verify_payment"]
+    await client.close()
+
+
 def test_notices(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where flows can send notices to, signed or not; what cannot be an address is named."""
     monkeypatch.setenv("TEST_SHOP", "key")
@@ -173,6 +212,13 @@ def test_a_bank_of_the_sandbox(file: Path) -> None:
         ("{host: 127.0.0.2}", "{host: h, trust_header: true}", 4, "trust_header"),
         ("providers: {}", "providers: {x: {kind: paystar_samam}}", 5, "did you mean"),
         ("providers: {}", "providers: {x: {kind: sandbox_bank, base_url: nowhere}}", 5, "base_url must be http"),
+        ("providers: {}\n", POD % ", absent_after: 8d", 6, "absent_after"),
+        ("providers: {}\n", POD % ", products: {pay: '1'}", 6, "there is no service pay"),
+        ("providers: {}\n", POD % ", pay_host: pay.pod.ir", 6, "pay_host must be an address"),
+        ("providers: {}\n", INOTI % "", 6, "needs 'code_name'"),
+        ("providers: {}\n", INOTI % ", code_name: x, calendar: lunar", 6, "calendar"),
+        ("providers: {}", "providers: {}\nbill_services: {'7': taxes}", 6, "did you mean 'tax'"),
+        ("providers: {}", "providers: {}\nbill_services: {'77': tax}", 6, "one digit"),
         ("providers: {}", "providers: {}\nlimits: {most_calls: 0}", 6, "most_calls"),
         ("providers: {}", "providers: {}\nlimits: {longest_call: 5}", 6, "longest_call"),
         ("providers: {}", "providers: {}\ncurrency: dollar", 6, "rial"),
@@ -208,6 +254,121 @@ def test_a_trunk_that_asterisk_could_not_have(file: Path, trunks: str, line: int
     """What could not be rendered, or could be mistaken for another trunk, is told before Asterisk is touched."""
     found = faults(file, MINIMAL.replace("bank: {host: 127.0.0.2}", trunks))
     assert any(at == line and about in message for at, message in found), found
+
+
+TLS = """asterisk:
+  ari: {password: {env: TEST_ARI}}
+  sip_bind: "192.0.2.1:5060"
+  sip_tls:
+    certificate: tls/own.pem
+    key: tls/own.key
+    ca: tls/ca.pem
+trunks:
+  bank: {host: 192.0.2.2, transport: tls, srtp: true}
+  old: {host: 192.0.2.3, transport: tcp}
+providers: {}
+"""
+
+
+def test_a_trunk_by_tls(file: Path) -> None:
+    """Verified unless something else is written; paths begin at the file; port 5061."""
+    asterisk = load(file, TLS).asterisk
+    tls = asterisk.sip_tls
+    assert tls is not None and tls.certificate == str(file.parent / "tls" / "own.pem")
+    assert (tls.verify, tls.require_client_certificate, tls.bind) == (True, False, "")
+    bank, old = asterisk.trunks
+    assert (bank.transport, bank.srtp, bank.port) == ("tls", True, 5061)
+    assert (old.transport, old.srtp, old.port) == ("tcp", False, 5060)
+    text = TLS.replace("transport: tcp", "srtp: true, keys_in_clear: true")
+    assert load(file, text).asterisk.trunks[1].keys_in_clear
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "about"),
+    [
+        ("transport: tcp", "srtp: true", 10, "'srtp': its keys would travel in clear over udp"),
+        ("transport: tcp", "transport: tsl", 10, "did you mean 'tls'?"),
+        ("transport: tcp", "keys_in_clear: true", 10, "'keys_in_clear': means something only"),
+        ("srtp: true", "srtp: true, keys_in_clear: true", 9, "'keys_in_clear': means something only"),
+        ("    ca: tls/ca.pem\n", "", 5, "'ca' is needed to verify whom we call"),
+        ("    ca: tls/ca.pem", "    verify: false\n    require_client_certificate: true", 5, "verify who calls us"),
+        ("ca: tls/ca.pem", "ca: tls/ca.pem\n    verify: perhaps", 8, "true or false"),
+        ("ca: tls/ca.pem", "ca: tls/ca.pem\n    cipher: x", 8, "no field 'cipher'"),
+        ("    key: tls/own.key\n", "", 5, "needs 'key'"),
+        ("ca: tls/ca.pem", 'ca: tls/ca.pem\n    bind: "192.0.2.1:5060"', 5, "a port of its own"),
+        ("192.0.2.1:5060", "0.0.0.0:5060", 9, "a sip_bind of one address"),
+        ("host: 192.0.2.2", "host: 2001:db8::2", 9, "is IPv6, but SIP listens on IPv4"),
+    ],
+)
+def test_secrecy_that_would_be_none(file: Path, old: str, new: str, line: int, about: str) -> None:
+    """Each says what would be in clear or unverified, and is said once."""
+    ((at, said),) = faults(file, TLS.replace(old, new))
+    assert at == line and about in said
+
+
+def test_tls_without_its_settings(file: Path) -> None:
+    """The trunk is named."""
+    text = MINIMAL.replace("{host: 127.0.0.2}", "{host: 127.0.0.2, transport: tls}")
+    assert faults(file, text) == [
+        (4, "'transport': tls needs asterisk.sip_tls: {certificate: …, key: …, ca: …}"),
+    ]
+
+
+@pytest.fixture
+def tls_files(file: Path) -> Path:
+    directory = file.parent / "tls"
+    directory.mkdir()
+    authority = Authority("ca", file.parent)
+    for name in ("own", "other"):
+        pair = authority.signs(name, "192.0.2.1")
+        pair.certificate.rename(directory / f"{name}.pem")
+        pair.key.rename(directory / f"{name}.key")
+    (directory / "ca.pem").write_bytes(authority.certificate.read_bytes())
+    file.write_text(TLS, encoding="utf-8")
+    return directory
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def test_certificates_are_looked_at_for_asterisk_alone(file: Path, tls_files: Path) -> None:
+    """What fits is taken. Whoever only reads the books needs no key."""
+    assert load_settings(file, sip_files=True).asterisk.sip_tls is not None
+    (tls_files / "own.key").unlink()
+    load_settings(file)
+    with pytest.raises(Faults, match=r"ivr\.yaml:6:10: .*own\.key cannot be read: No such file"):
+        load_settings(file, sip_files=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line", "about"),
+    [
+        (lambda tls: (tls / "own.pem").unlink(), 5, "cannot be read: No such file"),
+        (lambda tls: (tls / "ca.pem").unlink(), 7, "cannot be read: No such file"),
+        (lambda tls: (tls / "own.pem").write_text("no certificate"), 5, "holds no certificate in PEM"),
+        (lambda tls: (tls / "ca.pem").write_text(""), 7, "holds no certificate in PEM"),
+        (lambda tls: (tls / "other.key").replace(tls / "own.key"), 6, "own.key is not the key of"),
+        (lambda tls: (tls / "own.key").write_text("no key"), 6, "holds no key in PEM"),
+        (
+            lambda tls: _openssl(
+                "ec", "-in", tls / "other.key", "-aes128", "-passout", "pass:xyz", "-out", tls / "own.key"
+            ),
+            6,
+            "holds no key in PEM without a passphrase",
+        ),
+        (lambda tls: (tls / "own.key").chmod(0o644), 6, "everybody on this machine can read"),
+    ],
+)
+def test_certificates_that_asterisk_could_not_use(
+    file: Path, tls_files: Path, spoil: Callable[[Path], object], line: int, about: str
+) -> None:
+    """Told by `ivr check`, before the first call by TLS fails."""
+    spoil(tls_files)
+    with pytest.raises(Faults) as caught:
+        load_settings(file, sip_files=True)
+    (fault,) = caught.value.faults
+    assert fault.line == line and about in fault.message
 
 
 def test_all_faults_at_once(file: Path) -> None:

@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from ivr.asterisk.settings import AGENTS_TRUNK
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import LegResult
 from ivr.domain.phone import caller_number
-from ivr.runtime.ports import Back, CallInfo
+from ivr.runtime.ports import ANY_VISIT, Back, CallInfo
 
 MOST_BEHIND: Final = 8
 """Values keyed behind a number that are looked at."""
@@ -27,7 +28,7 @@ QUEUE_RESULTS: Final[Mapping[str, LegResult]] = {
 """Asterisk's QUEUESTATUS; every other one means that nobody was there."""
 
 _ENDPOINT: Final = re.compile(r"PJSIP/(.+)-[0-9a-f]{8}")
-_HEADERS: Final = re.compile(r"\?([^>]*)")
+_PARAMETERS: Final = re.compile(r"[;?&]([^;?&=>]+)=([^;?&=>]*)")
 MOST_REFER_TO: Final = 1024
 """Characters of a Refer-To header that are looked at."""
 
@@ -49,11 +50,27 @@ def call_info(channel: Channel) -> CallInfo:
         agent=endpoint(said.get("by") or channel.name) if trunk == AGENTS_TRUNK else None,
         behind=tuple(behind[:MOST_BEHIND]),
         sent=bool(said.get("by")),
-        comes=_number(said.get("comes")),
+        visit="" if said.get("comes", "0") in ("", "0") else f"{_number(said['comes'])}",
         back=Back(_number(said["back"]), QUEUE_RESULTS.get(said.get("how", ""), LegResult.UNREACHABLE))
         if "back" in said
         else None,
     )
+
+
+def in_place_of(channel: Channel, replaced: CallInfo) -> CallInfo:
+    """A caller whom an agent gives their own place in a call to one of our numbers."""
+    return replace(
+        replaced,
+        call_id=channel.id,
+        caller_number=caller_number(channel.caller.number),
+        sent=True,
+        visit=replaced.session_id,
+    )
+
+
+def moved(channel: Channel) -> CallInfo:
+    """The same one, found by a new process: only the call's snapshot knows more."""
+    return CallInfo(channel.id, AGENTS_TRUNK, "", caller_number(channel.caller.number), sent=True, visit=ANY_VISIT)
 
 
 def endpoint(channel_name: str) -> str | None:
@@ -62,11 +79,13 @@ def endpoint(channel_name: str) -> str | None:
     return match[1] if match else None
 
 
-def headers_of(refer_to: str) -> dict[str, str]:
-    """The headers that a Refer-To asks for (`<sip:42473000@host?X-Invoice-Id=65843148>`), by name in small letters."""
-    match = _HEADERS.search(refer_to[:MOST_REFER_TO])
-    pairs = (one.split("=", 1) for one in match[1].split("&") if "=" in one) if match else ()
-    return {unquote(name).lower(): unquote(value) for name, value in pairs}
+def parameters(refer_to: str) -> dict[str, str]:
+    """What stands behind a Refer-To's address (`sip:42473000@host;X-Invoice-Id=65843148`), by name in small letters.
+
+    Asterisk keeps no more of it than the address with its parameters: headers behind a `?` are lost.
+    """
+    found = _PARAMETERS.findall(refer_to[:MOST_REFER_TO])
+    return {unquote(name).lower(): unquote(value) for name, value in found}
 
 
 def _number(text: str | None) -> int:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from ivr.asterisk.ari import events as ari
-from ivr.asterisk.ari.arrival import call_info, headers_of
+from ivr.asterisk.ari.arrival import call_info, parameters
 from ivr.asterisk.ari.chores import tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
@@ -153,7 +153,7 @@ class AriVoice:
         for name in names:
             check_header_name(name)
         if self.info.sent:
-            asked = headers_of(await self._read("SIPREFERTOHDR") or "")
+            asked = parameters(await self._read("SIPREFERTOHDR") or "")
             return {name: asked.get(name.lower()) for name in names}
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))
@@ -205,6 +205,12 @@ class AriVoice:
         self._away = None
         self._say(LegEnded(back.token, back.result))
         return True
+
+    def leave(self) -> None:
+        """Somebody else goes on with this call in this caller's place: say nothing more of it."""
+        self._gone = True
+        self._owed.clear()
+        self._on_gone(self.info.call_id)
 
     def gone(self, *, elsewhere: bool = False) -> None:
         """The caller hung up, or was hung up, or was sent elsewhere."""
@@ -276,7 +282,7 @@ class AriVoice:
         if not survey.in_application(channel):
             tidy(self._client, watch(self._client.application, channel.id))
         elif not self.arrived(channel):
-            if call_info(channel).comes == self.info.comes:
+            if call_info(channel).visit == self.info.visit:
                 self._send_away(away)
             else:
                 self.gone(elsewhere=True)

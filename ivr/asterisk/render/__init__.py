@@ -7,7 +7,7 @@ refused with BadInput before anything is written, and a file that we did not wri
 from collections.abc import Sequence
 from pathlib import Path
 
-from ivr.asterisk.render.agents import features_file, queues_file
+from ivr.asterisk.render.agents import features_file, music_file, queues_file
 from ivr.asterisk.render.core import core_files
 from ivr.asterisk.render.dialplan import Away, dialplan_file
 from ivr.asterisk.render.files import write_all
@@ -16,7 +16,7 @@ from ivr.asterisk.render.places import Directories
 from ivr.asterisk.render.sip import sip_file
 from ivr.asterisk.settings import AsteriskSettings
 
-__all__ = ["BENCH_MODULES", "Away", "Directories", "check", "render"]
+__all__ = ["BENCH_MODULES", "Away", "Directories", "check", "render", "render_numbers"]
 
 
 def check(settings: AsteriskSettings) -> None:
@@ -25,6 +25,13 @@ def check(settings: AsteriskSettings) -> None:
     modules_file(settings, ())
     sip_file(settings)
     dialplan_file(settings, (), Away())
+
+
+def render_numbers(
+    settings: AsteriskSettings, numbers: Sequence[str], directory: Path, *, away: Away | None = None
+) -> tuple[Path, ...]:
+    """Write extensions.conf alone: all that another list of numbers changes. As `render` otherwise."""
+    return write_all(directory, (dialplan_file(settings, numbers, away or Away()),))
 
 
 def render(
@@ -51,6 +58,7 @@ def render(
         modules_file(settings, extra_modules),
         sip_file(settings),
         features_file(settings),
+        music_file(settings),
         *((queues_file(settings),) if settings.has_people else ()),
         dialplan_file(settings, numbers, away or Away()),
     )
