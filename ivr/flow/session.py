@@ -6,11 +6,11 @@ turn out to be, and a session that is restored has none of them.
 
 import json
 from collections.abc import Mapping
-from copy import copy
 from typing import Any, Final
 
 import msgspec
 from msgspec import field
+from msgspec.structs import replace
 
 from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
@@ -65,6 +65,8 @@ class Session(msgspec.Struct):
     privacy: str = Privacy.OPEN.value
     """What is closed off at the moment."""
     # What follows lives only in memory.
+    farewell: int | None = None
+    """The token of the words that end a call which has lasted for too long; nothing else counts any more."""
     timer: int | None = None
     asking: int | None = None
     typed: Secret = field(default_factory=lambda: Secret(""))
@@ -78,9 +80,7 @@ class Session(msgspec.Struct):
 
     def copy(self) -> "Session":
         """A copy that can be changed without touching this one; made for every event."""
-        new = copy(self)
-        new.data = self.data.copy()
-        return new
+        return replace(self, data=self.data.copy())
 
     def snapshot(self) -> str:
         """JSON that `restore` reads."""

@@ -37,10 +37,10 @@ from ivr.flow.commands import (
     StopTimer,
     Transfer,
 )
-from ivr.flow.engine import Turn, advance, fail
+from ivr.flow.engine import Turn, advance, deserves_more_time, fail
 from ivr.flow.events import (
     Answered,
-    CallerHungUp,
+    CallTooLong,
     Digit,
     Event,
     HeadersRead,
@@ -69,8 +69,13 @@ HANGUP_PATIENCE: Final = 0.25
 """Seconds in which the news of a hangup follows the playback that it broke off."""
 
 OVERDUE_GRACE: Final = 30.0
-"""Seconds that a call which was ended for its length has to end by itself."""
+"""Seconds that a call which was ended for its length has to end by itself, its last words included."""
 
+EXTRA_FOR_PAYMENT: Final = 300.0
+"""Seconds that a call may last longer, once, while the caller pays, hears what became of it, or talks to somebody."""
+
+LONGEST_OVERTIME: Final = EXTRA_FOR_PAYMENT + OVERDUE_GRACE
+"""Seconds after its longest time by which every call is over."""
 
 _Slow = Coroutine[Any, Any, None]
 """What has to be waited for before the next event is taken."""
@@ -132,6 +137,7 @@ class Call:
         self._path: list[str] = []
         self._decided: str | None = None
         self._key_at: float | None = None
+        self._had_extra_time = False
         self._abandoned = False
 
     def emit(self, event: Event) -> None:
@@ -196,8 +202,13 @@ class Call:
                 )
 
     def _end_overdue(self) -> None:
+        if deserves_more_time(self.session) and not self._had_extra_time:
+            self._had_extra_time = True
+            _log.warning("call_gets_extra_time", step=self.session.step)
+            self._overdue = asyncio.get_running_loop().call_later(EXTRA_FOR_PAYMENT, self._end_overdue)
+            return
         _log.warning("call_too_long", step=self.session.step)
-        self.emit(CallerHungUp())
+        self.emit(CallTooLong())
         self._overdue = asyncio.get_running_loop().call_later(OVERDUE_GRACE, self._cut_off)
 
     def _cut_off(self) -> None:

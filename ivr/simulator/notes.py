@@ -211,6 +211,6 @@ class Awaits(Note, frozen=True, kw_only=True):
 
 
 class CallEnds(Note, frozen=True, kw_only=True):
-    """The call is over: `hung_up` by the flow, `caller_hung_up`, or `failed`."""
+    """The call is over: `hung_up` by the flow, `caller_hung_up`, `too_long`, or `failed`."""
 
     how: str

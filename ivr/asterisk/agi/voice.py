@@ -19,6 +19,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
+from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
 AGAIN_LABEL: Final = "again"
@@ -27,8 +28,10 @@ HANGUP_SECONDS: Final = 10.0
 """For a hangup to take place; then the connection is closed, and the dialplan goes on with whoever is still there."""
 LAST_WORDS_SECONDS: Final = 5.0
 """For Asterisk to say how a leg ended whose caller is gone."""
-LIFE_MARGIN: Final = 5.0
-"""Seconds after the longest call at which Asterisk hangs up by itself, in the middle of a leg too."""
+LIFE_MARGIN: Final = LONGEST_OVERTIME + 5.0
+"""Seconds after the longest call at which Asterisk hangs up by itself, in the middle of a leg too: by then the last
+words have been said.
+"""
 
 
 class AgiVoice:
