@@ -1,4 +1,4 @@
-"""`kill -9` while callers are with agents: talking, being sent to pay, and in the middle of a card with an agent's help."""
+"""`kill -9` while callers are with agents: talking, being sent to pay, and in the middle of a card with help."""
 
 import asyncio
 from dataclasses import dataclass
