@@ -144,6 +144,8 @@ class Reading:
     def _decided(self, fields: Fields) -> PromptFor:
         """`{for: outcome, prompts: {paid: agent/paid}, otherwise: agent/unknown}`."""
         name = self.reference(fields, "for", frozenset({Kind.TEXT, Kind.DIGITS})) or ""
+        if (node := fields.value("for")) is not None:
+            self.uses.optional.append(node)  # `otherwise` is for a value that is not known, too
         inner = fields.fields("prompts", "the prompts")
         prompts = {text: self.prompt(inner, text, "") for text, _, _ in inner.names()}
         return PromptFor(name, prompts, self.prompt(fields, "otherwise", ""))
