@@ -142,7 +142,10 @@ def test_a_flow_with_faults(deployment: Deployment, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("pay_invoce",), "did you mean 'pay_invoice'?"),
-        (("nothing_like_it",), "there are all_busy, closed, merchant_invoice, merchant_order, pay_invoice"),
+        (
+            ("nothing_like_it",),
+            "there are all_busy, back_to_agent, closed, merchant_invoice, merchant_order, pay_invoice",
+        ),
         (("no/such.yaml",), "no such file"),
         (("pay_invoice", "--language", "de"), "there are en, fa"),
         (("pay_invoice", "--set", "x"), "name=value"),

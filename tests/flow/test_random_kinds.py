@@ -54,7 +54,7 @@ steps:
   again: {say: [pay/is, {date: day}], next: card, at_most: 2, exits: {too_often: end}}
   tell: {notify: {to: shop, event: keyed, with: {four: got.last_four}}, next: talk}
   talk:
-    transfer: {queue: sales, prompt: pay/is, tell: [pay/paid, {for: kind, prompts: {"4567": pay/is}, otherwise: pay/paid}]}
+    transfer: {queue: sales, prompt: pay/is, tell: {for: kind, prompts: {"4567": pay/is}, otherwise: pay/paid}}
     next: read
     exits: {busy: read, no_answer: read, unreachable: end}
   read: {say: {last_four: got.last_four}, next: end}
