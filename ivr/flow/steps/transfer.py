@@ -87,7 +87,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     queue = fields.text("queue") if fields.has("queue") else None
     if (agent is None) == (queue is None):
         fields.blame("'transfer' needs 'agent' or 'queue', one of them")
-    if agent is not None and not agent.references and agent.text and agent.text not in world.agents:
+    written = agent is not None and not agent.references and not agent.fault
+    if agent is not None and written and agent.text and agent.text not in world.agents:
         fields.blame(f"there is no agent '{agent.text}'{did_you_mean(agent.text, world.agents)}", "agent")
     if queue and queue not in world.queues:
         fields.blame(f"there is no queue '{queue}'{did_you_mean(queue, world.queues)}", "queue")
