@@ -52,12 +52,11 @@ class TransferStep:
                 visit.forget_keys()
 
     def resume(self, visit: Visit, leg: int | None) -> None:
-        """Whoever is here again without news of the agent has talked, or was about to: not once more."""
-        if visit.session.leg is None and "transferred" not in visit.data:
+        """Whoever has talked comes back with news of it; whoever is here without was never sent, or is about to go."""
+        if visit.session.leg is None:
             self.enter(visit)
-        elif leg is None or leg != visit.session.leg:
-            visit.session.leg = None
-            visit.leave(LegResult.ENDED.value)
+        elif leg is None:
+            self._transfer(visit)
 
     def describe(self) -> Description:
         """Who it is."""
@@ -69,7 +68,6 @@ class TransferStep:
         agent = self.agent.fill(visit) if self.agent is not None else None
         if agent == "":
             raise Illegal("nobody knows which agent")
-        visit.data["transferred"] = True
         visit.transfer(
             agent=agent,
             queue=self.queue,
