@@ -1,4 +1,4 @@
-"""A caller is let talk to one of our own people: who is asked for, what that one hears first, and what becomes of it."""
+"""A caller is let talk to one of our own people: who is called, what that one hears first, and what becomes of it."""
 
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def test_every_exit(caller: Caller, result: LegResult, step: str) -> None:
 
 
 def test_keys_are_for_nobody(flow: Flow) -> None:
-    """Neither while the prompt is said, nor while it rings, nor while they talk; the next question begins without them."""
+    """Neither while the prompt is said, nor while it rings, nor while they talk; the next step begins without them."""
     caller = answered(flow, KNOWN)
     caller.keys("1")
     assert caller.playing is not None
@@ -147,7 +147,7 @@ def test_the_process_died_while_the_prompt_was_said(flow: Flow) -> None:
 
 
 def test_the_process_died_before_the_caller_had_left(caller: Caller) -> None:
-    """The caller is still with us and was not away: sent now, under the same name, so that they can only come back once."""
+    """The caller is still with us and was not away: sent now, under the same name, and so back once at most."""
     before = caller.leg
     caller.restart(leg_is_up=False)
     assert caller.take() == before and caller.session.leg is not None

@@ -1,4 +1,4 @@
-"""Callers whom an agent sent: what they bring along, and how they come back to the agent, who hears first how it went."""
+"""Callers whom an agent sent: what they bring along, and the way back to the agent, who hears first how it went."""
 
 import json
 from collections.abc import AsyncIterator
@@ -80,7 +80,8 @@ async def test_each_time_is_a_call_of_its_own(house: House) -> None:
         voice.emit(LegEnded(tokens[-1], LegResult.BUSY))
         await voice.transferred()
         voice.go()
-        await voice.changes.until(lambda: voice.cause)
+        await house.over()
+        house.switchboard = house.new_switchboard()
     assert [payment.call_id for payment in house.books.payments.values()] == [f"{CHANNEL}~1", f"{CHANNEL}~2"]
     assert [token // TOKENS_A_CALL for token in tokens] == [1, 2]
 
@@ -196,7 +197,7 @@ async def test_the_caller_hangs_up_before(house: House) -> None:
 
 
 async def test_only_for_those_whom_an_agent_sent(house: House) -> None:
-    """Who calls the same number by themselves hears a goodbye; so does who was sent to a number without `afterwards`."""
+    """Who calls the number by themselves hears a goodbye; who was sent to one without `afterwards` is not sent back."""
     callers = [house.caller(SENT_TO), sent(number=PAY)]
     for voice in callers:
         house.paystar.answers["create_transaction"].append(Reply("expired"))
