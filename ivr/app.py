@@ -31,9 +31,10 @@ from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.model import Dialplan
 from ivr.flow.versions import Loaded
-from ivr.loading import load_current_dialplan, load_kept_dialplan
+from ivr.loading import load_current_dialplan, load_kept_dialplan, recordings_note
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
+from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.logs import lost_lines
@@ -115,7 +116,7 @@ async def serve(settings: Settings) -> None:
             observer.dialplan_faults.set(len(begun.faults))
         control = stack.enter_context(control_listener(settings.storage))
         asterisk = settings.asterisk
-        ari = AriSwitch(asterisk.ari, switchboard.accept) if asterisk.has_ari else None
+        ari = AriSwitch(asterisk.ari, switchboard.accept, on_replace=switchboard.replace) if asterisk.has_ari else None
         agi = AgiSwitch(asterisk.agi, switchboard.accept, services.longest_call) if asterisk.agi is not None else None
         for switch in (ari, agi):
             if switch is not None:
@@ -201,7 +202,9 @@ async def _in_use(begun: Loaded | Faults, settings: Settings, store: Store) -> L
 
 
 def _changes_elsewhere(settings: Settings) -> Callable[[], Sequence[str]]:
-    """A dialplan may name a trunk that this process does not know yet, though `ivr check` finds nothing wrong."""
+    """What `ivr reload` does not put into use: the configuration (a flow may name a trunk that this process does not
+    know yet, though `ivr check` finds nothing wrong), and prompts whose recording is another still.
+    """
     began = settings.file.read_bytes()
 
     def notes() -> Sequence[str]:
@@ -209,9 +212,12 @@ def _changes_elsewhere(settings: Settings) -> Callable[[], Sequence[str]]:
             same = settings.file.read_bytes() == began
         except OSError:
             same = False
-        return (
-            () if same else (f"{settings.file} has changed since `ivr serve` was started: it counts after a restart",)
-        )
+        changed = f"{settings.file} has changed since `ivr serve` was started: it counts after a restart"
+        try:
+            prompts = recordings_note(settings, Catalogue.load(settings.prompts), missing=False)
+        except Faults:
+            prompts = None  # the dialplan is refused for it
+        return (*(() if same else (changed,)), *(() if prompts is None else (prompts,)))
 
     return notes
 

@@ -20,12 +20,13 @@ from rich.table import Table
 from ivr import app as application
 from ivr import dialplans, trying
 from ivr.asterisk.render import render as render_asterisk
+from ivr.asterisk.render import render_numbers
 from ivr.config import DEFAULT_FILE, load_settings
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
 from ivr.flow.paths import report
-from ivr.loading import load_world
+from ivr.loading import load_world, recordings_note
 from ivr.payments.state import State
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
@@ -79,12 +80,19 @@ def serve(
 
 
 @cli.command(rich_help_panel=_RUN, epilog="Example: ivr render /etc/asterisk")
-def render(directory: Path, config: ConfigOption = DEFAULT_FILE) -> None:
+def render(
+    directory: Path,
+    numbers: Annotated[
+        bool, typer.Option("--numbers", help="extensions.conf alone: all that other numbers change. No credentials.")
+    ] = False,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
     """Write the Asterisk configuration for this deployment."""
     with _one_line_errors():
-        settings = load_settings(config)
+        settings = load_settings(config, credentials=not numbers, sip_files=not numbers)
         loaded, _ = load_world(settings)
-        render_asterisk(settings.asterisk, sorted({n.number for n in loaded.numbers}), directory)
+        ours = sorted({n.number for n in loaded.numbers})
+        (render_numbers if numbers else render_asterisk)(settings.asterisk, ours, directory)
         _say(f"written to {directory}")
 
 
@@ -111,14 +119,16 @@ def check(
     """Check the configuration and the dialplan; every fault with file, line and column."""
     with _one_line_errors():
         named = path.name if paths and path is not None and not path.exists() else None
-        settings = load_settings(config, credentials=False)
-        loaded, _ = load_world(settings, None if named else path)
+        settings = load_settings(config, credentials=False, sip_files=True)
+        loaded, catalogue = load_world(settings, None if named else path)
         if named and named not in loaded.flows:
             raise BadInput(f"there is no flow '{named}'{did_you_mean(named, loaded.flows)}")
         for flow in loaded.flows.values() if paths else ():
             if named in (None, flow.name):
                 _say("\n".join(report(flow)) + "\n")
         _say(f"{len(loaded.flows)} flows and {len(loaded.numbers)} numbers: nothing wrong")
+        if (note := recordings_note(settings, catalogue)) is not None:
+            _say(f"note: {note}")
 
 
 @cli.command(rich_help_panel=_WRITE, epilog="Example: ivr reload")
@@ -370,9 +380,18 @@ def sandbox(
     paystar_port: Annotated[int, typer.Option(help="0: any free one.")] = 8100,
     bank_port: int = 8101,
     admin_port: int = 8102,
+    mellat_port: int = 8103,
+    web_gateway_port: int = 8104,
 ) -> None:
     """The providers as real servers, with invoices, cards and faults on demand."""
-    settings = SandboxSettings(host=host, paystar_port=paystar_port, bank_port=bank_port, admin_port=admin_port)
+    settings = SandboxSettings(
+        host=host,
+        paystar_port=paystar_port,
+        bank_port=bank_port,
+        admin_port=admin_port,
+        mellat_port=mellat_port,
+        web_gateway_port=web_gateway_port,
+    )
     with _one_line_errors():
         asyncio.run(run_sandbox(settings))
 

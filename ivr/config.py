@@ -4,59 +4,45 @@ Law: a credential never stands in the file itself: `{env: NAME}` or `{file: path
 """
 
 import ipaddress
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from ivr.asterisk.agents_reading import read_agents, read_queues
 from ivr.asterisk.ari.connection import base_url
 from ivr.asterisk.render import check as check_rendering
+from ivr.asterisk.secrecy import TRANSPORTS, trunk_faults
 from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
+from ivr.asterisk.sip_tls import read_sip_tls
 from ivr.domain.errors import BadInput
-from ivr.domain.operations import Operation
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
 from ivr.domain.secret import Secret
-from ivr.payments.port import Provider
 from ivr.prompts.units import Currency
-from ivr.providers import paystar_saman
-from ivr.providers.paystar_saman import PaystarSaman, PaystarSamanSettings
-from ivr.runtime.asking import Observe
+from ivr.providers import registry
+from ivr.runtime.configured import (
+    NO_CREDENTIAL,
+    Base,
+    ProviderSettings,
+    ReadProvider,
+    read_ca_file,
+    read_path,
+    read_secret,
+)
 from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.notices import NoticeTarget
 from ivr.sandbox import bank as sandbox_bank
 
 DEFAULT_FILE: Final = Path("config/ivr.yaml")
 
-_NO_CREDENTIAL: Final = "none"
-"""Stands where a credential is missing; nothing connects with it."""
+KINDS: Final[Mapping[str, ReadProvider]] = {**registry.KINDS, "sandbox_bank": sandbox_bank.read_settings}
+"""What `kind` of a provider can be, and who reads the rest of it."""
 
 MOST_TRUSTED: Final = 65_536
 """Addresses that one trusted trunk may call from."""
 
 MOST_CALLS: Final = 500
 LONGEST_CALL: Final = 1800.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """Where relative paths begin, and whether credentials must be there."""
-
-    directory: Path
-    credentials: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderSettings:
-    """One configured provider: what it can be asked, and how to make its client."""
-
-    operations: Mapping[str, Operation]
-    make: Callable[[Observe], Provider]
-    codes: Mapping[str, str] = field(default_factory=dict)
-    """Its own code for an answer -> the exit that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +77,11 @@ class Settings:
     """Whom flows can send notices to, by name."""
 
 
-def load_settings(path: Path, *, credentials: bool = True) -> Settings:
+def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = False) -> Settings:
     """Read a configuration file. Raises Faults with everything that is wrong.
 
     `credentials=False` is for commands that connect to nothing: a credential that is not there is then no fault.
+    `sip_files=True` is for commands that answer for Asterisk: its certificates and keys are then looked at.
     """
     source = Source(str(path))
     try:
@@ -106,22 +93,22 @@ def load_settings(path: Path, *, credentials: bool = True) -> Settings:
         source.blame(None, "not UTF-8 text")
         raise Faults(source.faults) from None
     root = source.compose(text)
-    base = _Base(path.resolve().parent, credentials)
+    base = Base(path.resolve().parent, credentials, sip_files)
     settings = _read(Fields(source, root, "the configuration"), base, path) if root is not None else None
     if source.faults or settings is None:
         raise Faults(source.faults)
     return settings
 
 
-def _read(fields: Fields, base: _Base, file: Path) -> Settings:
+def _read(fields: Fields, base: Base, file: Path) -> Settings:
     web = fields.fields("web", "web", required=False)
-    recordings = _path(fields, "recordings", base, "../var/prompts")
+    recordings = read_path(fields, "recordings", base, "../var/prompts")
     settings = Settings(
         asterisk=_asterisk(fields, base, recordings),
         providers=_providers(fields, base),
-        storage=_path(fields, "storage", base, "../var"),
-        dialplan=_path(fields, "dialplan", base, "../dialplan"),
-        prompts=_path(fields, "prompts", base, "../prompts"),
+        storage=read_path(fields, "storage", base, "../var"),
+        dialplan=read_path(fields, "dialplan", base, "../dialplan"),
+        prompts=read_path(fields, "prompts", base, "../prompts"),
         recordings=recordings,
         currency=Currency(fields.one_of("currency", [c.value for c in Currency], Currency.RIAL.value)),
         web_host=web.text("host", "127.0.0.1"),
@@ -136,14 +123,14 @@ def _read(fields: Fields, base: _Base, file: Path) -> Settings:
     return settings
 
 
-def _notices(fields: Fields, base: _Base) -> Mapping[str, NoticeTarget]:
+def _notices(fields: Fields, base: Base) -> Mapping[str, NoticeTarget]:
     """`notices: {shop: {url: "https://…", secret: {env: NAME}}}`."""
     found = {}
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"notice '{name}'")
         url = one.text("url")
-        secret = _secret(one, "secret", base) if one.has("secret") else None
-        ca_file = _ca_file(one, base)
+        secret = read_secret(one, "secret", base) if one.has("secret") else None
+        ca_file = read_ca_file(one, base)
         try:
             found[name] = NoticeTarget(HttpSettings(url, ca_file=ca_file), secret)
         except BadInput:
@@ -162,43 +149,10 @@ def _limits(fields: Fields) -> Limits:
     return limits
 
 
-def _path(fields: Fields, name: str, base: _Base, default: str) -> Path:
-    return Path(os.path.normpath(base.directory / fields.text(name, default)))
-
-
-def _secret(fields: Fields, name: str, base: _Base) -> Secret:
-    """A credential from the environment or a file; blamed where neither gives one."""
-    node = fields.value(name)
-    if node is None:
-        return Secret(_NO_CREDENTIAL)
-    if not isinstance(node, yaml.MappingNode):
-        fields.blame(f"'{name}' is a credential: write {{env: NAME}} or {{file: path}}, not the value itself", name)
-        return Secret(_NO_CREDENTIAL)
-    inner = fields.fields(name, f"'{name}'")
-    text = ""
-    if inner.has("env"):
-        variable = inner.text("env")
-        text = os.environ.get(variable, "").strip()
-        if variable and not text and base.credentials:
-            fields.blame(f"the environment has no {variable}", name)
-    elif inner.has("file"):
-        file = base.directory / inner.text("file")
-        try:
-            text = file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            text = ""
-        if not text and base.credentials:
-            fields.blame(f"{file} cannot be read or is empty", name)
-    else:
-        inner.blame("a credential is {env: NAME} or {file: path}")
-    inner.done()
-    return Secret(text or _NO_CREDENTIAL)
-
-
 # -- Asterisk ----------------------------------------------------------------------------------------------------------
 
 
-def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings:
+def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
     asterisk = fields.fields("asterisk", "asterisk")
     agi = _agi(asterisk.fields("agi", "agi")) if asterisk.has("agi") else None
     has_ari = asterisk.has("ari") or agi is None
@@ -210,10 +164,10 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         ari=Ari(
             ari.text("url", "http://127.0.0.1:8088"),
             ari.text("username", "ivr"),
-            _secret(ari, "password", base) if has_ari else Secret(_NO_CREDENTIAL),
+            read_secret(ari, "password", base) if has_ari else Secret(NO_CREDENTIAL),
             ari.name("application", "ivr"),
         ),
-        sounds=str(_path(asterisk, "sounds", base, str(recordings))),
+        sounds=str(read_path(asterisk, "sounds", base, str(recordings))),
         sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),
@@ -222,9 +176,13 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         has_ari=has_ari,
         ami=ami,
     )
-    settings = replace(settings, trunks=_trunks(fields.fields("trunks", "the trunks"), base, settings, default))
+    if asterisk.has("sip_tls"):
+        tls = read_sip_tls(asterisk.fields("sip_tls", "sip_tls"), settings, base.directory, look=base.sip_files)
+        settings = replace(settings, sip_tls=tls)
+    trunks = fields.fields("trunks", "the trunks")
+    settings = replace(settings, trunks=_trunks(trunks, base, settings, default))
     agents = read_agents(
-        fields.fields("agents", "the agents", required=False), lambda one, name: _secret(one, name, base)
+        fields.fields("agents", "the agents", required=False), lambda one, name: read_secret(one, name, base)
     )
     queues = read_queues(fields.fields("queues", "the queues", required=False), agents)
     settings = replace(settings, agents=agents, queues=queues)
@@ -234,6 +192,8 @@ def _asterisk(fields: Fields, base: _Base, recordings: Path) -> AsteriskSettings
         ari.blame(str(exc), "url")
     else:
         _check_rendering(asterisk, replace(settings, trunks=(), agents=(), queues=()))
+        if not fields.source.faults:
+            _check_rendering(trunks, replace(settings, agents=(), queues=()))  # what is wrong with them only together
         if not fields.source.faults:
             _check_rendering(asterisk, settings)
     ari.done()
@@ -268,10 +228,10 @@ def _agi(fields: Fields) -> Agi:
     return agi
 
 
-def _ami(fields: Fields, base: _Base) -> AmiSettings:
+def _ami(fields: Fields, base: Base) -> AmiSettings:
     ami = AmiSettings(
         username=fields.text("username", "ivr"),
-        secret=_secret(fields, "password", base),
+        secret=read_secret(fields, "password", base),
         host=fields.text("host", "127.0.0.1"),
         port=fields.whole("port", 5038, least=1, most=65535),
         allow=tuple(text for text, _ in fields.texts("allow", required=False)) or LOOPBACK,
@@ -280,23 +240,30 @@ def _ami(fields: Fields, base: _Base) -> AmiSettings:
     return ami
 
 
-def _trunks(fields: Fields, base: _Base, settings: AsteriskSettings, default: Way) -> tuple[Trunk, ...]:
+def _trunks(fields: Fields, base: Base, settings: AsteriskSettings, default: Way) -> tuple[Trunk, ...]:
     trunks: list[Trunk] = []
     for name, _, node in fields.names():
         one = Fields(fields.source, node, f"trunk '{name}'")
+        transport = one.one_of("transport", TRANSPORTS, "udp")
         trunk = Trunk(
             name=name,
             host=one.text("host"),
-            port=one.whole("port", 5060, least=1, most=65535),
+            port=one.whole("port", 5061 if transport == "tls" else 5060, least=1, most=65535),
             match=tuple(text for text, _ in one.texts("match", required=False)),
             username=one.text("username", "") or None,
-            password=_secret(one, "password", base) if one.has("password") else None,
+            password=read_secret(one, "password", base) if one.has("password") else None,
+            transport=transport,
+            srtp=one.truth("srtp", False),
+            keys_in_clear=one.truth("keys_in_clear", False),
             codecs=tuple(text for text, _ in one.texts("codecs", required=False)) or ("alaw", "ulaw"),
             trust_headers=one.truth("trust_headers", False),
             way=Way(one.one_of("channel", [way.value for way in Way], default.value)),
         )
         one.done()
-        if trunk.host:
+        weak = list(trunk_faults(trunk, settings.sip_tls))
+        for field_name, fault in weak:
+            one.blame(f"'{field_name}': {fault}", field_name)
+        if trunk.host and not weak:
             _check_rendering(one, replace(settings, trunks=(trunk,)))
         _check_match(one, trunk, trunks)
         trunks.append(trunk)
@@ -326,67 +293,17 @@ def _networks(trunk: Trunk) -> list[ipaddress.IPv4Network | ipaddress.IPv6Networ
 # -- providers ---------------------------------------------------------------------------------------------------------
 
 
-def _providers(fields: Fields, base: _Base) -> Mapping[str, ProviderSettings]:
+def _providers(fields: Fields, base: Base) -> Mapping[str, ProviderSettings]:
     found = {}
     for name, _, node in fields.fields("providers", "the providers").names():
         one = Fields(fields.source, node, f"provider '{name}'")
         kind = one.text("kind")
-        if kind in _PROVIDERS:
+        if kind in KINDS:
             try:
-                found[name] = _PROVIDERS[kind](one, name, base)
+                found[name] = KINDS[kind](one, name, base)
             except BadInput as exc:
                 one.blame(f"provider '{name}': {exc}")
             one.done()
         elif kind:
-            one.blame(f"there is no provider of kind '{kind}'{did_you_mean(kind, _PROVIDERS)}", "kind")
+            one.blame(f"there is no provider of kind '{kind}'{did_you_mean(kind, KINDS)}", "kind")
     return found
-
-
-def _http(fields: Fields, base: _Base) -> HttpSettings:
-    return HttpSettings(
-        base_url=fields.text("base_url"),
-        connect_seconds=fields.seconds("connect_timeout", 3.0, most=60),
-        read_seconds=fields.seconds("read_timeout", 10.0, most=120),
-        pool_seconds=fields.seconds("pool_timeout", 2.0, most=60),
-        total_seconds=fields.seconds("total_timeout", 20.0, most=300),
-        ca_file=_ca_file(fields, base),
-    )
-
-
-def _ca_file(fields: Fields, base: _Base) -> str | None:
-    ca_file = _path(fields, "ca_file", base, "") if fields.has("ca_file") else None
-    if ca_file is not None and not ca_file.is_file():
-        fields.blame(f"there is no file {ca_file}", "ca_file")
-    return str(ca_file) if ca_file else None
-
-
-def _paystar_saman(fields: Fields, name: str, base: _Base) -> ProviderSettings:
-    defaults = PaystarSamanSettings(HttpSettings("https://localhost"), Secret("x"))
-    error_fields = fields.fields("error_exits", "'error_exits'", required=False)
-    errors = {code: error_fields.text(code) for code, _, _ in error_fields.names()}
-    settings = PaystarSamanSettings(
-        http=_http(fields, base),
-        sequence=_secret(fields, "sequence", base),
-        name=name,
-        trunk_id=_secret(fields, "trunk_id", base) if fields.has("trunk_id") else None,
-        create_factor_path=fields.text("create_factor_path", defaults.create_factor_path),
-        create_transaction_path=fields.text("create_transaction_path", defaults.create_transaction_path),
-        result_path=fields.text("result_path", defaults.result_path),
-        invoice_wire_type="text" if fields.one_of("invoice_wire_type", ("int", "text"), "int") == "text" else "int",
-        result_as_query=fields.truth("result_as_query", False),
-        error_exits={**defaults.error_exits, **errors},
-    )
-    return ProviderSettings(
-        paystar_saman.OPERATIONS, lambda observe: PaystarSaman(settings, observe), settings.error_exits
-    )
-
-
-def _sandbox_bank(fields: Fields, name: str, base: _Base) -> ProviderSettings:
-    http = _http(fields, base)
-    return ProviderSettings(sandbox_bank.OPERATIONS, lambda observe: sandbox_bank.SandboxBank(http, observe))
-
-
-_PROVIDERS: Final[Mapping[str, Callable[[Fields, str, _Base], ProviderSettings]]] = {
-    "paystar_saman": _paystar_saman,
-    "sandbox_bank": _sandbox_bank,
-}

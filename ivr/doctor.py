@@ -77,7 +77,7 @@ def _asterisk() -> Finding:
 
 def _deployment(config: Path) -> list[Finding]:
     try:
-        settings = load_settings(config, credentials=False)
+        settings = load_settings(config, credentials=False, sip_files=True)
         load_world(settings)
     except IvrError as exc:
         return [Finding("configuration", str(exc).splitlines()[0], f"mend {config}, then: ivr check")]

@@ -11,6 +11,7 @@ from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, World
 from ivr.flow.versions import Files, Loaded
 from ivr.prompts.catalogue import Catalogue
+from ivr.recordings.check import behind
 from ivr.recordings.files import built
 from ivr.store.dialplan_files import load_current, load_kept
 
@@ -28,6 +29,18 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
         queues=frozenset(queue.name for queue in settings.asterisk.queues),
     )
     return load_dialplan(dialplan or settings.dialplan, world), catalogue
+
+
+def recordings_note(settings: Settings, catalogue: Catalogue, *, missing: bool = True) -> str | None:
+    """What an admin who changed a prompt's text has still to do before callers hear it.
+
+    `missing=False`: not about those without any recording, for which a dialplan is refused already.
+    """
+    names = behind(catalogue, settings.prompts, settings.recordings, missing=missing)
+    if not names:
+        return None
+    what = "1 prompt is" if len(names) == 1 else f"{len(names)} prompts are"
+    return f"{what} not recorded as written now (the first: {names[0]}); callers hear it after: ivr prompts build"
 
 
 def load_current_dialplan(settings: Settings) -> Loaded:

@@ -1,5 +1,7 @@
 """config/ivr.yaml: what is read, and that every fault is named with its line."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from ivr.asterisk.settings import Way
 from ivr.config import LONGEST_CALL, MOST_CALLS, Settings, load_settings
 from ivr.domain.reading import Faults
 from ivr.prompts.units import Currency
+from tests.asterisk.tls.authority import Authority
 
 MINIMAL = """asterisk:
   ari: {password: {env: TEST_ARI}}
@@ -108,6 +111,33 @@ async def test_a_provider_with_everything(file: Path) -> None:
     await client.close()
 
 
+async def test_mellat_with_everything(file: Path) -> None:
+    """Every field is taken, and the simulator knows which code leads where."""
+    fields = (
+        "kind: paystar_mellat, base_url: 'https://pay.test', sequence: {env: TEST_SEQUENCE}, "
+        "otp_path: /a, pay_path: /b, otp_least: 6, otp_most: 8, total_timeout: 30s"
+    )
+    settings = load(file, MINIMAL.replace("providers: {}", f"providers: {{mellat: {{{fields}}}}}"))
+    mellat = settings.providers["mellat"]
+    assert mellat.operations.keys() == {"request_otp", "pay", "pay_by_panel"}
+    assert (mellat.codes["55"], mellat.codes["80"]) == ("new_otp", "unknown")
+    await mellat.make(lambda *_: None).close()
+
+
+async def test_a_web_gateway_with_everything(file: Path) -> None:
+    """Every field is taken; an address that payers cannot be sent back to is a fault with its line."""
+    fields = (
+        "kind: web_gateway, base_url: 'https://pay.test', api_key: {env: TEST_SEQUENCE}, "
+        "return_url: 'https://shop.test/back', pay_base_url: 'https://pages.test'"
+    )
+    text = MINIMAL.replace("providers: {}", f"providers: {{web: {{{fields}}}}}")
+    web = load(file, text).providers["web"]
+    assert web.operations.keys() == {"create_invoice", "check"} and web.codes["202"] == "cancelled"
+    await web.make(lambda *_: None).close()
+    ((line, said),) = faults(file, text.replace("https://shop.test/back", "shop.test"))
+    assert line == 5 and "return_url must be http(s)://host" in said
+
+
 def test_notices(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where flows can send notices to, signed or not; what cannot be an address is named."""
     monkeypatch.setenv("TEST_SHOP", "key")
@@ -181,6 +211,121 @@ def test_a_trunk_that_asterisk_could_not_have(file: Path, trunks: str, line: int
     """What could not be rendered, or could be mistaken for another trunk, is told before Asterisk is touched."""
     found = faults(file, MINIMAL.replace("bank: {host: 127.0.0.2}", trunks))
     assert any(at == line and about in message for at, message in found), found
+
+
+TLS = """asterisk:
+  ari: {password: {env: TEST_ARI}}
+  sip_bind: "192.0.2.1:5060"
+  sip_tls:
+    certificate: tls/own.pem
+    key: tls/own.key
+    ca: tls/ca.pem
+trunks:
+  bank: {host: 192.0.2.2, transport: tls, srtp: true}
+  old: {host: 192.0.2.3, transport: tcp}
+providers: {}
+"""
+
+
+def test_a_trunk_by_tls(file: Path) -> None:
+    """Verified unless something else is written; paths begin at the file; port 5061."""
+    asterisk = load(file, TLS).asterisk
+    tls = asterisk.sip_tls
+    assert tls is not None and tls.certificate == str(file.parent / "tls" / "own.pem")
+    assert (tls.verify, tls.require_client_certificate, tls.bind) == (True, False, "")
+    bank, old = asterisk.trunks
+    assert (bank.transport, bank.srtp, bank.port) == ("tls", True, 5061)
+    assert (old.transport, old.srtp, old.port) == ("tcp", False, 5060)
+    text = TLS.replace("transport: tcp", "srtp: true, keys_in_clear: true")
+    assert load(file, text).asterisk.trunks[1].keys_in_clear
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "about"),
+    [
+        ("transport: tcp", "srtp: true", 10, "'srtp': its keys would travel in clear over udp"),
+        ("transport: tcp", "transport: tsl", 10, "did you mean 'tls'?"),
+        ("transport: tcp", "keys_in_clear: true", 10, "'keys_in_clear': means something only"),
+        ("srtp: true", "srtp: true, keys_in_clear: true", 9, "'keys_in_clear': means something only"),
+        ("    ca: tls/ca.pem\n", "", 5, "'ca' is needed to verify whom we call"),
+        ("    ca: tls/ca.pem", "    verify: false\n    require_client_certificate: true", 5, "verify who calls us"),
+        ("ca: tls/ca.pem", "ca: tls/ca.pem\n    verify: perhaps", 8, "true or false"),
+        ("ca: tls/ca.pem", "ca: tls/ca.pem\n    cipher: x", 8, "no field 'cipher'"),
+        ("    key: tls/own.key\n", "", 5, "needs 'key'"),
+        ("ca: tls/ca.pem", 'ca: tls/ca.pem\n    bind: "192.0.2.1:5060"', 5, "a port of its own"),
+        ("192.0.2.1:5060", "0.0.0.0:5060", 9, "a sip_bind of one address"),
+        ("host: 192.0.2.2", "host: 2001:db8::2", 9, "is IPv6, but SIP listens on IPv4"),
+    ],
+)
+def test_secrecy_that_would_be_none(file: Path, old: str, new: str, line: int, about: str) -> None:
+    """Each says what would be in clear or unverified, and is said once."""
+    ((at, said),) = faults(file, TLS.replace(old, new))
+    assert at == line and about in said
+
+
+def test_tls_without_its_settings(file: Path) -> None:
+    """The trunk is named."""
+    text = MINIMAL.replace("{host: 127.0.0.2}", "{host: 127.0.0.2, transport: tls}")
+    assert faults(file, text) == [
+        (4, "'transport': tls needs asterisk.sip_tls: {certificate: …, key: …, ca: …}"),
+    ]
+
+
+@pytest.fixture
+def tls_files(file: Path) -> Path:
+    directory = file.parent / "tls"
+    directory.mkdir()
+    authority = Authority("ca", file.parent)
+    for name in ("own", "other"):
+        pair = authority.signs(name, "192.0.2.1")
+        pair.certificate.rename(directory / f"{name}.pem")
+        pair.key.rename(directory / f"{name}.key")
+    (directory / "ca.pem").write_bytes(authority.certificate.read_bytes())
+    file.write_text(TLS, encoding="utf-8")
+    return directory
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def test_certificates_are_looked_at_for_asterisk_alone(file: Path, tls_files: Path) -> None:
+    """What fits is taken. Whoever only reads the books needs no key."""
+    assert load_settings(file, sip_files=True).asterisk.sip_tls is not None
+    (tls_files / "own.key").unlink()
+    load_settings(file)
+    with pytest.raises(Faults, match=r"ivr\.yaml:6:10: .*own\.key cannot be read: No such file"):
+        load_settings(file, sip_files=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line", "about"),
+    [
+        (lambda tls: (tls / "own.pem").unlink(), 5, "cannot be read: No such file"),
+        (lambda tls: (tls / "ca.pem").unlink(), 7, "cannot be read: No such file"),
+        (lambda tls: (tls / "own.pem").write_text("no certificate"), 5, "holds no certificate in PEM"),
+        (lambda tls: (tls / "ca.pem").write_text(""), 7, "holds no certificate in PEM"),
+        (lambda tls: (tls / "other.key").replace(tls / "own.key"), 6, "own.key is not the key of"),
+        (lambda tls: (tls / "own.key").write_text("no key"), 6, "holds no key in PEM"),
+        (
+            lambda tls: _openssl(
+                "ec", "-in", tls / "other.key", "-aes128", "-passout", "pass:xyz", "-out", tls / "own.key"
+            ),
+            6,
+            "holds no key in PEM without a passphrase",
+        ),
+        (lambda tls: (tls / "own.key").chmod(0o644), 6, "everybody on this machine can read"),
+    ],
+)
+def test_certificates_that_asterisk_could_not_use(
+    file: Path, tls_files: Path, spoil: Callable[[Path], object], line: int, about: str
+) -> None:
+    """Told by `ivr check`, before the first call by TLS fails."""
+    spoil(tls_files)
+    with pytest.raises(Faults) as caught:
+        load_settings(file, sip_files=True)
+    (fault,) = caught.value.faults
+    assert fault.line == line and about in fault.message
 
 
 def test_all_faults_at_once(file: Path) -> None:

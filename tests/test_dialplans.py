@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +16,8 @@ from ivr.config import load_settings
 from ivr.domain.reading import Faults
 from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan
+from ivr.prompts.catalogue import Catalogue
+from ivr.recordings.manifest import Made, source, write
 from ivr.runtime.reloader import Reloader
 from ivr.store.opening import open_store
 from ivr.web.control import control_app, control_listener
@@ -266,3 +269,30 @@ async def test_started_with_faults_and_nothing_to_go_back_to(site: Site, tmp_pat
         await store.dialplans.use("old", {"numbers.yaml": "numbers: [nonsense]\n"}, "start", "")
         with pytest.raises(Faults):
             await _in_use(begun, site.settings, store)
+
+
+async def test_a_prompt_that_is_not_recorded_yet_is_told(tmp_path: Path, recordings: Path) -> None:
+    """Nothing is wrong and nothing has changed, and yet callers would not hear what the admin wrote."""
+    site = Site(tmp_path, recordings)
+    texts = tmp_path / "prompts"
+    shutil.copytree(site.settings.prompts, texts)
+    entry = Catalogue.load(texts).entry("fa", "invoice/welcome")
+    out = tmp_path / "recordings"
+    shutil.copytree(recordings, out)
+    write(out, {"fa": {"invoice/welcome": Made(source(texts, "fa", "invoice/welcome", entry).key, {})}})
+    site.deployment.changes = {**site.deployment.changes, "prompts": str(texts), "recordings": str(out)}
+    site.settings = load_settings(site.deployment.write().config, credentials=False)
+    await site.comes_up()
+    try:
+        assert "note" not in (await site.ivr("check")).stdout
+        file = texts / "fa" / "catalogue.yaml"
+        file.write_text(file.read_text(encoding="utf-8").replace(entry.heard, "سلام."), encoding="utf-8")
+        for command in ("check", "reload"):
+            said = await site.ivr(command)
+            assert said.exit_code == 0
+            assert (
+                "note: 1 prompt is not recorded as written now (the first: fa/invoice/welcome); "
+                "callers hear it after: ivr prompts build" in said.stdout
+            )
+    finally:
+        await site.goes_down()

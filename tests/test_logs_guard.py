@@ -17,7 +17,22 @@ FIELDS = frozenset(
     # a bug's trace, and ids: each somebody's own number for a thing, never a caller's secret
     {"exc_info", "call_id", "leg_id", "payment_id", "payment_ids", "invoice_id", "pid"}
     # names from the configuration or from our own code
-    | {"application", "entry", "exit", "flow", "operation", "provider", "step", "trunk", "type", "where"}
+    | {
+        "agent",
+        "application",
+        "entry",
+        "exit",
+        "flow",
+        "name",
+        "operation",
+        "outcome",
+        "provider",
+        "queue",
+        "step",
+        "trunk",
+        "type",
+        "where",
+    }
     # how something ended; `error` and `reason` are our own sentences, which hold no secret
     | {"error", "how", "seconds", "steps", "http_status", "over_http", "reason", "result", "state", "status", "why"}
     # a digest of the dialplan's texts

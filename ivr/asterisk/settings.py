@@ -73,6 +73,24 @@ class AmiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SipTls:
+    """How we speak SIP over TLS, to every trunk alike: Asterisk has one such transport. Paths as Asterisk sees them."""
+
+    certificate: str
+    """PEM: ours, and those between it and its root. Shown to whoever connects, and to whom we connect."""
+    key: str
+    """PEM, without a passphrase."""
+    ca: str | None = None
+    """PEM: who signs the far sides' certificates. None: nobody is verified."""
+    bind: str = ""
+    """`address:port`; empty: port 5061 of `sip_bind`'s address."""
+    verify: bool = True
+    """Whether who is called must show a certificate of `ca` with the trunk's `host` in it."""
+    require_client_certificate: bool = False
+    """Whether who calls must show a certificate of `ca`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
     """A SIP peer. Calls come from it (recognised by `match` addresses or by its credentials) and go to it."""
 
@@ -84,6 +102,11 @@ class Trunk:
     username: str | None = None
     password: Secret | None = None
     transport: str = "udp"
+    """udp, tcp or tls."""
+    srtp: bool = False
+    """Whether sound is encrypted (SDES); a far side that offers or answers it in clear is refused."""
+    keys_in_clear: bool = False
+    """Whether SRTP's keys may travel over a transport that everybody on the way can read."""
     codecs: tuple[str, ...] = ("alaw", "ulaw")
     trust_headers: bool = False
     """May its SIP headers (invoice id, customer's number) be believed?"""
@@ -136,6 +159,8 @@ class AsteriskSettings:
     rtp_first: int = 10000
     rtp_last: int = 20000
     trunks: tuple[Trunk, ...] = field(default=())
+    sip_tls: SipTls | None = None
+    """None: no trunk speaks TLS."""
     agi: Agi | None = None
     """None: no call comes by AGI."""
     has_ari: bool = True
@@ -149,6 +174,12 @@ class AsteriskSettings:
     def has_people(self) -> bool:
         """Whether there is anything about agents in Asterisk's configuration."""
         return bool(self.agents or self.queues)
+
+    @property
+    def transports(self) -> frozenset[str]:
+        """What SIP is spoken over here: what no trunk and no agent's phone speaks is not listened to."""
+        spoken = {trunk.transport for trunk in self.trunks} | ({"udp"} if self.agents else set())
+        return frozenset(spoken or {"udp"})
 
     def way_of(self, trunk: Trunk, number: str) -> Way:
         """How a call from this trunk to this number comes to us."""

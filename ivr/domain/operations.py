@@ -61,6 +61,25 @@ class Operation:
     role: Role = Role.QUERY
     with_results: frozenset[str] = frozenset({"ok"})
     """The exits that come with every result. With any other, flows know nothing of them."""
+    results_by_exit: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Which results come with which exit, where they differ; `with_results` means nothing then."""
+    may_repeat: bool = True
+    """Whether sending it again by itself could do no harm. See `repeatable`."""
+    inquiry: str | None = None
+    """The operation that says later what became of this one; None: only a person can."""
+    unknown_when: str = ""
+    """What leaves its outcome unknown, for people, in one sentence."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a program may send it again by itself when no answer came. Never what moves money."""
+        return self.may_repeat and self.role in (Role.QUERY, Role.INQUIRY)
+
+    def comes_with(self, exit_name: str) -> frozenset[str]:
+        """The names of the results that an answer with this exit brings for certain."""
+        if self.results_by_exit:
+            return self.results_by_exit.get(exit_name, frozenset())
+        return frozenset(self.results) if exit_name in self.with_results else frozenset()
 
     @property
     def all_exits(self) -> frozenset[str]:

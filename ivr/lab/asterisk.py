@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ivr.asterisk.render import Away, Directories, render
+from ivr.asterisk.render import Away, Directories, render, render_numbers
 from ivr.asterisk.settings import AsteriskSettings
 from ivr.domain.errors import Unusable
 from ivr.lab.installation import Installation, ensure_asterisk
@@ -69,6 +69,10 @@ class Instance:
             log="log",
         )
         render(settings, numbers, self.etc, directories=places, extra_modules=extra_modules, away=away)
+
+    def configure_numbers(self, settings: AsteriskSettings, numbers: Sequence[str]) -> None:
+        """Write the numbers alone; they count after `dialplan reload`."""
+        render_numbers(settings, numbers, self.etc)
 
     async def start(self) -> None:
         """Start it and wait until it takes calls. Raises Unusable with Asterisk's own words, having stopped it."""

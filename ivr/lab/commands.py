@@ -1,4 +1,4 @@
-"""`ivr lab demo | up | down | call`: what `make demo` and `make up` run.
+"""`ivr lab demo | up | reload | down | call`: what `make demo` and `make up` run.
 
 Law: progress goes to stderr, results to stdout; `demo` succeeds only when the journal says that the call was paid.
 """
@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,13 +18,16 @@ import structlog
 import typer
 from rich.console import Console
 
+from ivr import dialplans
 from ivr.asterisk.settings import Ari
+from ivr.config import load_settings
 from ivr.domain.errors import IvrError, Unusable
 from ivr.domain.secret import Secret
-from ivr.lab.asterisk import Installation, ensure_asterisk
+from ivr.lab.asterisk import Installation, Instance, ensure_asterisk
 from ivr.lab.phone import Phone
-from ivr.lab.story import pay, transcript
+from ivr.lab.story import key_through, pay, transcript
 from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, Town
+from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS
@@ -68,16 +71,28 @@ def down() -> None:
     sys.stdout.write("stopped\n")
 
 
-@lab.command(epilog="Example: ivr lab call 42473000 --invoice 65843148")
+@lab.command(epilog="Example: ivr lab call 42473009 --keys 2 --keys 3")
 def call(
     number: Annotated[str, typer.Argument()] = PAY_NUMBER,
     invoice: Annotated[str, typer.Option(help="Pay this invoice.")] = "65843148",
+    keys: Annotated[
+        list[str] | None, typer.Option(help="Press these after a prompt, and pay nothing; again for the next prompt.")
+    ] = None,
 ) -> None:
-    """Have the lab's phone pay an invoice in a running lab, and print the transcript."""
+    """Have the lab's phone call in a running lab, pay an invoice or press keys, and print the transcript."""
     state = _state()
     if state is None:
         raise _complain("no lab is running: ivr lab up")
-    _run(_call(state, number, invoice))
+    _run(_call(state, number, invoice, keys or ()))
+
+
+@lab.command(epilog="Example: ivr lab reload")
+def reload() -> None:
+    """Let the running lab's merchant use its call flows and numbers as they are on disk now; its Asterisk too."""
+    state = _state()
+    if state is None:
+        raise _complain("no lab is running: ivr lab up")
+    _run(_reload(Path(state["merchant"]["config"]), Path(state["merchant"]["asterisk"])))
 
 
 @lab.command(hidden=True)
@@ -107,7 +122,7 @@ async def _demo(asterisk: Installation, chain: bool) -> None:
 
 def _print_transcript(recording: Path, keyed: list[tuple[float, str]]) -> None:
     sys.stdout.write("\nWhat the phone heard and keyed\n")
-    for line in transcript(recording, keyed, RECORDINGS, Catalogue.load(PROMPTS), "fa"):
+    for line in transcript(recording, keyed, RECORDINGS, Catalogue.load(PROMPTS)):
         sys.stdout.write(f"  {line}\n")
 
 
@@ -144,10 +159,12 @@ async def _stay(asterisk: Installation) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Town(asterisk, _recordings(), home=_fresh(STATE / "town"), phone=False, visitors=["127.0.0.1"]) as town:
+    home = _fresh(STATE / "town")
+    async with Town(asterisk, _recordings(), home=home, phone=False, visitors=["127.0.0.1"], all_flows=True) as town:
         state = {
             "pid": os.getpid(),
             "phone": {"address": town.handset.address, "ari": town.handset.ari_port, "password": town.handset.password},
+            "merchant": {"config": str(town.merchant.config), "asterisk": str(town.merchant.instance.home)},
             "welcome": _welcome(town),
         }
         path = STATE / "state.json"
@@ -174,22 +191,40 @@ def _welcome(town: Town) -> str:
         f"  sandbox   {town.sandbox.admin_url}/_sandbox/\n"
         f"  payments  .venv/bin/ivr payments list --config {merchant.config}\n"
         f"  logs      {merchant.log}\n\n"
-        f"  without a softphone: .venv/bin/ivr lab call\n"
+        f"  without a softphone: .venv/bin/ivr lab call\n\n"
+        f"  the merchant's call flows and numbers are copies in {merchant.config.parent.parent / 'dialplan'}:\n"
+        f"  edit them there, then .venv/bin/ivr lab reload. For check, play, graph and dialplan say which deployment:\n"
+        f"    export IVR_CONFIG={merchant.config}\n\n"
         f"  to stop it:          make down\n"
     )
 
 
-async def _call(state: dict[str, Any], number: str, invoice: str) -> None:
+async def _call(state: dict[str, Any], number: str, invoice: str, keys: Sequence[str]) -> None:
     where = state["phone"]
     ari = Ari(f"http://{where['address']}:{where['ari']}", "ivr", Secret(where["password"]))
     phone = Phone(ari, where["address"], STATE / "heard")
     await phone.start()
     try:
         call = await phone.call(number)
-        recording = await pay(call, invoice, DEMO_CARDS[0], _progress)
+        recording = await (key_through(call, keys, _progress) if keys else pay(call, invoice, DEMO_CARDS[0], _progress))
         _print_transcript(recording, call.keyed)
     finally:
         await phone.stop()
+
+
+async def _reload(config: Path, asterisk: Path) -> None:
+    """`ivr reload`, and what it leaves to the admin of an Asterisk that is not the lab's own."""
+    settings = load_settings(config, credentials=False)
+    well, lines = await asyncio.to_thread(dialplans.reload, settings)
+    if not well:
+        raise Unusable("\n".join(lines))
+    sys.stdout.write("\n".join(lines) + "\n")
+    loaded, _ = load_world(settings)
+    numbers = sorted({number.number for number in loaded.numbers})
+    instance = Instance(ensure_asterisk(), "merchant", asterisk)
+    instance.configure_numbers(settings.asterisk, numbers)
+    await instance.rx("dialplan reload")
+    sys.stdout.write(f"the lab's Asterisk leads callers of {', '.join(numbers)} here\n")
 
 
 def _asterisk() -> Installation:

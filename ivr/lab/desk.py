@@ -4,15 +4,19 @@ Law: a desk is a real user agent: an Asterisk of its own that registers with pas
 by REFER. It knows nothing of the application under test.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ivr.asterisk.settings import Ari
+from ivr.domain.errors import Unusable
 from ivr.domain.secret import Secret
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone, PhoneCall
 
 EXPIRES: Final = 120
+REGISTER_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.2
 _MODULES: Final = ("res_rtp_multicast", "chan_rtp", "res_pjsip_outbound_registration", "res_pjsip_refer")
 
 
@@ -52,9 +56,23 @@ def configure_desk(desk: Party, merchant: Party, passwords: Mapping[str, str]) -
         file.write("\n[from-merchant]\nexten => _[a-z]!,1,Stasis(ivr,${EXTEN})\n same => n,Hangup()\n")
 
 
-async def start_desk(desk: Party) -> Desk:
-    """Drive the desk's phones; the Asterisk must be up."""
+async def start_desk(desk: Party, merchant: Party, agents: Sequence[str]) -> Desk:
+    """Drive the desk's phones once they are registered; both Asterisks must be up. Raises Unusable."""
+    await _registered(merchant, agents)
     ari = Ari(f"http://{desk.address}:{desk.ari_port}", "ivr", Secret(desk.password))
     phones = Desk(ari, desk.address, desk.home / "heard")
     await phones.start()
     return phones
+
+
+async def _registered(merchant: Party, agents: Sequence[str]) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + REGISTER_SECONDS
+    while True:
+        known = await merchant.instance.rx("pjsip show contacts")
+        missing = [agent for agent in agents if f"{agent}/sip:" not in known]
+        if not missing:
+            return
+        if loop.time() > deadline:
+            raise Unusable(f"within {REGISTER_SECONDS:g} s these phones did not register: {', '.join(missing)}")
+        await asyncio.sleep(POLL_SECONDS)

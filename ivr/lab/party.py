@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +19,11 @@ import yaml
 
 from ivr.config import Settings, load_settings
 from ivr.domain.errors import Unusable
+from ivr.domain.reading import Faults
 from ivr.lab.addresses import free_port, sip_port
 from ivr.lab.asterisk import Installation, Instance
 from ivr.lab.sip_trace import SipMessage, invites
+from ivr.loading import load_world
 
 SERVE_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
@@ -39,6 +41,7 @@ class Party:
         self.address = address
         self.home = home
         self.sip_port = sip_port(address)
+        self.sip_tls_port = free_port(address, 5061)
         self.ari_port = free_port(address, 8088)
         self.web_port = free_port(address, 8080)
         self.agi_port = free_port(address, 4573)
@@ -67,7 +70,8 @@ class Party:
 
     def trunk_to(self, other: "Party", **more: object) -> dict[str, object]:
         """A trunk to and from another party, as configuration."""
-        return {"host": other.address, "port": other.sip_port, "match": [other.address], **more}
+        port = other.sip_tls_port if more.get("transport") == "tls" else other.sip_port
+        return {"host": other.address, "port": port, "match": [other.address], **more}
 
     def configure(
         self,
@@ -82,14 +86,21 @@ class Party:
         more: Mapping[str, object] | None = None,
         modules: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
+        sip_tls: Mapping[str, object] | None = None,
+        all_flows: bool = False,
     ) -> Settings:
-        """Write its configuration and numbers, and render its Asterisk's. `agi_numbers` come by AGI()."""
+        """Write its configuration and numbers, and render its Asterisk's.
+
+        It has the flows that its numbers need, with `all_flows` also those of `dialplan` that fit its trunks, providers
+        and queues. `agi_numbers` come by AGI(); `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
+        """
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
-        for flow in {flow for number in numbers for flow in _flows(number)}:
-            if dialplan is not None:
-                (directory / "flows" / f"{flow}.yaml").write_bytes((dialplan / "flows" / f"{flow}.yaml").read_bytes())
+        needed = {flow for number in numbers for flow in _flows(number)}
+        if dialplan is not None:
+            for flow, text in _with_called(dialplan, _all(dialplan) if all_flows else needed).items():
+                (directory / "flows" / f"{flow}.yaml").write_text(text, encoding="utf-8")
         _write(
             directory / "numbers.yaml", {"hours": dict(hours or {}), "numbers": [dict(number) for number in numbers]}
         )
@@ -103,6 +114,7 @@ class Party:
                 "sounds": str(recordings),
                 "sip_bind": f"{self.address}:{self.sip_port}",
                 "rtp": {"first": RTP_PORTS[0], "last": RTP_PORTS[1]},
+                **({"sip_tls": {"bind": f"{self.address}:{self.sip_tls_port}", **sip_tls}} if sip_tls else {}),
                 **({"agi": self._agi(agi_numbers)} if agi_numbers else {}),
             },
             "trunks": {name: dict(trunk) for name, trunk in trunks.items()},
@@ -118,10 +130,12 @@ class Party:
         before = dict(os.environ)
         os.environ.update(self.environment)
         try:
-            settings = load_settings(self.config)
+            settings = load_settings(self.config, sip_files=True)
         finally:
             os.environ.clear()
             os.environ.update(before)
+        if all_flows:
+            _drop_unfit(settings, needed)
         self.instance.configure(settings.asterisk, [str(number["number"]) for number in numbers], extra_modules=modules)
         return settings
 
@@ -235,6 +249,41 @@ def _flows(number: Mapping[str, object]) -> list[str]:
     """Its own, and those that its callers get when it cannot serve them."""
     ways = [number, *(way for way in map(number.get, ("closed", "full", "afterwards")) if isinstance(way, Mapping))]
     return [str(way["flow"]) for way in ways]
+
+
+def _all(dialplan: Path) -> set[str]:
+    return {file.stem for file in (dialplan / "flows").glob("*.yaml")}
+
+
+def _drop_unfit(settings: Settings, needed: Collection[str]) -> None:
+    """Remove flows that are not needed until the rest has no fault. Raises Faults where what is needed has one."""
+    flows = settings.dialplan / "flows"
+    while True:
+        try:
+            load_world(settings)
+        except Faults as exc:
+            unfit = {Path(fault.file) for fault in exc.faults}
+            unfit = {file for file in unfit if file.parent == flows and file.stem not in needed}
+            if not unfit:
+                raise
+            for file in unfit:
+                file.unlink()
+        else:
+            return
+
+
+def _with_called(dialplan: Path, flows: Collection[str]) -> dict[str, str]:
+    """The texts of these flows and of those that they call, by name."""
+    found: dict[str, str] = {}
+    wanted = list(flows)
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = (dialplan / "flows" / f"{name}.yaml").read_text(encoding="utf-8")
+            wanted += [
+                str(step["call"]["flow"]) for step in yaml.safe_load(found[name])["steps"].values() if "call" in step
+            ]
+    return found
 
 
 def _write(path: Path, content: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriError
-from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisStart
+from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisEnd, StasisStart
 from ivr.asterisk.settings import Ari
 from ivr.domain.errors import Unusable
 from ivr.domain.secret import MASK
@@ -128,7 +128,7 @@ class Phone:
         channel = event.peer if isinstance(event, Dial) else getattr(event, "channel", None)
         call = self._calls.get(channel.id.removeprefix(EAR)) if channel is not None else None
         if call is None and isinstance(event, StasisStart) and event.channel.state == "Ring":
-            call = PhoneCall(self._client, event.channel.id, Ear(self._address), self._recordings)
+            call = PhoneCall(self._client, event.channel.id, Ear(self._address), self._recordings, came_in=True)
             self._calls[call.id] = call
             self._came_in(event.channel.dialplan.exten).put_nowait(call)
             return
@@ -139,7 +139,7 @@ class Phone:
                 call.ear_ready.set()
             return
         call.on_event(event)
-        if isinstance(event, ChannelDestroyed):
+        if call.over:
             del self._calls[call.id]
             self._ended.append(call)
 
@@ -147,8 +147,9 @@ class Phone:
 class PhoneCall:
     """One call of the phone, from its answer to its end."""
 
-    def __init__(self, client: AriClient, name: str, ear: Ear, recordings: Path) -> None:
+    def __init__(self, client: AriClient, name: str, ear: Ear, recordings: Path, *, came_in: bool = False) -> None:
         self.id = name
+        self._came_in = came_in
         self.keyed: list[tuple[float, str]] = []
         """When (seconds since the answer) which keys were sent."""
         self.cause = 0
@@ -294,11 +295,16 @@ class PhoneCall:
                 self._up.set()
             case ChannelDestroyed(_, cause, tech_cause):
                 self.cause, self.sip = cause, tech_cause
-                self._ear.close()
-                self._clearing = asyncio.create_task(self._take_down())
-                self._over.set()
+                self._end()
+            case StasisEnd() if self._came_in:  # Asterisk says nothing more of a channel that it did not make for us
+                self._end()
             case _:
                 pass
+
+    def _end(self) -> None:
+        self._ear.close()
+        self._clearing = asyncio.create_task(self._take_down())
+        self._over.set()
 
     async def _or_over(self, what: Coroutine[Any, Any, object]) -> None:
         wanted = asyncio.ensure_future(what)

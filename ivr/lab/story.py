@@ -48,15 +48,34 @@ async def pay(call: PhoneCall, invoice: str, card: SandboxCard, say: Say) -> Pat
     return await call.ended()
 
 
+async def key_through(call: PhoneCall, keys: Sequence[str], say: Say) -> Path:
+    """Press each of these when a prompt has been heard, listen to one more, and hang up. Returns the recording."""
+    for pressed in keys:
+        await call.prompt_end(CONNECTING)
+        if call.over:
+            say("the call ended early")
+            break
+        say(f"a prompt was heard; keying {pressed}")
+        await call.key(pressed)
+    await call.prompt_end(CONNECTING)
+    await call.hang_up()
+    return await call.ended()
+
+
 def transcript(
-    recording: Path, keyed: Sequence[tuple[float, str]], recordings: Path, catalogue: Catalogue, language: str
+    recording: Path, keyed: Sequence[tuple[float, str]], recordings: Path, catalogue: Catalogue
 ) -> list[Line]:
-    """What the phone heard and keyed, in order."""
-    heard = hear(load_wav(recording), load_prompts(recordings, language))
+    """What the phone heard and keyed, in order, in whichever languages."""
+    prompts = {
+        f"{language}/{name}": sound
+        for language in catalogue.languages
+        for name, sound in load_prompts(recordings, language).items()
+    }
+    heard = hear(load_wav(recording), prompts)
     lines = [Line(at, "keys", keys) for at, keys in keyed]
-    for phrase in _phrases(heard):
-        words = " ".join(_words(one, catalogue, language) for one in phrase)
-        lines.append(Line(phrase[0].start, "hears", words))
+    lines += [
+        Line(phrase[0].start, "hears", " ".join(_words(one, catalogue) for one in phrase)) for phrase in _phrases(heard)
+    ]
     return sorted(lines, key=lambda line: line.at)
 
 
@@ -71,6 +90,7 @@ def _phrases(heard: Sequence[Heard]) -> list[list[Heard]]:
     return phrases
 
 
-def _words(one: Heard, catalogue: Catalogue, language: str) -> str:
-    text = catalogue.text(language, one.name)
+def _words(one: Heard, catalogue: Catalogue) -> str:
+    language, _, name = one.name.partition("/")
+    text = catalogue.text(language, name)
     return text if one.share > 0.9 else f"{text} [cut short]"

@@ -57,6 +57,7 @@ class Town:
         bank_extensions: Mapping[str, Sequence[str]] | None = None,
         strange_gateways: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
+        all_flows: bool = False,
         agents: Mapping[str, str] | None = None,
         queues: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
@@ -69,6 +70,8 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
+        `all_flows`: the merchant has every flow
+        of the dialplan that fits it, for somebody who will give it more numbers.
         """
         self._asterisk = asterisk
         self._recordings = recordings
@@ -85,6 +88,7 @@ class Town:
         self._bank_extensions = dict(bank_extensions or {})
         self._strange_gateways = tuple(strange_gateways)
         self._agi_numbers = tuple(agi_numbers)
+        self._all_flows = all_flows
         self._agents = dict(agents or {})
         self._queues = dict(queues or {})
         self._sandbox_settings = sandbox or SandboxSettings()
@@ -113,6 +117,7 @@ class Town:
         parties = {name: Party(name, block.address(), self.home / name, self._asterisk) for name in names}
         self.merchant, self.switch, self.bank = parties["merchant"], parties["switch"], parties["bank"]
         self.handset = parties["phone"]
+        self.parties = tuple(parties.values())
         self._configure()
         if self._agents:
             configure_desk(parties["desk"], self.merchant, self._passwords)
@@ -125,7 +130,7 @@ class Town:
             self.phone = await self.new_phone()
             self._stack.push_async_callback(self.phone.stop)
         if self._agents:
-            self.desk = await start_desk(parties["desk"])
+            self.desk = await start_desk(parties["desk"], self.merchant, list(self._agents))
             self._stack.push_async_callback(self.desk.stop)
 
     @property
@@ -178,6 +183,7 @@ class Town:
             recordings=self._recordings,
             prompts=self._prompts,
             agi_numbers=self._agi_numbers,
+            all_flows=self._all_flows,
             more={"agents": agents, "queues": {name: {"agents": list(who)} for name, who in self._queues.items()}},
         )
         switch.configure(

@@ -49,9 +49,11 @@ class Catalogue:
     def _whole(cls, texts: Mapping[str, tuple[str, str]], faults: list[Fault]) -> "Catalogue":
         entries: dict[str, dict[str, Entry]] = {}
         for language, (file, text) in texts.items():
-            entries[language], found = read(file, text)
-            faults += found
-            faults += _unsayable(language, file, entries[language])
+            found, wrong = read(file, text)
+            faults += wrong
+            if found is not None:  # else one slip would be told as a missing prompt for every line of the file
+                entries[language] = found
+                faults += _unsayable(language, file, found)
         faults += _untranslated(entries, {language: file for language, (file, _) in texts.items()})
         if faults:
             raise Faults(faults)

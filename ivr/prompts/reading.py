@@ -36,17 +36,18 @@ class Entry:
         return self.text if self.spoken is None else self.spoken
 
 
-def read(file: str, text: str) -> tuple[dict[str, Entry], list[Fault]]:
-    """The entries by name (`group/name`) that could be read, and every fault."""
+def read(file: str, text: str) -> tuple[dict[str, Entry] | None, list[Fault]]:
+    """The entries by name (`group/name`) that could be read, and every fault. None: it is no YAML at all."""
     source = Source(file)
     entries: dict[str, Entry] = {}
     root = source.compose(text)
-    if root is not None:
-        for group, prompts in _named(Fields(source, root, "the file"), "a group"):
-            for name, node in _named(Fields(source, prompts, f"group {group}"), "a prompt"):
-                entry = _entry(source, f"{group}/{name}", node)
-                if entry is not None:
-                    entries[f"{group}/{name}"] = entry
+    if root is None:
+        return None, source.faults
+    for group, prompts in _named(Fields(source, root, "the file"), "a group"):
+        for name, node in _named(Fields(source, prompts, f"group {group}"), "a prompt"):
+            entry = _entry(source, f"{group}/{name}", node)
+            if entry is not None:
+                entries[f"{group}/{name}"] = entry
     return entries, source.faults
 
 

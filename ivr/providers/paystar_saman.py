@@ -19,11 +19,13 @@ from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
 from ivr.domain.money import rial
 from ivr.domain.operations import Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, caller_number
+from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import wire
 from ivr.runtime.asking import Asked, Observe, checked
+from ivr.runtime.configured import Base, ProviderSettings, read_http, read_secret
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
 
 MOST_ID_DIGITS: Final = 20
@@ -37,6 +39,7 @@ _TRANSACTION_EXITS: Final = frozenset(
 _TRANSACTION_RESULTS: Final = MappingProxyType(
     {"transaction_id": Kind.DIGITS, "merchant_id": Kind.DIGITS, "amount": Kind.AMOUNT}
 )
+_TRANSACTION_UNKNOWN: Final = "no whole answer, or one that holds neither a transaction nor an error, or both"
 _CALLER: Final = Argument(Kind.DIGITS, required=False, most=MOST_DIGITS)
 _INVOICE: Final = Argument(Kind.DIGITS, most=MOST_ID_DIGITS)
 _OPTIONAL_TEXT: Final = Argument(Kind.TEXT, required=False, most=128)
@@ -56,12 +59,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 },
                 {"tracking_code": Kind.DIGITS},
                 frozenset({"ok", "refused"}),
+                inquiry="result",
+                unknown_when="no whole answer: an invoice may have been made whose tracking code nobody has",
             ),
             Operation(
                 "create_transaction",
                 {"invoice_id": _INVOICE, "caller": _CALLER},
                 _TRANSACTION_RESULTS,
                 _TRANSACTION_EXITS,
+                inquiry="result",
+                unknown_when=f"{_TRANSACTION_UNKNOWN}; nothing is paid by it: the bank takes the money later",
             ),
             Operation(
                 "create_order_transaction",
@@ -73,6 +80,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 },
                 _TRANSACTION_RESULTS,
                 _TRANSACTION_EXITS,
+                unknown_when=f"{_TRANSACTION_UNKNOWN}, or it is for another amount; an order has no inquiry",
             ),
             Operation(
                 "result",
@@ -81,6 +89,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 frozenset({"paid", "not_confirmed"}),
                 Role.INQUIRY,
                 frozenset({"paid", "not_confirmed"}),
+                unknown_when="no whole answer, or any other than paid: the service never says declined",
             ),
         )
     }
@@ -292,3 +301,23 @@ def _amount(value: object) -> int:
         return rial(value)
     except BadInput:
         raise OutcomeUnknown("the answer holds an amount that is none") from None
+
+
+def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
+    """`kind: paystar_saman` of the configuration."""
+    defaults = PaystarSamanSettings(HttpSettings("https://localhost"), Secret("x"))
+    error_fields = fields.fields("error_exits", "'error_exits'", required=False)
+    errors = {code: error_fields.text(code) for code, _, _ in error_fields.names()}
+    settings = PaystarSamanSettings(
+        http=read_http(fields, base),
+        sequence=read_secret(fields, "sequence", base),
+        name=name,
+        trunk_id=read_secret(fields, "trunk_id", base) if fields.has("trunk_id") else None,
+        create_factor_path=fields.text("create_factor_path", defaults.create_factor_path),
+        create_transaction_path=fields.text("create_transaction_path", defaults.create_transaction_path),
+        result_path=fields.text("result_path", defaults.result_path),
+        invoice_wire_type="text" if fields.one_of("invoice_wire_type", ("int", "text"), "int") == "text" else "int",
+        result_as_query=fields.truth("result_as_query", False),
+        error_exits={**defaults.error_exits, **errors},
+    )
+    return ProviderSettings(OPERATIONS, lambda observe: PaystarSaman(settings, observe), settings.error_exits)

@@ -1,4 +1,4 @@
-"""Reading what a provider answered. Law: tolerant of form, never of doubt.
+"""Reading what a provider answered, and writing what it is asked. Law: tolerant of form, never of doubt.
 
 Keys lose their spaces, digits may be Persian or Arabic, a number may be a text. But an answer that is not one JSON
 object, says one thing twice, or cannot hold what it should is OutcomeUnknown. No float ever comes out of here.
@@ -8,9 +8,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
 
 from ivr.domain.digits import is_digits, to_ascii
 from ivr.domain.errors import OutcomeUnknown
+from ivr.domain.secret import Secret
 from ivr.runtime.http_client import HttpAnswer
 
 MOST_TEXT: Final = 200
@@ -19,11 +23,14 @@ MOST_CODES: Final = 20
 """No more codes than this are read out of one answer."""
 UNREADABLE: Final = "unreadable"
 """Stands for a provider's code that is not fit to be written down."""
+FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+"""The header that goes with `sealed_form`."""
 
 Document = Mapping[str, object]
 
 _CODE_KEYS: Final = ("error", "code", "error_code", "errorCode")
 _NO_ERROR: Final = frozenset({"", "0", "200"})
+_REFERENCE: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
 _CODE: Final = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.-]{1,32}")
 
 
@@ -125,3 +132,33 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise ValueError("one key, two values")
         made[plain] = value
     return made
+
+
+def sealed_json(fields: Mapping[str, object]) -> bytes:
+    """A JSON body. A Secret at its top stays one until it is these bytes."""
+    return msgspec.json.encode(fields, enc_hook=_opened)
+
+
+def sealed_form(fields: Mapping[str, str | int | Secret]) -> bytes:
+    """A form as a body, each value encoded once; `FORM` is its header. A Secret stays one until it is these bytes."""
+    opened = {name: value.reveal() if isinstance(value, Secret) else value for name, value in fields.items()}
+    return urlencode(opened).encode()
+
+
+def reference(value: object) -> str | None:
+    """A bank's reference: 1 to 40 letters, digits and dashes. None when there is none: absent, empty, or only zeros.
+
+    Raises OutcomeUnknown for anything else.
+    """
+    if value is None:
+        return None
+    text = scalar(value)
+    if text is None or not (text == "" or _REFERENCE.fullmatch(text)):
+        raise OutcomeUnknown("the answer holds a reference that is none")
+    return text if text.strip("0") else None
+
+
+def _opened(value: object) -> str:
+    if not isinstance(value, Secret):
+        raise TypeError(f"{type(value).__name__} cannot be sent")
+    return value.reveal()

@@ -32,6 +32,22 @@ def check(prompts: Path, out: Path) -> list[Fault]:
     return faults
 
 
+def behind(catalogue: Catalogue, prompts: Path, out: Path, *, missing: bool = True) -> list[str]:
+    """What callers do not hear as it is written now, as `language/name`: not built yet, or built before a change.
+
+    Quick, and looks at no sound: what somebody else put into `out` counts as current. `missing=False` leaves out what
+    is not built yet.
+    """
+    known = book.read(out)
+    found = []
+    for one in sources(catalogue, prompts):
+        made = known.get(one.language, {}).get(one.name)
+        there = all(file.exists() for file in built(out, one.language, one.name).values())
+        if (made is not None and made.source != one.key) if there else missing:
+            found.append(f"{one.language}/{one.name}")
+    return found
+
+
 def _prompt(out: Path, known: Manifest, one: Source) -> Iterator[Fault]:
     """What is current was fit to be heard when it was made; the rest is a person's recording to try, or a text."""
     if book.is_current(out, known, one):

@@ -111,11 +111,11 @@ class Call:
         """
         self.session = session
         self._bring = bring
-        self._afterwards = afterwards
+        self.afterwards = afterwards
         self.undecided: str | None = None
         """After the call: a payment of which somebody still has to find out what became of it."""
         self._voice = voice
-        self._flow = flow
+        self.flow = flow
         self._services = services
         self._events: deque[Event] = deque()
         self._busy = True
@@ -150,7 +150,7 @@ class Call:
     async def run(self, first: Event) -> None:
         """Drive the call to its end. `first` is Answered for a new call, Resumed for one taken over."""
         # Whatever is logged on behalf of this call, by whichever part, says which call it was.
-        with structlog.contextvars.bound_contextvars(call_id=self.session.call_id, flow=self._flow.name):
+        with structlog.contextvars.bound_contextvars(call_id=self.session.call_id, flow=self.flow.name):
             self._context = contextvars.copy_context()
             await self._run(first)
 
@@ -183,7 +183,7 @@ class Call:
             finally:
                 observer.calls_now.dec()
                 if not self._abandoned:
-                    observer.calls.labels(self._flow.name, self.session.ended).inc()
+                    observer.calls.labels(self.flow.name, self.session.ended).inc()
                 # One line that says all: what each step was is told while it happens only to who asks for debug lines.
                 _log.info(
                     "call_ended",
@@ -235,13 +235,13 @@ class Call:
         try:
             if (accounting := self._account(event)) is not None:
                 return self._advance_after(accounting, event)
-            return self._carry_out(advance(self._flow, self.session, event))
+            return self._carry_out(advance(self.flow, self.session, event))
         except Exception as exc:  # noqa: BLE001 - as above
             return self._broke(exc)
 
     async def _advance_after(self, accounting: _Slow, event: Event) -> None:
         await accounting
-        if (slow := self._carry_out(advance(self._flow, self.session, event))) is not None:
+        if (slow := self._carry_out(advance(self.flow, self.session, event))) is not None:
             await slow
 
     def _broke(self, exc: Exception) -> _Slow | None:
@@ -251,8 +251,8 @@ class Call:
                 _log.error("command_failed", step=self.session.step, error=str(exc))
             else:
                 _log.error("command_broke", step=self.session.step, exc_info=exc)
-            self._services.observer.faults.labels(self._flow.name).inc()
-            return self._carry_out(fail(self._flow, self.session))
+            self._services.observer.faults.labels(self.flow.name).inc()
+            return self._carry_out(fail(self.flow, self.session))
         except Exception:  # noqa: BLE001 - the failure step broke too
             self._give_up()
             return None
@@ -267,7 +267,7 @@ class Call:
     def _carry_out(self, turn: Turn) -> _Slow | None:
         before, self.session = self.session, turn.session
         if turn.fault is not None:
-            self._services.observer.faults.labels(self._flow.name).inc()
+            self._services.observer.faults.labels(self.flow.name).inc()
             _log.error("flow_fault", error=turn.fault, step=before.step)
         moved = turn.session.visit != before.visit
         if moved:
@@ -350,8 +350,8 @@ class Call:
                     return self._pay_by_dialling(command, command.payment)
                 return self._keep_and_dial(command)
             case HangUp(cause):
-                if (afterwards := self._afterwards) is not None:
-                    self._afterwards = None
+                if (afterwards := self.afterwards) is not None:
+                    self.afterwards = None
                     return self._go_on(afterwards)
                 self._voice.hang_up(cause)
         return None
@@ -435,20 +435,20 @@ class Call:
         old = self.session
         outcome = await self._outcome()
         answers = {name: old.answers[name] for name in afterwards.keeps if name in old.answers}
-        self._flow = afterwards.flow
+        self.flow = afterwards.flow
         self.session = Session(
             old.call_id,
-            self._flow.name,
+            self.flow.name,
             old.version,
             old.language,
-            self._flow.first,
+            self.flow.first,
             token=old.token,
             answers={**answers, **afterwards.settings, "outcome": outcome},
             payment=old.payment,
         )
-        self._path.append(f"[{self._flow.name}]")
-        _log.info("goes_on", flow=self._flow.name, outcome=outcome)
-        if (slow := self._carry_out(advance(self._flow, self.session, Answered()))) is not None:
+        self._path.append(f"[{self.flow.name}]")
+        _log.info("goes_on", flow=self.flow.name, outcome=outcome)
+        if (slow := self._carry_out(advance(self.flow, self.session, Answered()))) is not None:
             await slow
 
     async def _outcome(self) -> str:

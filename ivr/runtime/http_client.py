@@ -23,6 +23,9 @@ MOST_BODY: Final = 64 * 1024
 KEEPALIVE_SECONDS: Final = 4.0
 """An idle connection is let go after so long: before the usual servers (5 s and up) close it under a request."""
 
+MOST_PATHS: Final = 32
+"""So many paths of a provider are kept parsed; one that holds an id comes once and is not worth keeping."""
+
 NEVER_LEFT: Final = (
     aiohttp.ClientConnectorError,  # refused, no route, no such host, TLS not agreed
     aiohttp.ConnectionTimeoutError,  # connecting, or waiting for a free connection
@@ -100,17 +103,20 @@ class HttpClient:
         path: str,
         *,
         json: object = None,
+        data: bytes | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises ProviderUnreachable or OutcomeUnknown.
 
-        `headers` are this request's own, such as its signature.
-        `path` begins with / and is one of a few: each is parsed once and kept.
+        `headers` are this request's own, such as its signature. `data` is a body that is no JSON (a form, XML); its
+        Content-Type stands in `headers`.
+        `path` begins with /. The first `MOST_PATHS` are parsed once and kept.
         """
         error: IvrError
         try:
-            return await self._request(method, path, json, query, headers)
+            sent = data if json is None else msgspec.json.encode(json)
+            return await self._request(method, path, sent, query, headers)
         except NEVER_LEFT as exc:
             error = ProviderUnreachable(f"nothing was sent: {type(exc).__name__}")
         except _SentOnce as exc:
@@ -129,16 +135,18 @@ class HttpClient:
         self,
         method: str,
         path: str,
-        json: object,
+        sent: bytes | None,
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
     ) -> HttpAnswer:
         session = self._session or self._connect()
-        url = self._urls.get(path) or self._urls.setdefault(path, URL(self._base + path))
+        url = self._urls.get(path) or URL(self._base + path)
+        if len(self._urls) < MOST_PATHS:
+            self._urls[path] = url
         async with session.request(
             method,
             url if query is None else url.with_query(query),
-            data=None if json is None else msgspec.json.encode(json),
+            data=sent,
             headers=headers,
             allow_redirects=False,
         ) as response:

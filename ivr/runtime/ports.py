@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.flow.events import Event
+
+ANY_VISIT: Final = "*"
+"""Of a caller of whom only the snapshot knows which visit it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,8 @@ class CallInfo:
     """Which of our own people sent the caller, or is calling."""
     behind: tuple[str, ...] = ()
     """What was keyed behind the number, each after a `*`."""
-    comes: int = 0
-    """How often agents have sent this caller to one of our numbers: each time begins a call of its own."""
+    visit: str = ""
+    """Each time that an agent sends this caller to one of our numbers begins a call of its own, named by this."""
     sent: bool = False
     """An agent sent the caller here, who first called somebody else."""
     back: "Back | None" = None
@@ -31,7 +34,7 @@ class CallInfo:
     @property
     def session_id(self) -> str:
         """What the call's session, its payments and its log lines are named by: each visit of a channel has its own."""
-        return f"{self.call_id}~{self.comes}" if self.comes else self.call_id
+        return f"{self.call_id}~{self.visit}" if self.visit else self.call_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ def _new_numbers(before: Dialplan, after: Dialplan) -> Iterator[str]:
     if added := sorted(new - old):
         yield (
             f"new: {_named(added)}; Asterisk leads callers here once it is told "
-            "(ivr render DIR, then: asterisk -rx 'dialplan reload')"
+            "(ivr render DIR --numbers, then: asterisk -rx 'dialplan reload')"
         )
     if gone := sorted(old - new):
         yield f"gone: {_named(gone)}; who dials it now is refused"

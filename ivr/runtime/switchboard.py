@@ -21,7 +21,7 @@ from ivr.flow.model import Detour, DialledNumber, Dialplan, Flow, Key
 from ivr.flow.session import Session
 from ivr.runtime.brought import Values, brought, may_bring
 from ivr.runtime.call import Afterwards, Call
-from ivr.runtime.ports import Emit, Voice
+from ivr.runtime.ports import ANY_VISIT, CallInfo, Emit, Voice
 from ivr.runtime.services import Services
 
 _log = structlog.get_logger("ivr.switchboard")
@@ -34,6 +34,10 @@ is named by channel and token (a playback, a leg) is named once for ever."""
 
 KEPT_AFTERWARDS: Final = frozenset({"caller_number", "dialled_number", "call_id", "agent"})
 """What a flow of `afterwards` knows besides the outcome and its settings."""
+
+
+MOVED_LEAP: Final = TOKENS_A_CALL // 2
+"""Where the tokens of a call go on that changes its channel."""
 
 
 class Switchboard:
@@ -55,6 +59,7 @@ class Switchboard:
         self._nudge = nudge
         self._clock = clock
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._driven: dict[str, Call] = {}
         self._taken: Counter[Key] = Counter()
         """Calls that go on, by the entry of numbers.yaml; those on a detour are not counted."""
         self._draining = False
@@ -113,6 +118,8 @@ class Switchboard:
         Neither opening hours nor a full house end a call that had begun.
         """
         number = self.dialplan.number(voice.info.dialled_number, voice.info.trunk)
+        if voice.info.visit == ANY_VISIT:
+            snapshot = self._of_any_visit(voice.info.call_id)
         session = _restored(snapshot)
         dialplan = self._began_with(session) if session is not None else None
         if session is None or dialplan is None:
@@ -128,6 +135,27 @@ class Switchboard:
         first = LegEnded(back.token, back.result) if back is not None and news else Resumed(leg)
         afterwards = _afterwards(dialplan, number, session) if key is not None else None
         return self._drive(voice, dialplan.flows[session.flow], session, first, key, afterwards=afterwards)
+
+    def replace(self, voice: Voice, replaced: CallInfo) -> Emit:
+        """A caller comes in the place of an agent who called for them: the agent's call goes on with the caller, who
+        hears the step that it is in from its beginning.
+        """
+        before = self._driven.pop(replaced.session_id, None)
+        task = self._calls.get(replaced.session_id)
+        if before is None or task is None or before.session.ended is not None:
+            return self._refuse(voice, "call_is_over", HangupCause.NORMAL)
+        task.cancel()
+        self._services.snapshots.forget(replaced.session_id)
+        session = before.session.copy()
+        session.call_id = voice.info.session_id
+        session.token += MOVED_LEAP
+        session.leg = None
+        answers = {name: value for name, value in session.answers.items() if name != "caller_number"}
+        if voice.info.caller_number is not None:
+            answers["caller_number"] = voice.info.caller_number
+        session.answers = answers
+        self._services.snapshots.put(session)
+        return self._drive(voice, before.flow, session, Resumed(None), None, afterwards=before.afterwards)
 
     def forget_others(self, *, but_talking: bool = False) -> None:
         """Snapshots whose callers are gone: nobody will come back for them.
@@ -157,6 +185,11 @@ class Switchboard:
             task.cancel()
         await asyncio.gather(*self._calls.values(), return_exceptions=True)
 
+    def _of_any_visit(self, call_id: str) -> str | None:
+        """The snapshot of a caller who was given an agent's place."""
+        names = [name for name in self.left if name.startswith(f"{call_id}~")]
+        return self.left.pop(names[-1]) if names else None
+
     def _began_with(self, session: Session) -> Dialplan | None:
         """The version that the call began with, or today's where that cannot be had; None when its flow is gone."""
         dialplan = self.dialplan
@@ -184,7 +217,7 @@ class Switchboard:
             self.dialplan.version,
             number.language,
             flow.first,
-            token=info.comes * TOKENS_A_CALL,
+            token=_first_token(info.visit),
             answers=answers,
         )
         services = self._services
@@ -207,6 +240,7 @@ class Switchboard:
     ) -> Emit:
         """`key`: the entry of numbers.yaml of whose places this call takes one."""
         call = Call(voice, flow, session, self._services, bring=bring, afterwards=afterwards)
+        self._driven[session.call_id] = call
         if key is not None:
             self._taken[key] += 1
         task = asyncio.create_task(self._run(call, first, key), name=f"call {session.call_id}")
@@ -218,6 +252,7 @@ class Switchboard:
             await call.run(first)
         finally:
             self._calls.pop(call.session.call_id, None)
+            self._driven.pop(call.session.call_id, None)
             if key is not None:
                 self._taken[key] -= 1
             if call.undecided is not None:
@@ -235,6 +270,10 @@ class Switchboard:
         self._calls[voice.info.session_id] = task
         task.add_done_callback(lambda _: self._calls.pop(voice.info.session_id, None))
         return _ignore
+
+
+def _first_token(visit: str) -> int:
+    return int(visit) * TOKENS_A_CALL if visit.isdecimal() else MOVED_LEAP
 
 
 def _afterwards(dialplan: Dialplan, number: DialledNumber | None, session: Session) -> Afterwards | None:

@@ -14,10 +14,12 @@ import msgspec
 from ivr.domain.digits import is_digits, to_ascii
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
 from ivr.domain.operations import Argument, Kind, Operation, Outcome, Role
+from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.runtime.asking import Asked, Observe, checked
+from ivr.runtime.configured import Base, ProviderSettings, read_http
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
 
 NAME: Final = "sandbox_bank"
@@ -122,7 +124,8 @@ class SandboxBank:
         note.http_status = answer.status
         if answer.status == 200:
             try:
-                return msgspec.json.decode(answer.body, type=_Said)
+                said = msgspec.json.decode(answer.body, type=_Said)
+                return _Said(said.result, to_ascii(said.reference) if said.reference else None, said.reason)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 pass
         raise OutcomeUnknown(f"the bank's answer cannot be read (HTTP {answer.status})")
@@ -130,3 +133,9 @@ class SandboxBank:
 
 def _keyed(value: Value) -> str:
     return to_ascii(value.reveal()) if isinstance(value, Secret) else ""
+
+
+def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
+    """`kind: sandbox_bank` of the configuration."""
+    http = read_http(fields, base)
+    return ProviderSettings(OPERATIONS, lambda observe: SandboxBank(http, observe))

@@ -105,7 +105,7 @@ class Books:
     def __init__(self, settings: SandboxSettings, now: Callable[[], float]) -> None:
         self._settings = settings
         self._now = now
-        self._dice = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)  # noqa: S311
+        self.dice = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)  # noqa: S311
         self._gateways = {gateway.sequence: gateway for gateway in settings.gateways}
         self._trunks = {gateway.trunk_id: gateway for gateway in settings.gateways}
         self.invoices: dict[str, Invoice] = {}
@@ -114,7 +114,7 @@ class Books:
         """The bank's references by transaction id."""
         self._references: set[str] = set()
         self._callers: dict[str, _WrongTries] = {}
-        self._accounts = {card.pan: Account(card.pin, card.balance) for card in settings.cards}
+        self.accounts = {card.pan: Account(card.pin, card.balance) for card in settings.cards}
         for demo in settings.invoices:
             self.add_invoice(demo.amount, demo.tracking_code, InvoiceState(demo.state))
 
@@ -180,7 +180,7 @@ class Books:
             return Settlement("declined", reason=f"invoice_{state.value}")
         if invoice.amount != amount:
             return Settlement("declined", reason="wrong_amount")
-        account = self._accounts.get(pan)
+        account = self.accounts.get(pan)
         if account is None:
             return Settlement("wrong_card")
         if account.wrong_pins >= self._settings.wrong_tries:
@@ -192,10 +192,9 @@ class Books:
         if account.balance < amount:
             return Settlement("declined", reason="insufficient_funds")
         account.balance -= amount
-        reference = self._fresh(self._references, REFERENCE_DIGITS)
-        self._references.add(reference)
+        reference = self.fresh_reference()
         self.settled[transaction_id] = invoice.reference = reference
-        invoice.masked_pan = f"{pan.reveal()[:6]}******{pan.reveal()[-4:]}"
+        invoice.masked_pan = masked(pan)
         return Settlement("approved", reference)
 
     # What tests and demos may change
@@ -212,11 +211,16 @@ class Books:
             self.invoices[tracking_code] = invoice
         invoice.blocked = state is InvoiceState.BLOCKED
         if state is InvoiceState.PAID:
-            invoice.reference = self._fresh(self._references, REFERENCE_DIGITS)
-            self._references.add(invoice.reference)
+            invoice.reference = self.fresh_reference()
         if state is InvoiceState.EXPIRED:
             invoice.expires_at = self._now()
         return invoice
+
+    def fresh_reference(self) -> str:
+        """A reference of the bank's that no other payment has."""
+        reference = self._fresh(self._references, REFERENCE_DIGITS)
+        self._references.add(reference)
+        return reference
 
     def _transaction(self, invoice: Invoice) -> Transaction:
         transaction = Transaction(self._fresh(self.transactions), invoice)
@@ -236,6 +240,11 @@ class Books:
 
     def _fresh(self, taken: Container[str], digits: int = ID_DIGITS) -> str:
         """A number of so many digits that is not taken and does not begin with 0."""
-        while (made := str(self._dice.randrange(10 ** (digits - 1), 10**digits))) in taken:
+        while (made := str(self.dice.randrange(10 ** (digits - 1), 10**digits))) in taken:
             pass
         return made
+
+
+def masked(pan: Secret) -> str:
+    """First six and last four."""
+    return f"{pan.reveal()[:6]}******{pan.reveal()[-4:]}"

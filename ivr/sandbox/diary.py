@@ -23,6 +23,8 @@ KEPT_FIELDS: Final = (
     "tracking_code",
     "merchant_id",
     "transaction_id",
+    "invoice_key",
+    "action",
 )
 
 

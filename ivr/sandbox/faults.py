@@ -4,16 +4,11 @@ Law: a fault that has happened as often as was asked clears itself. `commit` say
 same: then the client knows nothing, and the books know.
 """
 
-import asyncio
-import json
-import socket
-import struct
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
-
-from aiohttp import web
 
 from ivr.domain.errors import BadInput
 
@@ -23,13 +18,40 @@ MOST_TIMES: Final = 1_000_000
 MOST_WAITING: Final = 100
 """So many faults may wait for one operation."""
 
-OPERATIONS: Final = ("create_factor", "create_transaction", "result", "settle", "inquire")
-"""What a fault can be set for; the first three are PayStar's, the last two the bank's."""
 
-_ABOUT: Final = ("invoice_id", "tracking_code", "transaction_id")
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault can happen: whose operation it is, and what its answer is like."""
+
+    provider: str
+    """The listener's name."""
+    is_json: bool = True
+    """False for a page."""
+    has_amount: bool = False
+    has_codes: bool = False
+    """The provider has error codes of its own for it."""
+    calls_back: bool = False
+    """It sends somebody back to the merchant."""
+
+
+PLACES: Final[Mapping[str, Place]] = {
+    "create_factor": Place("paystar"),
+    "create_transaction": Place("paystar", has_amount=True),
+    "result": Place("paystar"),
+    "settle": Place("bank"),
+    "inquire": Place("bank"),
+    "bpm_otp": Place("mellat", has_codes=True),
+    "bpm_pay": Place("mellat", has_codes=True),
+    "web_request": Place("web_gateway", has_codes=True),
+    "web_page": Place("web_gateway", is_json=False),
+    "web_pay": Place("web_gateway", is_json=False, calls_back=True),
+    "web_check": Place("web_gateway", has_amount=True, has_codes=True),
+}
+"""What a fault can be set for."""
+
+_ABOUT: Final = ("invoice_id", "tracking_code", "transaction_id", "order_id", "invoice_key")
 _NOTHING: Final[Mapping[str, object]] = {}
-_TO_PERSIAN: Final = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_CODE: Final = re.compile(r"[0-9]{1,4}")
 
 
 class FaultKind(Enum):
@@ -49,6 +71,25 @@ class FaultKind(Enum):
     """The right answer breaks off in the middle. The work is done."""
     PERSIAN_DIGITS = "persian_digits"
     """The right answer with every number as a text in Persian digits. The work is done."""
+    WRONG_TYPE = "wrong_type"
+    """The right answer under `Content-Type: text/html`. The work is done."""
+    SLOW_DRIP = "slow_drip"
+    """The right answer, a byte at a time over `seconds`. The work is done."""
+    WRONG_AMOUNT = "wrong_amount"
+    """The right answer with 1,000 rial more in it. The work is done."""
+    CODE = "code"
+    """The provider's own error `code`; with `commit` the work is done all the same."""
+    DUPLICATE_CALLBACK = "duplicate_callback"
+    """The merchant is called back twice: once by us, once by the payer's browser."""
+
+
+_FITS: Final[Mapping[FaultKind, Callable[[Place], bool]]] = {
+    FaultKind.PERSIAN_DIGITS: lambda place: place.is_json,
+    FaultKind.WRONG_AMOUNT: lambda place: place.has_amount,
+    FaultKind.CODE: lambda place: place.has_codes,
+    FaultKind.DUPLICATE_CALLBACK: lambda place: place.calls_back,
+}
+"""Where the kinds make sense that do not everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +103,18 @@ class Fault:
     status: int = 503
     commit: bool = False
     only: str | None = None
-    """Only for requests about this invoice or transaction; None: whichever comes first."""
+    """Only for requests about this invoice, order or transaction; None: whichever comes first."""
+    code: str = ""
+    """The error code of a `code` fault."""
 
     def __post_init__(self) -> None:
-        if self.operation not in OPERATIONS:
-            raise BadInput(f"operation must be one of {', '.join(OPERATIONS)}")
+        if self.operation not in PLACES:
+            raise BadInput(f"operation must be one of {', '.join(PLACES)}")
+        fits = _FITS.get(self.kind)
+        if fits is not None and not fits(PLACES[self.operation]):
+            raise BadInput(f"{self.kind.value} makes no sense for {self.operation}")
+        if (self.kind is FaultKind.CODE) != bool(_CODE.fullmatch(self.code)):
+            raise BadInput("code must be 1 to 4 digits, for a fault of the kind code only")
         if not 1 <= self.times <= MOST_TIMES:
             raise BadInput(f"times must be 1 to {MOST_TIMES}")
         if not 0 <= self.seconds <= MOST_SECONDS:
@@ -105,64 +153,3 @@ class Faults:
     def all(self) -> list[Fault]:
         """Those that wait."""
         return [fault for waiting in self._waiting.values() for fault in waiting]
-
-
-async def answer(
-    request: web.Request, fault: Fault | None, work: Callable[[], Awaitable[web.Response]]
-) -> web.StreamResponse:
-    """The work's answer, as far as the fault lets it through."""
-    if fault is None:
-        return await work()
-    if fault.kind is FaultKind.DELAY:
-        done = await work() if fault.commit else None
-        await asyncio.sleep(fault.seconds)
-        return done or await work()
-    if fault.kind is FaultKind.HALF_BODY:
-        return await _half(request, await work())
-    if fault.kind is FaultKind.PERSIAN_DIGITS:
-        return _persian(await work())
-    if fault.commit:
-        await work()
-    if fault.kind is FaultKind.HTTP_ERROR:
-        return web.Response(status=fault.status, text="<html><h1>sandbox fault</h1></html>", content_type="text/html")
-    if fault.kind is FaultKind.GARBAGE:
-        return web.Response(text="]]{ no JSON", content_type="application/json")
-    reset(request)
-    return web.Response()  # goes nowhere
-
-
-def reset(request: web.Request) -> None:
-    """Let the client see "connection reset by peer"."""
-    if request.transport is not None:
-        wire = request.transport.get_extra_info("socket")
-        if wire is not None:
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        request.transport.abort()
-
-
-async def _half(request: web.Request, whole: web.Response) -> web.StreamResponse:
-    body = whole.body
-    half = web.StreamResponse(status=whole.status, headers={"Content-Type": "application/json"})
-    raw = body if isinstance(body, bytes) else b""
-    half.content_length = len(raw)
-    await half.prepare(request)
-    await half.write(raw[: len(raw) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return half
-
-
-def _persian(whole: web.Response) -> web.Response:
-    return web.Response(
-        status=whole.status,
-        text=json.dumps(_in_persian(json.loads(whole.text or "{}")), ensure_ascii=False),
-        content_type="application/json",
-    )
-
-
-def _in_persian(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _in_persian(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_in_persian(item) for item in value]
-    return str(value).translate(_TO_PERSIAN) if isinstance(value, int | str) else value

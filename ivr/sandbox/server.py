@@ -1,4 +1,4 @@
-"""The sandbox as a running server: PayStar, the bank and the sandbox's own desk, each on a port of its own.
+"""The sandbox as a running server: every provider, the bank and the sandbox's own desk, each on a port of its own.
 
 Law: it listens where it is told, loopback unless told otherwise, and what it knows is gone when it stops.
 """
@@ -13,12 +13,15 @@ from ivr.sandbox.bank_desk import bank_app
 from ivr.sandbox.books import Books
 from ivr.sandbox.desk import Desk
 from ivr.sandbox.diary import Diary
-from ivr.sandbox.faults import Fault, FaultKind, Faults
+from ivr.sandbox.faults import PLACES, Fault, FaultKind, Faults
 from ivr.sandbox.listener import Listener
+from ivr.sandbox.mellat import add_mellat_routes, mellat_app
+from ivr.sandbox.mellat_books import MellatBooks
 from ivr.sandbox.paystar import paystar_app
 from ivr.sandbox.settings import SandboxSettings
-
-_BANK_OPERATIONS = frozenset({"settle", "inquire"})
+from ivr.sandbox.sms import Outbox, add_sms_routes
+from ivr.sandbox.web_books import WebBooks
+from ivr.sandbox.web_gateway import add_web_gateway_routes, web_gateway_app
 
 
 class SandboxServer:
@@ -27,26 +30,48 @@ class SandboxServer:
     def __init__(self, settings: SandboxSettings | None = None, now: Callable[[], float] = time.time) -> None:
         settings = settings or SandboxSettings()
         self.books = Books(settings, now)
-        self._desk = Desk(self.books, now)
-        self._paystar = Listener(paystar_app(self._desk, settings.error_shape), settings.host, settings.paystar_port)
-        self._bank = Listener(bank_app(self._desk), settings.host, settings.bank_port)
-        desk = admin_app(self._desk, now, self.set_fault, self.clear_faults)
-        self._admin = Listener(desk, settings.host, settings.admin_port)
+        self.sms = Outbox()
+        self.mellat = MellatBooks(settings, self.books, self.sms, now)
+        self.web_gateway = WebBooks(settings, self.books)
+        self._desk = desk = Desk(self.books, now)
+        admin = admin_app(desk, now, self.set_fault, self.clear_faults)
+        add_sms_routes(admin, self.sms)
+        add_mellat_routes(admin, self.mellat)
+        add_web_gateway_routes(admin, self.web_gateway)
+        host = settings.host
+        self._listeners = {
+            "paystar": Listener(paystar_app(desk, settings.error_shape), host, settings.paystar_port),
+            "bank": Listener(bank_app(desk), host, settings.bank_port),
+            "mellat": Listener(mellat_app(desk, self.mellat), host, settings.mellat_port),
+            "web_gateway": Listener(web_gateway_app(desk, self.web_gateway), host, settings.web_gateway_port),
+            "admin": Listener(admin, host, settings.admin_port),
+        }
+        """By the name that `faults.PLACES` has for them."""
 
     @property
     def paystar_url(self) -> str:
         """PayStar's base address."""
-        return self._paystar.url
+        return self._listeners["paystar"].url
 
     @property
     def bank_url(self) -> str:
         """The bank's base address."""
-        return self._bank.url
+        return self._listeners["bank"].url
+
+    @property
+    def mellat_url(self) -> str:
+        """The base address of PayStar's gateway on the bank Mellat."""
+        return self._listeners["mellat"].url
+
+    @property
+    def web_gateway_url(self) -> str:
+        """The web gateway's base address."""
+        return self._listeners["web_gateway"].url
 
     @property
     def admin_url(self) -> str:
         """The base address of `/_sandbox/`."""
-        return self._admin.url
+        return self._listeners["admin"].url
 
     @property
     def faults(self) -> Faults:
@@ -59,9 +84,9 @@ class SandboxServer:
         return self._desk.diary
 
     async def start(self) -> None:
-        """Listen on all three ports. Raises OSError when one is taken; then none is left open."""
+        """Listen on every port. Raises OSError when one is taken; then none is left open."""
         try:
-            for listener in self._listeners:
+            for listener in self._listeners.values():
                 await listener.start()
         except BaseException:
             await self.stop()
@@ -69,21 +94,21 @@ class SandboxServer:
 
     async def stop(self) -> None:
         """Stop listening; requests under way get a moment."""
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             await listener.stop()
 
     async def set_fault(self, fault: Fault) -> None:
         """Let something go wrong; `refuse` closes the port of the operation's provider now."""
         if fault.kind is FaultKind.REFUSE:
-            await (self._bank if fault.operation in _BANK_OPERATIONS else self._paystar).refuse(fault.seconds)
+            await self._listeners[PLACES[fault.operation].provider].refuse(fault.seconds)
         else:
             self._desk.faults.add(fault)
 
     async def clear_faults(self) -> None:
         """Nothing goes wrong any more."""
         self._desk.faults.clear()
-        await self._paystar.accept()
-        await self._bank.accept()
+        for listener in self._listeners.values():
+            await listener.accept()
 
     async def __aenter__(self) -> "SandboxServer":
         await self.start()
@@ -92,15 +117,13 @@ class SandboxServer:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
-    @property
-    def _listeners(self) -> tuple[Listener, ...]:
-        return (self._paystar, self._bank, self._admin)
-
 
 async def run_sandbox(settings: SandboxSettings, say: Callable[[str], object] = sys.stdout.write) -> None:
     """Run until cancelled; says where everything is and which invoices there are."""
     async with SandboxServer(settings) as server:
-        say(f"PayStar  {server.paystar_url}\nbank     {server.bank_url}\nadmin    {server.admin_url}/_sandbox/\n\n")
+        say(f"PayStar  {server.paystar_url}\nMellat   {server.mellat_url}\nweb      {server.web_gateway_url}\n")
+        say(f"bank     {server.bank_url}\nadmin    {server.admin_url}/_sandbox/\n")
+        say(f"SMS      {server.admin_url}/_sandbox/sms.html\n\n")
         say("invoice       rial  state\n")
         for demo in settings.invoices:
             say(f"{demo.tracking_code:<10} {demo.amount:>10,}  {demo.state}\n")

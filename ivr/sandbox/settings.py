@@ -40,7 +40,16 @@ class DemoInvoice:
     state: str = "open"
 
 
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A merchant's terminal at the web gateway."""
+
+    api_key: Secret
+
+
 DEMO_GATEWAY = Gateway(Secret("sandbox-gateway-sequence"), "10000005", "TkdpUQngERd1apGJvoHB")
+
+DEMO_TERMINAL = Terminal(Secret("sandbox-terminal-key"))
 
 DEMO_CARDS = (
     SandboxCard(Secret("6037990000000006"), Secret("12345"), 10**12),
@@ -66,7 +75,10 @@ class SandboxSettings:
     paystar_port: int = 0
     bank_port: int = 0
     admin_port: int = 0
+    mellat_port: int = 0
+    web_gateway_port: int = 0
     gateways: tuple[Gateway, ...] = (DEMO_GATEWAY,)
+    terminals: tuple[Terminal, ...] = (DEMO_TERMINAL,)
     cards: tuple[SandboxCard, ...] = DEMO_CARDS
     invoices: tuple[DemoInvoice, ...] = DEMO_INVOICES
     error_shape: ErrorShape = "errors"
@@ -76,5 +88,10 @@ class SandboxSettings:
     """So many wrong invoice ids in a row and a caller number is blocked; so many wrong PINs and a card is."""
     blocked_for: float = 600.0
     """Seconds that a caller number stays blocked."""
+    otp_digits: int = 6
+    otp_lifetime: float = 120.0
+    """Seconds that a one-time password of Mellat's is good for."""
+    otp_tries: int = 3
+    """So many wrong tries, and a one-time password is dead."""
     seed: int | None = None
     """Makes the ids repeatable; None: unpredictable."""

@@ -67,7 +67,9 @@ def chosen_exit(order: Answer | Approve | Decline, asked: AskProvider, step: Ste
 def results(exit_name: str, asked: AskProvider, providers: Providers) -> Mapping[str, Kind]:
     """The values that usually come with this answer."""
     operation = _operation(asked, providers)
-    return operation.results if operation is not None and exit_name in YES else {}
+    if operation is None or exit_name not in YES:
+        return {}
+    return {name: kind for name, kind in operation.results.items() if name in operation.comes_with(exit_name)}
 
 
 def answer_values(

@@ -261,6 +261,7 @@ _WORDS: Final[Mapping[str, Callable[[list[str]], Order]]] = {
     "hear": _alone("hear", Hear()),
     "wait": _alone("wait", Wait()),
     "hang": _hang,
+    "hang_up": _alone("hang_up", Leave()),  # as the step is written
     "headers": _headers,
     "answer": _answer,
     "approve": lambda rest: Approve(_values(rest)),

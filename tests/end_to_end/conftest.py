@@ -19,7 +19,7 @@ from ivr.lab.town import HOUSE, Town
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
-from tests.end_to_end import changing
+from tests.end_to_end import changing, people
 from tests.end_to_end.evening import SCENES, Evening, spend
 from tests.end_to_end.odd_numbers import (
     AGI_NUMBERS,
@@ -78,13 +78,16 @@ async def towns(
     """The town, and one aside for scenes when any are to be played."""
     dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
     changing.write_flow(dialplan)
+    people.write_flows(dialplan)
     towns = [
         Town(
             asterisk,
             recordings,
             home=homes / name,
             dialplan=dialplan,
-            numbers=(*NUMBERS, changing.ENTRY),
+            numbers=(*NUMBERS, *people.NUMBERS, changing.ENTRY),
+            agents=people.AGENTS,
+            queues=people.QUEUES,
             hours=HOURS,
             trunks=TRUNKS,
             bank_extensions=BANK_EXTENSIONS,

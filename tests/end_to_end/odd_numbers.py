@@ -1,5 +1,5 @@
-"""Numbers of the merchant that run the shipped flow towards a bank that misbehaves, each in its own way, and two that
-cannot always be served.
+"""Numbers of the merchant that run the shipped flow towards a bank that misbehaves, each in its own way, two that
+cannot always be served, and the reception, which leads to other flows.
 
 Law: the flow is the shipped one; only the number that it dials on the bank's trunk (a setting), or for a bank that is
 not there at all the trunk itself, is another.
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr.domain.secret import Secret
-from ivr.lab.town import HOUSE, MERCHANT_PHONE
+from ivr.lab.town import HOUSE, MERCHANT_PHONE, SWITCH_NUMBER
 from ivr.sandbox.settings import SandboxCard
 
 BUSY: Final = "42475001"
@@ -35,6 +35,11 @@ NEVER_OPEN: Final = "42476017"
 ONE_PLACE: Final = "42475011"
 """One caller at a time."""
 
+RECEPTION: Final = "42475050"
+"""The shipped reception, at any hour."""
+RECEPTION_CLOSED: Final = "42475051"
+"""The same when nobody is there, for callers who are spoken to in English."""
+
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
 
@@ -48,6 +53,12 @@ BANK_EXTENSIONS: Final[Mapping[str, Sequence[str]]] = {
     "2190000008": ("Hangup(38)",),
 }
 """How the bank behaves on the numbers that the odd ones dial; ...07 has no extension at all."""
+
+_RECEPTION: Final = {
+    "merchant_phone": MERCHANT_PHONE,
+    "switch_number": SWITCH_NUMBER,
+    "operator_number": "2142473999",
+}
 
 NUMBERS: Final[Sequence[Mapping[str, object]]] = (
     *(
@@ -66,6 +77,21 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         "trunk": "public",
         "flow": "pay_invoice",
         "settings": {"merchant_phone": "2190000011"},
+        "hours": "never",
+        "closed": {"flow": "closed"},
+    },
+    {
+        "number": RECEPTION,
+        "flow": "reception",
+        "settings": _RECEPTION,
+        "hours": "always",
+        "closed": {"flow": "closed"},
+    },
+    {
+        "number": RECEPTION_CLOSED,
+        "flow": "reception",
+        "settings": _RECEPTION,
+        "language": "en",
         "hours": "never",
         "closed": {"flow": "closed"},
     },

@@ -191,9 +191,20 @@ class Stage:
         self.sounds = sounds
         self._callers = 0
 
-    async def call(self, number: str, *, caller_number: str | None = "", **more: Any) -> Caller:
-        """A caller who was answered; each has a number of their own unless one is given."""
-        return Caller(await self.town.phone.call(number, caller_number=self.number(caller_number), **more), self.sounds)
+    async def call(
+        self,
+        number: str,
+        *,
+        caller_number: str | None = "",
+        sounds: Mapping[str, Sound] | None = None,
+        **more: Any,
+    ) -> Caller:
+        """A caller who was answered; each has a number of their own unless one is given.
+
+        `sounds`: what they know to be prompts; the Persian ones unless others are given.
+        """
+        call = await self.town.phone.call(number, caller_number=self.number(caller_number), **more)
+        return Caller(call, sounds or self.sounds)
 
     def number(self, given: str | None) -> str | None:
         """A mobile number that nobody else calls with."""
@@ -247,14 +258,14 @@ class Stage:
         return (await self.town.merchant.command("invoices", "create", str(amount), "--order", "test")).strip()
 
 
-def money(amount: int) -> list[str]:
+def money(amount: int, language: str = "fa") -> list[str]:
     """The names of the prompts that say this many rial, as they are heard."""
-    return [_as_heard(name) for name in speak([Amount(amount)], "fa", Currency.RIAL)]
+    return [_as_heard(name) for name in speak([Amount(amount)], language, Currency.RIAL)]
 
 
-def digits(text: str) -> list[str]:
+def digits(text: str, language: str = "fa") -> list[str]:
     """The names of the prompts that read these digits."""
-    return speak([Digits(text)], "fa", Currency.RIAL)
+    return speak([Digits(text)], language, Currency.RIAL)
 
 
 def _as_heard(name: str) -> str:
@@ -290,7 +301,7 @@ async def all_quiet(town: Town, patience: float = 20.0) -> list[str]:
     """The channels still up in any Asterisk after a moment: none."""
 
     async def look() -> list[str]:
-        parties = (town.merchant, town.switch, town.bank, town.handset)
+        parties = town.parties
         return [line for lines in await asyncio.gather(*map(channels, parties)) for line in lines]
 
     return await eventually(look, lambda lines: not lines, patience)

@@ -187,8 +187,9 @@ class _Act:
         if isinstance(asked, ReadHeaders):
             return HeadersRead(asked.token, self.headers is not None, self.headers or {})
         operation = world().providers.get(asked.provider, {}).get(asked.operation)
-        comes = operation is not None and self.exit in operation.with_results
-        values = operation_results(asked.provider, asked.operation) if comes else {}
+        comes = operation.comes_with(self.exit) if operation is not None else frozenset[str]()
+        known = operation_results(asked.provider, asked.operation) if comes else {}
+        values = {name: value for name, value in known.items() if name in comes}
         return ProviderReplied(asked.token, self.exit, values)
 
 

@@ -102,6 +102,14 @@ def test_a_text_missing_in_a_language_is_a_fault() -> None:
     ]
 
 
+def test_a_slip_in_the_yaml_is_the_only_fault() -> None:
+    """The one line to be mended does not drown among the prompts that could not be read because of it."""
+    slip = 'talk:\n  hello: "Hello"\n    text: "Hello"\n'
+    assert faults_of(en=written("en", slip), fa=written("fa")) == [
+        "en.yaml:3:5: not YAML: expected <block end>, but found '<block mapping start>'"
+    ]
+
+
 def test_a_missing_number_piece_is_a_fault() -> None:
     """Every amount can be said from the first day."""
     assert faults_of(fa=written("fa", without="number/100_o")) == [

@@ -1,5 +1,6 @@
 """Every fault is found before a caller finds it."""
 
+from ivr.recordings.check import behind
 from tests.recordings.conftest import Site, Tone
 
 
@@ -23,6 +24,17 @@ def test_a_new_recording_that_is_not_built_yet_is_out_of_date(site: Site, tone: 
     recording = site.recording("talk/hello")
     tone(recording)
     assert site.check() == [f"{recording}:1:1: out of date; run `ivr prompts build`"]
+
+
+def test_what_callers_do_not_hear_as_written(site: Site, tone: Tone) -> None:
+    """Enough to remind whoever changed a text; files that came from elsewhere are believed."""
+    assert behind(site.catalogue, site.prompts, site.out) == []
+    site.alaw("talk/goodbye").unlink()
+    tone(site.recording("talk/hello"))
+    assert behind(site.catalogue, site.prompts, site.out) == ["en/talk/hello", "en/talk/goodbye"]
+    assert behind(site.catalogue, site.prompts, site.out, missing=False) == ["en/talk/hello"]
+    (site.out / "manifest.json").unlink()
+    assert behind(site.catalogue, site.prompts, site.out) == ["en/talk/goodbye"]
 
 
 def test_files_that_nothing_plays_are_named(site: Site, tone: Tone) -> None:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
-from ivr.runtime.http_client import MOST_BODY, NEVER_LEFT, HttpClient, HttpSettings
+from ivr.runtime.http_client import MOST_BODY, MOST_PATHS, NEVER_LEFT, HttpClient, HttpSettings
 from tests.providers import raw_server as raw
 from tests.providers.raw_server import RawServer, says
 
@@ -189,6 +189,17 @@ async def test_the_path_of_the_base_address_is_kept_and_connections_are() -> Non
         assert server.connections == 1
         assert server.seen[0].target == "/base/x?q=1"
         assert server.seen[0].json == {"a": "ب"}
+
+
+async def test_a_body_that_is_ready_goes_out_as_it_is() -> None:
+    """A form, or JSON that was sealed by who knows the card; its own header goes before ours."""
+    async with RawServer(says({})) as server, client_of(server.url) as client:
+        await client.request("POST", "/a", data=b"a=1&b=2", headers={"Content-Type": "text/x-form"})
+        for number in range(100):  # paths with ids are asked for once each
+            await client.request("POST", f"/invoice/{number}", data=b"{}")
+        assert (server.seen[0].body, server.seen[0].headers["content-type"]) == (b"a=1&b=2", "text/x-form")
+        assert (server.seen[1].headers["content-type"], server.seen[100].target) == ("application/json", "/invoice/99")
+        assert len(client._urls) == MOST_PATHS
 
 
 async def test_nobody_writes_addresses_into_the_log(caplog: pytest.LogCaptureFixture) -> None:

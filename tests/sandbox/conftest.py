@@ -6,11 +6,13 @@ import aiohttp
 import pytest
 
 from ivr.domain.secret import Secret
+from ivr.providers.paystar_mellat import PaystarMellat, PaystarMellatSettings
 from ivr.providers.paystar_saman import PaystarSaman, PaystarSamanSettings
+from ivr.providers.web_gateway import WebGateway, WebGatewaySettings
 from ivr.runtime.http_client import HttpSettings
 from ivr.sandbox.bank import SandboxBank
 from ivr.sandbox.server import SandboxServer
-from ivr.sandbox.settings import DEMO_GATEWAY, SandboxSettings
+from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL, SandboxSettings
 from tests.clock import Clock
 
 
@@ -35,6 +37,22 @@ async def paystar(sandbox: SandboxServer) -> AsyncIterator[PaystarSaman]:
 @pytest.fixture
 async def bank(sandbox: SandboxServer) -> AsyncIterator[SandboxBank]:
     client = SandboxBank(http(sandbox.bank_url))
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def mellat(sandbox: SandboxServer) -> AsyncIterator[PaystarMellat]:
+    client = PaystarMellat(PaystarMellatSettings(http(sandbox.mellat_url), DEMO_GATEWAY.sequence))
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def gateway(sandbox: SandboxServer) -> AsyncIterator[WebGateway]:
+    client = WebGateway(
+        WebGatewaySettings(http(sandbox.web_gateway_url), DEMO_TERMINAL.api_key, "http://shop.test/back")
+    )
     yield client
     await client.close()
 

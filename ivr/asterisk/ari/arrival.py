@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from ivr.asterisk.settings import AGENTS_TRUNK
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import LegResult
 from ivr.domain.phone import caller_number
-from ivr.runtime.ports import Back, CallInfo
+from ivr.runtime.ports import ANY_VISIT, Back, CallInfo
 
 MOST_BEHIND: Final = 8
 """Values keyed behind a number that are looked at."""
@@ -49,11 +50,27 @@ def call_info(channel: Channel) -> CallInfo:
         agent=endpoint(said.get("by") or channel.name) if trunk == AGENTS_TRUNK else None,
         behind=tuple(behind[:MOST_BEHIND]),
         sent=bool(said.get("by")),
-        comes=_number(said.get("comes")),
+        visit="" if said.get("comes", "0") in ("", "0") else f"{_number(said['comes'])}",
         back=Back(_number(said["back"]), QUEUE_RESULTS.get(said.get("how", ""), LegResult.UNREACHABLE))
         if "back" in said
         else None,
     )
+
+
+def in_place_of(channel: Channel, replaced: CallInfo) -> CallInfo:
+    """A caller whom an agent gives their own place in a call to one of our numbers."""
+    return replace(
+        replaced,
+        call_id=channel.id,
+        caller_number=caller_number(channel.caller.number),
+        sent=True,
+        visit=replaced.session_id,
+    )
+
+
+def moved(channel: Channel) -> CallInfo:
+    """The same one, found by a new process: only the call's snapshot knows more."""
+    return CallInfo(channel.id, AGENTS_TRUNK, "", caller_number(channel.caller.number), sent=True, visit=ANY_VISIT)
 
 
 def endpoint(channel_name: str) -> str | None:

@@ -54,6 +54,11 @@ def list_bridges() -> Request:
     return Request("GET", "/bridges")
 
 
+def look_at_application(application: str) -> Request:
+    """Which channels and bridges are its."""
+    return Request("GET", f"/applications/{_id(application)}")
+
+
 def answer(channel: str) -> Request:
     """Pick up."""
     return Request("POST", f"/channels/{_id(channel)}/answer")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.events import Bridge, Channel, bridges, channels
 from ivr.asterisk.ari.ids import leg_of
-from ivr.asterisk.ari.requests import list_bridges, list_channels
+from ivr.asterisk.ari.requests import list_bridges, list_channels, look_at_application
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Survey:
     application: str
     channels: dict[str, Channel]
     bridges: dict[str, Bridge]
+    ours: frozenset[str] = frozenset()
+    """The channels that Asterisk counts as our application's."""
 
     def callers(self) -> dict[str, Channel]:
         """Callers who are in our application."""
@@ -23,6 +25,14 @@ class Survey:
             for name, channel in self.channels.items()
             if leg_of(name) is None and self.in_application(channel)
         }
+
+    def moved(self) -> list[Channel]:
+        """Callers whom an agent gave their own place in a call: Asterisk goes on naming what they were in before."""
+        return [
+            channel
+            for name, channel in self.channels.items()
+            if name in self.ours and leg_of(name) is None and not self.in_application(channel)
+        ]
 
     def legs(self, call_id: str) -> list[int]:
         """The tokens of this call's legs, ascending, those that still ring included."""
@@ -43,4 +53,5 @@ async def living_channels(client: AriClient) -> Survey:
     """Look. Raises AriDisconnected and AriError."""
     bridge_list = bridges(await client.send(list_bridges()))
     channel_list = channels(await client.send(list_channels()))
-    return Survey(client.application, {c.id: c for c in channel_list}, {b.id: b for b in bridge_list})
+    ours = frozenset((await client.send(look_at_application(client.application)))["channel_ids"])
+    return Survey(client.application, {c.id: c for c in channel_list}, {b.id: b for b in bridge_list}, ours)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from ivr.asterisk.ari.arrival import call_info
+from ivr.asterisk.ari.arrival import call_info, in_place_of, moved
 from ivr.asterisk.ari.chores import Chores, tidy
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriDisconnected, place
@@ -21,7 +21,7 @@ from ivr.asterisk.ari.timing import Timing
 from ivr.asterisk.ari.voice import AriVoice
 from ivr.asterisk.settings import Ari
 from ivr.domain.legs import HangupCause
-from ivr.runtime.ports import Emit
+from ivr.runtime.ports import CallInfo, Emit
 
 OnCall = Callable[[AriVoice], Emit]
 """A new caller, not answered yet. Returns where the call's events go; called between two events, so quickly."""
@@ -32,18 +32,29 @@ OnResume = Callable[[AriVoice, int | None], Emit]
 LegAnswered follows if the two were not joined yet, and LegEnded at its end.
 """
 
+OnReplace = Callable[[AriVoice, CallInfo], Emit]
+"""A caller who comes in the place of another one (of that call), whose call goes on with them."""
+
 log = structlog.get_logger()
 
 
 class AriSwitch:
     """One Asterisk's calls. Order of use: `start`, `take_over`, …, `close`."""
 
-    def __init__(self, settings: Ari, on_call: OnCall, timing: Timing = Timing()) -> None:  # noqa: B008 -- frozen
+    def __init__(
+        self,
+        settings: Ari,
+        on_call: OnCall,
+        timing: Timing = Timing(),  # noqa: B008 -- frozen
+        *,
+        on_replace: OnReplace | None = None,
+    ) -> None:
         self._timing = timing
         self.client = AriClient(
             settings, on_event=self._on_event, on_connected=self._on_connected, on_gap=self._on_gap, timing=timing
         )
         self._on_call = on_call
+        self._on_replace = on_replace
         self._router = Router()
         self._voices: dict[str, AriVoice] = {}
         self._chores = Chores()
@@ -80,6 +91,11 @@ class AriSwitch:
         left = [channel for call_id, channel in survey.callers().items() if call_id not in self._voices]
         for channel in left:
             self._admit(channel, resume)
+        for channel in survey.moved():
+            voice = AriVoice(self.client, moved(channel), self._left)
+            voice.attach(resume(voice))
+            self._voices[channel.id] = voice
+            self._router.attach(channel.id, voice.on_event)
         self._catch_up_with(survey, [self._voices[c.id] for c in left if c.id in self._voices])
 
     async def wait_closed(self) -> None:
@@ -96,6 +112,9 @@ class AriSwitch:
             if known.arrived(event.channel):
                 return
             known.gone(elsewhere=True)  # an agent sent the caller to one of our numbers: a call of its own
+        if isinstance(event, StasisStart) and event.replace_channel is not None:
+            self._take_place(event.channel, event.replace_channel.id)
+            return
         if self._router.dispatch(event) or not isinstance(event, StasisStart):
             return
         if leg_of(event.channel.id) is None:
@@ -112,6 +131,19 @@ class AriSwitch:
             log.error("call_not_taken", call_id=channel.id, where=place(exc))
             tidy(self.client, back_to_dialplan(channel.id))
             return
+        self._voices[channel.id] = voice
+        self._router.attach(channel.id, voice.on_event)
+
+    def _take_place(self, channel: Channel, replaced: str) -> None:
+        """An agent called one of our numbers, and then gave the caller their own place there."""
+        agent = self._voices.get(replaced)
+        if agent is None or self._on_replace is None:
+            log.error("call_not_taken", call_id=channel.id, why="comes in the place of a call that is not ours")
+            tidy(self.client, hang_up(channel.id, HangupCause.NORMAL))
+            return
+        agent.leave()
+        voice = AriVoice(self.client, in_place_of(channel, agent.info), self._left)
+        voice.attach(self._on_replace(voice, agent.info))
         self._voices[channel.id] = voice
         self._router.attach(channel.id, voice.on_event)
 

@@ -206,6 +206,12 @@ class AriVoice:
         self._say(LegEnded(back.token, back.result))
         return True
 
+    def leave(self) -> None:
+        """Somebody else goes on with this call in this caller's place: say nothing more of it."""
+        self._gone = True
+        self._owed.clear()
+        self._on_gone(self.info.call_id)
+
     def gone(self, *, elsewhere: bool = False) -> None:
         """The caller hung up, or was hung up, or was sent elsewhere."""
         if self._gone:
@@ -276,7 +282,7 @@ class AriVoice:
         if not survey.in_application(channel):
             tidy(self._client, watch(self._client.application, channel.id))
         elif not self.arrived(channel):
-            if call_info(channel).comes == self.info.comes:
+            if call_info(channel).visit == self.info.visit:
                 self._send_away(away)
             else:
                 self.gone(elsewhere=True)

@@ -16,7 +16,7 @@ from ivr.asterisk.render.places import Directories
 from ivr.asterisk.render.sip import sip_file
 from ivr.asterisk.settings import AsteriskSettings
 
-__all__ = ["BENCH_MODULES", "Away", "Directories", "check", "render"]
+__all__ = ["BENCH_MODULES", "Away", "Directories", "check", "render", "render_numbers"]
 
 
 def check(settings: AsteriskSettings) -> None:
@@ -25,6 +25,13 @@ def check(settings: AsteriskSettings) -> None:
     modules_file(settings, ())
     sip_file(settings)
     dialplan_file(settings, (), Away())
+
+
+def render_numbers(
+    settings: AsteriskSettings, numbers: Sequence[str], directory: Path, *, away: Away | None = None
+) -> tuple[Path, ...]:
+    """Write extensions.conf alone: all that another list of numbers changes. As `render` otherwise."""
+    return write_all(directory, (dialplan_file(settings, numbers, away or Away()),))
 
 
 def render(

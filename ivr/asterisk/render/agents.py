@@ -87,7 +87,7 @@ def sip_sections(settings: AsteriskSettings, media: str | None) -> Iterator[Sect
             "send_rpid": False,
         }
         if media is not None:
-            lines |= {"media_address": media, "bind_rtp_to_media_address": True}
+            lines |= {"media_address": media, "bind_rtp_to_media_address": True, "rtp_ipv6": ":" in media}
         yield section(label, **lines)
 
 

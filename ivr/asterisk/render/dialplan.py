@@ -22,11 +22,13 @@ from ivr.asterisk.render.agents import (
 )
 from ivr.asterisk.render.agi import agi_address, check_agi
 from ivr.asterisk.render.sip import context_of
-from ivr.asterisk.render.text import File, Section, extension, name, path, section
+from ivr.asterisk.render.text import File, Section, extension, literal, name, path, section
 from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings, Trunk, Way
 from ivr.domain.errors import BadInput
 
 MOST_TRIES: Final = 60
+FORBIDDEN: Final = 21
+"""Q.850 "call rejected": SIP 403."""
 TRY: Final = "IVR_TRY"
 AGAIN: Final = "again"
 """Where a caller waits for our application; `ivr.asterisk.ari` sends callers there by this name."""
@@ -59,7 +61,9 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
             tuple(
                 line
                 for one in (*ours, *(with_values(ours) if trunk.trust_headers else ()))
-                for line in _extension(one, _enter(settings, trunk, one), prompt, away)
+                for line in _extension(
+                    one, _enter(settings, trunk, one), prompt, away, in_clear=_in_clear(settings, trunk)
+                )
             ),
         )
         for trunk in settings.trunks
@@ -106,6 +110,18 @@ def _enter(settings: AsteriskSettings, trunk: Trunk, number: str) -> str:
     return f"Stasis({name(settings.ari.application, 'ari.application')},{trunk.name},${{CALLERID(pres)}})"
 
 
+def _in_clear(settings: AsteriskSettings, trunk: Trunk) -> str | None:
+    """True of a call that did not come by TLS though its trunk speaks nothing else; None where no call can.
+
+    An endpoint takes calls from every transport. What the sender writes (Via, Contact) proves nothing; where the
+    request arrived does.
+    """
+    if trunk.transport != "tls" or settings.transports == {"tls"}:
+        return None
+    clear = literal(settings.sip_bind, "sip_bind")
+    return f'$["${{CHANNEL(pjsip,local_addr)}}" = "{clear}"]'
+
+
 def _leg() -> Iterator[tuple[str, str]]:
     """Gives a leg that `AGI()` dials its caller id and headers: runs on its channel, before the INVITE leaves."""
     caller = f"${{{LEG_CALLER}}}"
@@ -124,13 +140,20 @@ def _leg() -> Iterator[tuple[str, str]]:
     yield "same", "n(done),Return()"
 
 
-def _extension(number: str, enter: str, prompt: str, away: Away, *, count: bool = False) -> Iterator[tuple[str, str]]:
+def _extension(
+    number: str, enter: str, prompt: str, away: Away, *, count: bool = False, in_clear: str | None = None
+) -> Iterator[tuple[str, str]]:
     if count:
         yield "exten", f"{number},1,Set({COMES}=$[0${{{COMES}}} + 1])"
         yield "same", f"n(enter),{enter}"
+    elif in_clear is not None:
+        yield "exten", f"{number},1,GotoIf({in_clear}?clear)"
+        yield "same", f"n(enter),{enter}"
     else:
         yield "exten", f"{number},1,{enter}"
-    yield from _waiting("enter" if count else "1", prompt, away)
+    yield from _waiting("enter" if count or in_clear is not None else "1", prompt, away)
+    if in_clear is not None:
+        yield "same", f"n(clear),Hangup({FORBIDDEN})"
 
 
 def _waiting(enter: str, prompt: str, away: Away) -> Iterator[tuple[str, str]]:

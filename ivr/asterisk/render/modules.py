@@ -29,6 +29,8 @@ BENCH_MODULES: Final = (
 _AGI_MODULES: Final = ("res_speech", "res_agi", "app_dial", "app_stack", "func_dialplan", "func_hangupcause")
 """What calls that come by AGI() use."""
 
+_SRTP_MODULES: Final = ("res_srtp",)
+"""What encrypted sound uses; TLS is a part of res_pjsip."""
 _AGENT_MODULES: Final = (
     "app_dial",
     "app_mixmonitor",
@@ -122,6 +124,7 @@ _MODULES: Final = (
 def modules_file(settings: AsteriskSettings, extra: Sequence[str] = ()) -> File:
     """modules.conf: ours, those of the trunks' codecs and the extra ones, each once."""
     wanted = [*_MODULES, *(codec_module(codec) for trunk in settings.trunks for codec in trunk.codecs)]
+    wanted += _SRTP_MODULES if any(trunk.srtp for trunk in settings.trunks) else ()
     wanted += _AGI_MODULES if settings.agi is not None else ()
     wanted += _AGENT_MODULES if settings.has_people else ()
     wanted += _AMI_MODULES if settings.ami is not None else ()

@@ -112,6 +112,12 @@ def bind(value: str, what: str) -> tuple[str, int]:
     return str(address), port(int(digits), what)
 
 
+def literal(value: str, what: str) -> str:
+    """`address:port` as a transport binds it: an IPv6 address in brackets."""
+    address, listen = bind(value, what)
+    return f"[{address}]:{listen}" if ":" in address else f"{address}:{listen}"
+
+
 def secret(value: str, what: str) -> str:
     """A password as it must be written: printable ASCII, a semicolon escaped. Its text never shows in the error."""
     if not value or len(value) > LONGEST_VALUE:

@@ -115,12 +115,12 @@ def read(body: yaml.Node, reading: Reading) -> Made:
 
 def _facts(asked: str, operation: Operation, save: str | None) -> Facts:
     """The caller hears nothing here that can be relied on; only some exits come with values."""
-    names = frozenset(f"{save}.{name}" for name in operation.results) if save else frozenset[str]()
+    makes = {by: frozenset(f"{save}.{name}" for name in operation.comes_with(by)) for by in operation.exits}
     how = {by: f"{asked} answers '{by}'" for by in operation.exits}
     how |= {UNREACHABLE: f"{asked} cannot be reached", UNKNOWN: f"nobody knows what {asked} did"}
     return Facts(
         mute=True,
-        makes=dict.fromkeys(operation.with_results, names),
+        makes=makes if save else {},
         asks=True,
         pays=operation.role is Role.CHARGE,
         undecided=frozenset({UNKNOWN}) if operation.role is Role.CHARGE else frozenset(),

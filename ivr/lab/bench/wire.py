@@ -63,11 +63,15 @@ class Delays:
 
 
 class Wire:
-    """`with Wire(address) as wire`: every UDP packet from and to this address at loopback is kept."""
+    """`with Wire(address) as wire`: every packet from and to this address at loopback is kept, its first `snap` bytes.
 
-    def __init__(self, address: str, media_port: int) -> None:
+    Needs the right to see packets (root): PermissionError without.
+    """
+
+    def __init__(self, address: str, media_port: int = 0, *, snap: int = _SNAP) -> None:
         self._address = socket.inet_aton(address)
         self._port = media_port
+        self._snap = snap
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4))
         self._seen: list[tuple[float, bytes]] = []
         self._stopping = False
@@ -75,7 +79,7 @@ class Wire:
 
     def __enter__(self) -> Self:
         wire = self._socket
-        program = _only(self._address)
+        program = _only(self._address, self._snap)
         kept = ctypes.create_string_buffer(program)
         wire.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program) // 8, ctypes.addressof(kept))
@@ -102,10 +106,14 @@ class Wire:
             if packet is not None:
                 yield packet
 
+    def everything(self) -> Iterator[bytes]:
+        """All packets so far, in order, from their IPv4 header on."""
+        return (data for _, data in list(self._seen))
+
     def _listen(self) -> None:
         while not self._stopping:
             try:
-                data, extra, _, _ = self._socket.recvmsg(_SNAP, 64)
+                data, extra, _, _ = self._socket.recvmsg(self._snap, 64)
             except TimeoutError:
                 continue
             seconds, nanoseconds = struct.unpack("qq", extra[0][2])
@@ -168,11 +176,11 @@ def delays(packets: Iterable[Packet], sounds: Sounds, amount: str, connecting: s
     return Delays(found.menu, found.invoice, keys)
 
 
-def _only(address: bytes) -> bytes:
-    """A filter for the kernel (classic BPF): IPv4 packets from or to this address, `_SNAP` bytes of each."""
+def _only(address: bytes, snap: int) -> bytes:
+    """A filter for the kernel (classic BPF): IPv4 packets from or to this address, `snap` bytes of each."""
     load, equal, give = 0x20, 0x15, 0x06  # a word of the packet; jump by comparing with it; done, so many bytes
     (number,) = struct.unpack("!I", address)
-    steps = ((load, 0, 0, 12), (equal, 2, 0, number), (load, 0, 0, 16), (equal, 0, 1, number), (give, 0, 0, _SNAP))
+    steps = ((load, 0, 0, 12), (equal, 2, 0, number), (load, 0, 0, 16), (equal, 0, 1, number), (give, 0, 0, snap))
     return b"".join(struct.pack("HBBI", *step) for step in (*steps, (give, 0, 0, 0)))
 
 

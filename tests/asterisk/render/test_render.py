@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from ivr.asterisk.render import Away, Directories, render
-from ivr.asterisk.settings import Agi, Ari, AsteriskSettings, Trunk, Way
+from ivr.asterisk.render import Away, Directories, render, render_numbers
+from ivr.asterisk.settings import Agent, Agi, Ari, AsteriskSettings, SipTls, Trunk, Way
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.secret import Secret
 
 BANK = Trunk("bank", "192.0.2.7")
+TLS = SipTls("/etc/ssl/ivr.pem", "/etc/ssl/ivr.key", "/etc/ssl/telco.pem")
 OPERATOR = Trunk("operator", "192.0.2.8", match=("192.0.2.8", "198.51.100.0/24"))
 SETTINGS = AsteriskSettings(
     Ari("http://127.0.0.1:8088", "ivr", Secret("secret")),
@@ -75,6 +76,84 @@ def test_a_trunk_known_by_password_has_an_endpoint_of_its_user_name(tmp_path: Pa
     same = replace(trunk, username="seller")
     render(replace(SETTINGS, trunks=(same,)), [], tmp_path)
     assert one(sip, "seller", "endpoint")["auth"] == "seller"
+
+
+def test_a_trunk_by_tls_and_srtp(tmp_path: Path) -> None:
+    """Its far side is verified, and sound in clear is no choice."""
+    secret = replace(OPERATOR, transport="tls", srtp=True, port=5061)
+    render(replace(SETTINGS, trunks=(BANK, secret), sip_tls=TLS), ["4247"], tmp_path)
+    sip = tmp_path / "pjsip.conf"
+    assert one(sip, "transport-tls", "transport") == {
+        "type": "transport",
+        "protocol": "tls",
+        "bind": "192.0.2.1:5061",
+        "method": "tlsv1_2",
+        "cert_file": "/etc/ssl/ivr.pem",
+        "priv_key_file": "/etc/ssl/ivr.key",
+        "verify_server": "yes",
+        "verify_client": "no",
+        "require_client_cert": "no",
+        "ca_list_file": "/etc/ssl/telco.pem",
+    }
+    endpoint = one(sip, "operator", "endpoint")
+    assert endpoint["transport"] == "transport-tls"
+    assert endpoint["media_encryption"] == "sdes" and endpoint["media_encryption_optimistic"] == "no"
+    assert one(sip, "operator", "aor")["contact"] == r"sip:192.0.2.8:5061\;transport=tls"
+    assert "media_encryption" not in one(sip, "bank", "endpoint")
+    assert "load = res_srtp.so" in (tmp_path / "modules.conf").read_text()
+    dialplan = (tmp_path / "extensions.conf").read_text()
+    refusal = 'exten = 4247,1,GotoIf($["${CHANNEL(pjsip,local_addr)}" = "192.0.2.1:5060"]?clear)'
+    assert f"{refusal}\nsame = n(enter),Stasis(ivr,operator" in dialplan
+    assert dialplan.count("same = n(clear),Hangup(21)") == 1
+
+
+def test_mutual_tls_and_none(tmp_path: Path) -> None:
+    """Who calls can be asked for a certificate; whom we call goes unverified only by saying so."""
+    trunks = (replace(BANK, transport="tls"),)
+    mutual = replace(TLS, require_client_certificate=True, bind="192.0.2.2:5062")
+    render(replace(SETTINGS, trunks=trunks, sip_tls=mutual), ["4247"], tmp_path)
+    transport = one(tmp_path / "pjsip.conf", "transport-tls", "transport")
+    assert transport["verify_client"] == transport["require_client_cert"] == "yes"
+    assert transport["bind"] == "192.0.2.2:5062"
+    render(replace(SETTINGS, trunks=trunks, sip_tls=replace(TLS, ca=None, verify=False)), ["4247"], tmp_path)
+    transport = one(tmp_path / "pjsip.conf", "transport-tls", "transport")
+    assert transport["verify_server"] == "no" and "ca_list_file" not in transport
+
+
+def test_what_no_trunk_speaks_is_not_listened_to(tmp_path: Path) -> None:
+    """Where all trunks speak TLS, nobody can try in clear; where none does, there is no such port."""
+    render(replace(SETTINGS, trunks=(replace(BANK, transport="tls"),), sip_tls=TLS), ["4247"], tmp_path)
+    assert [name for name, _ in blocks(tmp_path / "pjsip.conf") if name.startswith("transport")] == ["transport-tls"]
+    assert 'GotoIf($["' not in (tmp_path / "extensions.conf").read_text()
+    render(replace(SETTINGS, sip_tls=TLS), ["4247"], tmp_path)
+    assert [name for name, _ in blocks(tmp_path / "pjsip.conf") if name.startswith("transport")] == ["transport-udp"]
+    assert "res_srtp" not in (tmp_path / "modules.conf").read_text()
+
+
+def test_phones_of_agents_keep_their_transport(tmp_path: Path) -> None:
+    """They speak UDP, so a call to a trunk by TLS is told from one in clear."""
+    agents = (Agent("sara", Secret("x")),)
+    trunks = (replace(OPERATOR, transport="tls", trust_headers=True),)
+    render(replace(SETTINGS, trunks=trunks, agents=agents, sip_tls=TLS), ["4247"], tmp_path)
+    names = [name for name, _ in blocks(tmp_path / "pjsip.conf") if name.startswith("transport")]
+    assert names == ["transport-udp", "transport-tls"]
+    dialplan = (tmp_path / "extensions.conf").read_text()
+    operator = dialplan[dialplan.index("[from-operator]") :].partition("\n[")[0]
+    assert (
+        operator.count("?clear)\nsame = n(enter),Stasis(") == operator.count("exten = ") == 2
+    )  # with a value behind it
+    assert operator.count("Goto(enter)") == operator.count("n(clear),Hangup(21)") == 2
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    """Addresses in brackets where SIP wants them, and sound over IPv6 too."""
+    trunk = Trunk("six", "2001:db8::8", match=("2001:db8::/64",), transport="tls")
+    render(replace(SETTINGS, sip_bind="[2001:db8::1]:5060", trunks=(trunk,), sip_tls=TLS), ["4247"], tmp_path)
+    sip = tmp_path / "pjsip.conf"
+    assert one(sip, "transport-tls", "transport")["bind"] == "[2001:db8::1]:5061"
+    endpoint = one(sip, "six", "endpoint")
+    assert endpoint["rtp_ipv6"] == "yes" and endpoint["media_address"] == "2001:db8::1"
+    assert one(sip, "six", "aor")["contact"].startswith("sip:[2001:db8::8]:5060")
 
 
 def test_only_our_numbers_have_an_extension_and_nothing_dials(tmp_path: Path) -> None:
@@ -212,6 +291,17 @@ def test_rendering_again_replaces_our_own_and_leaves_the_rest(tmp_path: Path) ->
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written} | {"voicemail.conf"}
 
 
+def test_other_numbers_change_one_file(tmp_path: Path) -> None:
+    """It is the one that a whole rendering would write; what somebody else wrote stays here too."""
+    render(SETTINGS, ["1000", "2000"], tmp_path / "whole")
+    assert render_numbers(SETTINGS, ["1000", "2000"], tmp_path / "one") == (tmp_path / "one" / "extensions.conf",)
+    (one_file,) = (tmp_path / "one").iterdir()
+    assert one_file.read_text() == (tmp_path / "whole" / "extensions.conf").read_text()
+    one_file.write_text("mine")
+    with pytest.raises(BadInput, match="did not write"):
+        render_numbers(SETTINGS, ["3000"], tmp_path / "one")
+
+
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
     """Not a traceback."""
     (tmp_path / "file").write_text("")
@@ -290,6 +380,17 @@ def test_a_password_that_cannot_be_written_is_refused_and_not_shown(password: st
         {"trunks": (replace(BANK, codecs=()),)},
         {"trunks": (replace(BANK, codecs=("g729",)),)},
         {"trunks": (replace(BANK, transport="tls"),)},
+        {"trunks": (replace(BANK, srtp=True),)},
+        {"trunks": (replace(BANK, host="2001:db8::1"),)},
+        {"trunks": (replace(BANK, match=("2001:db8::/64",)),)},
+        {"sip_bind": "[2001:db8::1]:5060"},
+        {"sip_tls": replace(TLS, ca=None)},
+        {"sip_tls": replace(TLS, verify=False, ca=None, require_client_certificate=True)},
+        {"sip_tls": replace(TLS, bind="192.0.2.1")},
+        {"sip_tls": replace(TLS, bind="192.0.2.1:5060")},
+        {"sip_tls": replace(TLS, bind="[2001:db8::1]:5061")},
+        {"sip_tls": replace(TLS, key="/etc/key;pem")},
+        {"sip_tls": TLS, "sip_bind": "0.0.0.0:5060", "trunks": (BANK, replace(OPERATOR, transport="tls"))},
         {"trunks": (replace(BANK, port=0),)},
         {"trunks": (replace(BANK, match=("10.0.0.0/99",)),)},
         {"rtp_first": 20001},
