@@ -190,7 +190,7 @@ class Visit:
     def transfer(
         self, *, agent: str | None, queue: str | None, tell: Sequence[Say], language: str, wait: float
     ) -> None:
-        """Let the caller talk to an agent, or to one of a queue; once more under the same token, if they may be gone."""
+        """Let the caller talk to an agent, or to one of a queue; once more under the same token if they may be gone."""
         if self.session.leg is None:
             self.session.leg = self._token()
         self.commands.append(Transfer(self.session.leg, agent, queue, tuple(tell), language, wait))

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final
 
 import jsonschema
@@ -98,7 +99,8 @@ def test_everything_that_can_be_written() -> None:
 
 def examples() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What the reference shows: (flow, steps or numbers; the text; its schema)."""
-    for text in re.findall(r"```yaml\n(.*?)```", (DIALPLAN / "README.md").read_text("utf-8"), re.DOTALL):
+    for found in re.findall(r"```yaml\n(.*?)```", (DIALPLAN / "README.md").read_text("utf-8"), re.DOTALL):
+        text = dedent(found) if found.startswith("   ") else found  # beneath a list's number
         if text.startswith("flow:"):
             yield "flow", text, FLOW
         elif text.startswith("  "):

@@ -42,9 +42,9 @@ async def house(house: House) -> AsyncIterator[House]:
     yield house
 
 
-def sent(*behind: str, comes: int = 1, number: str = SENT_TO, back: Back | None = None) -> FakeVoice:
+def sent(*behind: str, visit: str = "1", number: str = SENT_TO, back: Back | None = None) -> FakeVoice:
     """A caller whom sara sends to this number."""
-    info = CallInfo(CHANNEL, "agents", number, "09121234567", "sara", behind or (INVOICE,), comes, sent=True, back=back)
+    info = CallInfo(CHANNEL, "agents", number, "09121234567", "sara", behind or (INVOICE,), visit, sent=True, back=back)
     return FakeVoice(info)
 
 
@@ -73,10 +73,10 @@ async def test_a_caller_whom_an_agent_sent_is_not_asked_for_the_invoice(house: H
 async def test_each_time_is_a_call_of_its_own(house: House) -> None:
     """The channel is the same, and no name is used twice: not the session's, not the payment's, not the leg's."""
     tokens = []
-    for comes in (1, 2):
-        voice = sent(comes=comes)
+    for visit in ("1", "2"):
+        voice = sent(visit=visit)
         tokens.append(await at_the_bank(house, voice))
-        assert list(house.store.kept) == [f"{CHANNEL}~{comes}"]
+        assert list(house.store.kept) == [f"{CHANNEL}~{visit}"]
         voice.emit(LegEnded(tokens[-1], LegResult.BUSY))
         await voice.transferred()
         voice.go()

@@ -30,7 +30,7 @@ QUEUE_RESULTS: Final[Mapping[str, LegResult]] = {
 _ENDPOINT: Final = re.compile(r"PJSIP/(.+)-[0-9a-f]{8}")
 _HEADERS: Final = re.compile(r"\?([^>]*)")
 MOST_REFER_TO: Final = 1024
-"""Characters of a Refer-To header that are looked at."""
+"""Characters of a Refer-To header; nothing is taken from a longer one."""
 
 
 def call_info(channel: Channel) -> CallInfo:
@@ -81,7 +81,7 @@ def endpoint(channel_name: str) -> str | None:
 
 def headers_of(refer_to: str) -> dict[str, str]:
     """The headers that a Refer-To asks for (`<sip:42473000@host?X-Invoice-Id=65843148>`), by name in small letters."""
-    match = _HEADERS.search(refer_to[:MOST_REFER_TO])
+    match = _HEADERS.search(refer_to) if len(refer_to) <= MOST_REFER_TO else None  # cut off, a number is another one
     pairs = (one.split("=", 1) for one in match[1].split("&") if "=" in one) if match else ()
     return {unquote(name).lower(): unquote(value) for name, value in pairs}
 
