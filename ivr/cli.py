@@ -22,6 +22,8 @@ from ivr import dialplans, trying
 from ivr.asterisk.render import render as render_asterisk
 from ivr.asterisk.render import render_numbers
 from ivr.config import DEFAULT_FILE, load_settings
+from ivr.domain.bills import SERVICES, describe_bill
+from ivr.domain.digits import to_ascii
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
@@ -298,6 +300,27 @@ def create_invoice(
             _say(invoice.tracking_code)
 
 
+@cli.command(rich_help_panel=_MONEY, epilog="Example: ivr bill 7748317800142 1770160 --json")
+def bill(
+    bill_id: Annotated[str, typer.Argument(help="The bill id, or a whole barcode of 26 digits.")],
+    payment_id: Annotated[str, typer.Argument(help="The payment id; none with a barcode.")] = "",
+    config: ConfigOption = DEFAULT_FILE,
+    as_json: JsonOption = False,
+) -> None:
+    """What the digits of a bill say: its kind, company and amount. Exit status 1: they cannot be right."""
+    with _one_line_errors():
+        services = load_settings(config, credentials=False).bill_services if config.is_file() else SERVICES
+        said = describe_bill(to_ascii(bill_id), to_ascii(payment_id), services)
+        if as_json:
+            _json(said)
+        elif said["valid"]:
+            _say(f"{said['kind']}, company {said['company']}, {said['amount_rial']:,} rial")
+        else:
+            _fail(f"the {said['wrong']} cannot be right")
+        if not said["valid"]:
+            raise typer.Exit(1)
+
+
 @prompts.command("build", epilog="Example: ivr prompts build")
 def build_prompts(config: ConfigOption = DEFAULT_FILE) -> None:
     """Make every recording that is missing or out of date."""
@@ -382,6 +405,8 @@ def sandbox(
     admin_port: int = 8102,
     mellat_port: int = 8103,
     web_gateway_port: int = 8104,
+    pod_port: int = 8105,
+    inoti_port: int = 8106,
 ) -> None:
     """The providers as real servers, with invoices, cards and faults on demand."""
     settings = SandboxSettings(
@@ -391,6 +416,8 @@ def sandbox(
         admin_port=admin_port,
         mellat_port=mellat_port,
         web_gateway_port=web_gateway_port,
+        pod_port=pod_port,
+        inoti_port=inoti_port,
     )
     with _one_line_errors():
         asyncio.run(run_sandbox(settings))

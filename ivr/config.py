@@ -15,11 +15,13 @@ from ivr.asterisk.render import check as check_rendering
 from ivr.asterisk.secrecy import TRANSPORTS, trunk_faults
 from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
 from ivr.asterisk.sip_tls import read_sip_tls
+from ivr.domain.bills import SERVICES
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
 from ivr.domain.secret import Secret
 from ivr.prompts.units import Currency
 from ivr.providers import registry
+from ivr.providers.pod_settings import read_services
 from ivr.runtime.configured import (
     NO_CREDENTIAL,
     Base,
@@ -75,6 +77,8 @@ class Settings:
     """Where all of this was read."""
     notices: Mapping[str, NoticeTarget] = field(default_factory=dict)
     """Whom flows can send notices to, by name."""
+    bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
+    """Kinds of bills by the digit of their service."""
 
 
 def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = False) -> Settings:
@@ -102,6 +106,7 @@ def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = Fal
 
 def _read(fields: Fields, base: Base, file: Path) -> Settings:
     web = fields.fields("web", "web", required=False)
+    base = replace(base, bill_services=read_services(fields.fields("bill_services", "the services", required=False)))
     recordings = read_path(fields, "recordings", base, "../var/prompts")
     settings = Settings(
         asterisk=_asterisk(fields, base, recordings),
@@ -117,6 +122,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
         limits=_limits(fields.fields("limits", "the limits", required=False)),
         watch_dialplan=fields.truth("watch_dialplan", False),
         file=file,
+        bill_services=base.bill_services,
     )
     web.done()
     fields.done()

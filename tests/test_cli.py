@@ -49,6 +49,45 @@ async def book(deployment: Deployment) -> Deployment:
     return deployment
 
 
+# -- bills -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "ids", [("7748317800142", "1770160"), ("77483178001420000001770160",), ("۷۷۴۸۳۱۷۸۰۰۱۴۲", "1770160")]
+)
+def test_a_bill_says_what_it_is(deployment: Deployment, ids: tuple[str, ...]) -> None:
+    """By its two ids or its barcode, to people and to programs."""
+    said = ivr(deployment, "bill", *ids)
+    assert (said.exit_code, said.stdout) == (0, "landline, company 001, 17,000 rial\n")
+    found = json.loads(ivr(deployment, "bill", *ids, "--json").stdout)
+    assert (found["valid"], found["kind"], found["company"], found["amount_rial"]) == (True, "landline", "001", 17_000)
+
+
+@pytest.mark.parametrize(
+    ("ids", "wrong"),
+    [
+        (("2234322344613", "1770160"), "bill id"),
+        (("1117753200140", "1770165"), "payment id"),
+        (("7748317800142",), "barcode"),
+        (("x", "y"), "bill id"),
+    ],
+)
+def test_a_bill_that_cannot_be(deployment: Deployment, ids: tuple[str, ...], wrong: str) -> None:
+    """One line that says which number; exit status 1, with the JSON all the same."""
+    said = ivr(deployment, "bill", *ids)
+    assert (said.exit_code, said.stderr) == (1, f"the {wrong} cannot be right\n")
+    as_json = ivr(deployment, "bill", *ids, "--json")
+    found = json.loads(as_json.stdout)
+    assert (as_json.exit_code, found["valid"], found["wrong"]) == (1, False, wrong)
+
+
+def test_a_bill_needs_no_deployment(tmp_path: Path) -> None:
+    """Without a configuration the usual kinds hold."""
+    nowhere = str(tmp_path / "none.yaml")
+    said = CliRunner().invoke(cli, ["bill", "7748317800142", "1770160", "--config", nowhere])
+    assert (said.exit_code, said.stdout) == (0, "landline, company 001, 17,000 rial\n")
+
+
 # -- help --------------------------------------------------------------------------------------------------------------
 
 

@@ -138,6 +138,42 @@ async def test_a_web_gateway_with_everything(file: Path) -> None:
     assert line == 5 and "return_url must be http(s)://host" in said
 
 
+POD = """providers:
+  pod: {kind: pod, base_url: "https://api.test", token: {env: TEST_ARI}, api_key: {env: TEST_ARI}%s}
+"""
+INOTI = """providers:
+  ussd: {kind: inoti, base_url: "https://login.test", username: {env: TEST_ARI}, password: {env: TEST_ARI}%s}
+"""
+
+
+async def test_pod_with_everything(file: Path) -> None:
+    """Every field is taken, a client can be made, and the house's kinds of bills are the provider's."""
+    more = (
+        ", api_key_cancel: {env: TEST_ARI}, token_issuer: '2', path: /x, products: {payment_link: '217462'}, "
+        'pay_host: "https://sandbox.pod.ir:1033", redirect_uri: "https://shop.test/a", call_uri: "https://shop.test/b"'
+        ", unique_number_field: unique, error_exits: {'150': refused}, never_cancelled: [mci], absent_after: 10m"
+    )
+    text = MINIMAL.replace("providers: {}\n", POD % more) + 'bill_services: {"4": traffic}\n'
+    settings = load(file, text)
+    assert settings.bill_services["4"] == "traffic" and settings.bill_services["1"] == "water"
+    assert settings.providers["pod"].codes["150"] == "refused" and "pay_bill" in settings.providers["pod"].operations
+    client = settings.providers["pod"].make(lambda *_: None)
+    assert (await client.ask("pay_bill", {"bill_id": "7748317800142", "payment_id": "1770160"})).exit == "traffic_bill"
+    await client.close()
+
+
+async def test_inoti_with_everything(file: Path) -> None:
+    """Every field is taken, and a client can be made."""
+    more = (
+        ', code_name: "*6655*123#", path: /x, null_result: none, paid_results: [OK], calendar: jalali, '
+        "date_form: YYYY-MM-DD, days: 7"
+    )
+    settings = load(file, MINIMAL.replace("providers: {}\n", INOTI % more))
+    client = settings.providers["ussd"].make(lambda *_: None)
+    assert list(client.operations) == ["verify_payment"]
+    await client.close()
+
+
 def test_notices(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where flows can send notices to, signed or not; what cannot be an address is named."""
     monkeypatch.setenv("TEST_SHOP", "key")
@@ -176,6 +212,13 @@ def test_a_bank_of_the_sandbox(file: Path) -> None:
         ("{host: 127.0.0.2}", "{host: h, trust_header: true}", 4, "trust_header"),
         ("providers: {}", "providers: {x: {kind: paystar_samam}}", 5, "did you mean"),
         ("providers: {}", "providers: {x: {kind: sandbox_bank, base_url: nowhere}}", 5, "base_url must be http"),
+        ("providers: {}\n", POD % ", absent_after: 8d", 6, "absent_after"),
+        ("providers: {}\n", POD % ", products: {pay: '1'}", 6, "there is no service pay"),
+        ("providers: {}\n", POD % ", pay_host: pay.pod.ir", 6, "pay_host must be an address"),
+        ("providers: {}\n", INOTI % "", 6, "needs 'code_name'"),
+        ("providers: {}\n", INOTI % ", code_name: x, calendar: lunar", 6, "calendar"),
+        ("providers: {}", "providers: {}\nbill_services: {'7': taxes}", 6, "did you mean 'tax'"),
+        ("providers: {}", "providers: {}\nbill_services: {'77': tax}", 6, "one digit"),
         ("providers: {}", "providers: {}\nlimits: {most_calls: 0}", 6, "most_calls"),
         ("providers: {}", "providers: {}\nlimits: {longest_call: 5}", 6, "longest_call"),
         ("providers: {}", "providers: {}\ncurrency: dollar", 6, "rial"),

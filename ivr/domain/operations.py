@@ -25,6 +25,8 @@ class Role(Enum):
     """Says what became of a payment; may be asked again."""
     CHARGE = "charge"
     """Moves money: written down before it is sent, never sent twice."""
+    REVERSAL = "reversal"
+    """Gives back money that was taken; never sent again by itself."""
 
 
 class Outcome(Enum):

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from ivr.domain.digits import is_digits, to_ascii
-from ivr.domain.errors import OutcomeUnknown
+from ivr.domain.errors import BadInput, OutcomeUnknown
+from ivr.domain.money import rial
 from ivr.domain.secret import Secret
 from ivr.runtime.http_client import HttpAnswer
 
@@ -31,6 +32,7 @@ Document = Mapping[str, object]
 _CODE_KEYS: Final = ("error", "code", "error_code", "errorCode")
 _NO_ERROR: Final = frozenset({"", "0", "200"})
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
+_WHOLE: Final = re.compile(r"([0-9]{1,20})\.0{1,9}")
 _CODE: Final = re.compile(r"(?!.*\d{7})[A-Za-z0-9_.-]{1,32}")
 
 
@@ -73,6 +75,16 @@ def digits(value: object, most: int) -> str:
     if text is None or not is_digits(text) or len(text) > most:
         raise OutcomeUnknown("the answer holds an identifier that is none")
     return text
+
+
+def amount(value: object) -> int:
+    """Whole rial; a fraction that is none (`160000.0`) does not hurt. Raises OutcomeUnknown when it is no amount."""
+    text = scalar(value) or ""
+    whole = _WHOLE.fullmatch(text)
+    try:
+        return rial(whole[1] if whole else text)
+    except BadInput:
+        raise OutcomeUnknown("the answer holds an amount that is none") from None
 
 
 def text_for_people(value: object) -> str:

@@ -5,7 +5,7 @@ by anyone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -92,16 +92,16 @@ class Cashier:
             case Outcome.APPROVED | Outcome.DECLINED:
                 return await self._write(payment_id, write_verdict(self._journal, payment_id, reply))
             case Outcome.UNKNOWN:
-                await self.unanswered(payment_id, reply.exit)
+                await self.unanswered(payment_id, reply.exit, reply.code)
             case None:
                 pass
         return False
 
-    async def unanswered(self, payment_id: str, reason: str) -> None:
-        """Nobody can say what became of it, for now."""
+    async def unanswered(self, payment_id: str, reason: str, code: str | None = None) -> None:
+        """Nobody can say what became of it, for now. `code` is the provider's, where it gave one."""
         payment = await self._journal.get(payment_id)
         if payment is not None and payment.state is State.SENT:
-            await self._note(payment_id, EntryKind.UNANSWERED, {"reason": reason})
+            await self._note(payment_id, EntryKind.UNANSWERED, {"reason": reason, "code": code})
 
     async def unsent(self, payment_id: str, reason: str) -> None:
         """It turned out that nothing had left: nobody was reached, or nobody answered."""
@@ -135,7 +135,7 @@ class Cashier:
             return "unresolved"
         return "next"
 
-    async def _note(self, payment_id: str, kind: EntryKind, details: dict[str, str]) -> None:
+    async def _note(self, payment_id: str, kind: EntryKind, details: Mapping[str, str | None]) -> None:
         await self._write(payment_id, self._journal.append(payment_id, kind, plain(details)))
 
     async def _write(self, payment_id: str, writing: Awaitable[Payment]) -> bool:

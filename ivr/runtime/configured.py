@@ -11,6 +11,7 @@ from typing import Final
 
 import yaml
 
+from ivr.domain.bills import SERVICES
 from ivr.domain.operations import Operation
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
@@ -24,11 +25,15 @@ NO_CREDENTIAL: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where relative paths begin, and whether credentials and Asterisk's certificates must be there."""
+    """Where relative paths begin, whether credentials and Asterisk's certificates must be there, and what the whole house
+    goes by.
+    """
 
     directory: Path
     credentials: bool
     sip_files: bool = False
+    bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
+    """Kinds of bills by the digit of their service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ POST   /_sandbox/cards      {pan, pin, balance}               -> one more card, 
 POST   /_sandbox/faults     {operation, kind, times?, seconds?, status?, commit?, only?, code?}
 GET    /_sandbox/faults                                       -> the faults that wait
 DELETE /_sandbox/faults                                       -> nothing goes wrong any more, every port is open
+
+Under `/_sandbox/pod` and `/_sandbox/inoti/` those providers' own: see `add_pod_admin` and `add_inoti_admin`.
 """
 
 from collections.abc import Awaitable, Callable

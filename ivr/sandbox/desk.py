@@ -63,6 +63,24 @@ class Desk:
 
         return handle
 
+    async def answered(
+        self,
+        request: web.Request,
+        operation: str,
+        fields: Mapping[str, object],
+        work: Callable[[], tuple[web.Response, str]],
+        refuse: Refuse | None = None,
+    ) -> web.StreamResponse:
+        """The same for a request that was read already, and whose operation only its body tells."""
+        fault = self.faults.take(operation, fields)
+        line = self.diary.write(self._now(), operation, fields, fault.kind.value if fault else None)
+
+        async def do() -> web.Response:
+            response, line.result = work()
+            return response
+
+        return await answer(request, fault, do, refuse)
+
 
 def read(raw: bytes) -> Body | None:
     """The body as a JSON object, {} when there is none; None when it is anything else."""

@@ -25,6 +25,8 @@ KEPT_FIELDS: Final = (
     "transaction_id",
     "invoice_key",
     "action",
+    *("billId", "paymentId", "uniqueNumber", "id"),  # POD's
+    *("SessionID", "Mobile", "iNotiFactorID", "YourFactorID", "RRN"),  # iNoti's
 )
 
 

@@ -46,10 +46,27 @@ PLACES: Final[Mapping[str, Place]] = {
     "web_page": Place("web_gateway", is_json=False),
     "web_pay": Place("web_gateway", is_json=False, calls_back=True),
     "web_check": Place("web_gateway", has_amount=True, has_codes=True),
+    "pod_pay_bill": Place("pod", has_amount=True, has_codes=True),
+    "pod_issue_invoice": Place("pod", has_amount=True, has_codes=True),
+    "pod_payment_link": Place("pod", has_codes=True),
+    "pod_list": Place("pod", has_amount=True, has_codes=True),
+    "pod_cancel": Place("pod", has_codes=True),
+    "pod_page": Place("pod", is_json=False),
+    "pod_pay": Place("pod", is_json=False, calls_back=True),
+    "inoti_payments": Place("inoti", has_amount=True),
+    "inoti_page": Place("inoti", is_json=False),
+    "inoti_pay": Place("inoti", is_json=False),
 }
 """What a fault can be set for."""
 
-_ABOUT: Final = ("invoice_id", "tracking_code", "transaction_id", "order_id", "invoice_key")
+_ABOUT: Final = (
+    "invoice_id",
+    "tracking_code",
+    "transaction_id",
+    "order_id",
+    "invoice_key",
+    *("billId", "id", "YourFactorID"),
+)
 _NOTHING: Final[Mapping[str, object]] = {}
 _CODE: Final = re.compile(r"[0-9]{1,4}")
 

@@ -4,6 +4,7 @@ Law: it listens where it is told, loopback unless told otherwise, and what it kn
 """
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -14,10 +15,14 @@ from ivr.sandbox.books import Books
 from ivr.sandbox.desk import Desk
 from ivr.sandbox.diary import Diary
 from ivr.sandbox.faults import PLACES, Fault, FaultKind, Faults
+from ivr.sandbox.inoti import add_inoti_admin, inoti_app
+from ivr.sandbox.inoti_books import InotiBooks
 from ivr.sandbox.listener import Listener
 from ivr.sandbox.mellat import add_mellat_routes, mellat_app
 from ivr.sandbox.mellat_books import MellatBooks
 from ivr.sandbox.paystar import paystar_app
+from ivr.sandbox.pod import add_pod_admin, pod_app
+from ivr.sandbox.pod_books import PodBooks
 from ivr.sandbox.settings import SandboxSettings
 from ivr.sandbox.sms import Outbox, add_sms_routes
 from ivr.sandbox.web_books import WebBooks
@@ -33,17 +38,24 @@ class SandboxServer:
         self.sms = Outbox()
         self.mellat = MellatBooks(settings, self.books, self.sms, now)
         self.web_gateway = WebBooks(settings, self.books)
+        dice = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)  # noqa: S311
+        self.pod_books = PodBooks(settings.pod, now, dice)
+        self.inoti_books = InotiBooks(settings.inoti, now, dice)
         self._desk = desk = Desk(self.books, now)
         admin = admin_app(desk, now, self.set_fault, self.clear_faults)
         add_sms_routes(admin, self.sms)
         add_mellat_routes(admin, self.mellat)
         add_web_gateway_routes(admin, self.web_gateway)
+        add_pod_admin(admin, self.pod_books)
+        add_inoti_admin(admin, self.inoti_books, lambda: self.inoti_url)
         host = settings.host
         self._listeners = {
             "paystar": Listener(paystar_app(desk, settings.error_shape), host, settings.paystar_port),
             "bank": Listener(bank_app(desk), host, settings.bank_port),
             "mellat": Listener(mellat_app(desk, self.mellat), host, settings.mellat_port),
             "web_gateway": Listener(web_gateway_app(desk, self.web_gateway), host, settings.web_gateway_port),
+            "pod": Listener(pod_app(desk, self.pod_books), host, settings.pod_port),
+            "inoti": Listener(inoti_app(desk, self.inoti_books), host, settings.inoti_port),
             "admin": Listener(admin, host, settings.admin_port),
         }
         """By the name that `faults.PLACES` has for them."""
@@ -67,6 +79,16 @@ class SandboxServer:
     def web_gateway_url(self) -> str:
         """The web gateway's base address."""
         return self._listeners["web_gateway"].url
+
+    @property
+    def pod_url(self) -> str:
+        """POD's base address; its pay page is there too."""
+        return self._listeners["pod"].url
+
+    @property
+    def inoti_url(self) -> str:
+        """iNoti's base address."""
+        return self._listeners["inoti"].url
 
     @property
     def admin_url(self) -> str:
@@ -122,6 +144,7 @@ async def run_sandbox(settings: SandboxSettings, say: Callable[[str], object] = 
     """Run until cancelled; says where everything is and which invoices there are."""
     async with SandboxServer(settings) as server:
         say(f"PayStar  {server.paystar_url}\nMellat   {server.mellat_url}\nweb      {server.web_gateway_url}\n")
+        say(f"POD      {server.pod_url}\niNoti    {server.inoti_url}\n")
         say(f"bank     {server.bank_url}\nadmin    {server.admin_url}/_sandbox/\n")
         say(f"SMS      {server.admin_url}/_sandbox/sms.html\n\n")
         say("invoice       rial  state\n")

@@ -3,10 +3,12 @@
 Law: the sequences, cards and PINs below belong to the sandbox alone. The cards pass Luhn and were never issued.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ivr.domain.secret import Secret
+from ivr.sandbox.inoti_books import InotiAccount
+from ivr.sandbox.pod_books import PodAccount
 
 ErrorShape = Literal["errors", "error", "code", "status"]
 """How create-transaction writes an error, which the document leaves open: `errors: [2]`, `error: 2`, `code: "2"` or
@@ -77,10 +79,14 @@ class SandboxSettings:
     admin_port: int = 0
     mellat_port: int = 0
     web_gateway_port: int = 0
+    pod_port: int = 0
+    inoti_port: int = 0
     gateways: tuple[Gateway, ...] = (DEMO_GATEWAY,)
     terminals: tuple[Terminal, ...] = (DEMO_TERMINAL,)
     cards: tuple[SandboxCard, ...] = DEMO_CARDS
     invoices: tuple[DemoInvoice, ...] = DEMO_INVOICES
+    pod: PodAccount = field(default_factory=PodAccount)
+    inoti: InotiAccount = field(default_factory=InotiAccount)
     error_shape: ErrorShape = "errors"
     invoice_lifetime: float = 24 * 3600.0
     """Seconds until an invoice expires."""

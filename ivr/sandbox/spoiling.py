@@ -5,7 +5,9 @@ Law: the work is done at most once for each request, before or after the fault a
 
 import asyncio
 import contextlib
+import html
 import json
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -123,11 +125,23 @@ async def _call_back(whole: web.Response) -> None:
 
 
 def _changed(whole: web.Response, change: Callable[[object], object]) -> web.Response:
+    if whole.content_type == "text/xml":
+        return web.Response(status=whole.status, text=_changed_xml(whole.text or "", change), content_type="text/xml")
     return web.Response(
         status=whole.status,
         text=json.dumps(change(json.loads(whole.text or "{}")), ensure_ascii=False),
         content_type="application/json",
     )
+
+
+def _changed_xml(text: str, change: Callable[[object], object]) -> str:
+    """The JSON inside an element is changed."""
+
+    def inside(found: re.Match[str]) -> str:
+        said = json.dumps(change(json.loads(html.unescape(found[1]))), ensure_ascii=False)
+        return f">{html.escape(said, quote=False)}<"
+
+    return re.sub(r">(\[[^<]*\])<", inside, text)
 
 
 def _in_persian(value: object) -> object:
@@ -139,10 +153,14 @@ def _in_persian(value: object) -> object:
 
 
 def _with_too_much(value: object) -> object:
+    if isinstance(value, list):
+        return [_with_too_much(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: _more(item) if key in _AMOUNTS else _with_too_much(item) for key, item in value.items()}
+    return {key: _more(item) if key.lower() in _AMOUNTS else _with_too_much(item) for key, item in value.items()}
 
 
 def _more(amount: object) -> object:
+    if isinstance(amount, float):
+        return amount + TOO_MUCH
     return str(int(amount) + TOO_MUCH) if isinstance(amount, str) else int(str(amount)) + TOO_MUCH

@@ -28,6 +28,81 @@ def test_a_bill_is_taken(bill: str, payment: str, rial: int) -> None:
     assert bills.amount_of(payment) == rial
 
 
+@pytest.mark.parametrize(("bill", "payment", "rial"), BILLS)
+def test_a_barcode_is_both_ids(bill: str, payment: str, rial: int) -> None:
+    """Keyed one after the other or scanned whole: the same bill, and back to the same barcode."""
+    found = bills.bill_of(bill, payment)
+    assert found == bills.Bill(bill, payment) and found.amount == rial
+    assert found.barcode == f"{int(bill):013}{int(payment):013}" and bills.barcode_bill(found.barcode) == found
+    assert (found.service, found.company) == (bill[-2], bill[-5:-2])
+
+
+@pytest.mark.parametrize(
+    "keyed",
+    [
+        "",
+        "7748317800142" + "1770160",
+        "7748317800142" + "1770160".rjust(14, "0"),
+        "7748317800141" + "1770160".rjust(13, "0"),
+        "7748317800142" + "1770161".rjust(13, "0"),
+        "1770160".rjust(13, "0") + "7748317800142",
+        "0" * 26,
+        "x" * 26,
+        "۷" * 26,
+    ],
+)
+def test_what_is_no_barcode(keyed: str) -> None:
+    """Too short, too long, the wrong way round, or a digit misread."""
+    assert bills.barcode_bill(keyed) is None
+
+
+@pytest.mark.parametrize(
+    ("bill", "payment"),
+    [
+        ("2234322344613", "1770160"),
+        ("9100074409151", "12908199"),
+        ("1117753200140", "1770165"),
+        ("9174639504124", "12908197"),
+    ],
+)
+def test_the_invalid_bills(bill: str, payment: str) -> None:
+    """One of the two ids cannot be right."""
+    assert bills.bill_of(bill, payment) is None
+
+
+def test_kinds_are_a_table_that_a_deployment_may_change() -> None:
+    """Sources differ about 7 to 9."""
+    kinds = [bills.kind_of(f"12345600{service}0") for service in "0123456789"]
+    assert kinds == [
+        *("other", "water", "electricity", "gas", "landline", "mobile", "municipality"),
+        *("other", "tax", "traffic"),
+    ]
+    assert bills.kind_of("1234560090", {**bills.SERVICES, "9": "tax"}) == "tax"
+    assert set(bills.SERVICES.values()) == set(bills.KINDS)
+
+
+def test_what_a_bill_says_to_people_and_programs() -> None:
+    """All of it, or what is wrong with it."""
+    whole = {
+        "valid": True,
+        "wrong": None,
+        "bill_id": "9100074409153",
+        "payment_id": "12908199",
+        "kind": "mobile",
+        "service": "5",
+        "company": "091",
+        "amount_rial": 129_000,
+        "barcode": "91000744091530000012908199",
+    }
+    assert bills.describe_bill("09100074409153", "12908199") == whole
+    assert bills.describe_bill("91000744091530000012908199") == whole
+    half = bills.describe_bill("9100074409153", "12908198")
+    assert (half["valid"], half["wrong"], half["kind"], half["amount_rial"]) == (False, "payment id", "mobile", None)
+    nothing = bills.describe_bill("9100074409151", "12908199")
+    assert (nothing["wrong"], nothing["bill_id"], nothing["kind"]) == ("bill id", None, None)
+    assert bills.describe_bill("9100074409153")["wrong"] == "barcode"
+
+
 @pytest.mark.parametrize("bill", ["2234322344613", "9100074409151", "", "0", "00000000", "12345", "7748317800142" * 2])
 def test_a_wrong_bill_is_refused(bill: str) -> None:
     """One wrong digit, or too few."""

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from ivr.domain.operations import Operation, Role
-from ivr.providers import paystar_mellat, paystar_saman, web_gateway
+from ivr.providers import inoti, paystar_mellat, paystar_saman, pod_operations, web_gateway
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 PROVIDERS = {
     "paystar_saman": paystar_saman.OPERATIONS,
     "paystar_mellat": paystar_mellat.OPERATIONS,
     "web_gateway": web_gateway.OPERATIONS,
+    "pod": pod_operations.OPERATIONS,
+    "inoti": inoti.OPERATIONS,
 }
 
 
@@ -21,7 +23,7 @@ def test_each_operation_says_what_may_be_done_without_an_answer(name: str, opera
     """May it be repeated, has it an inquiry, what makes it unknown; and the document for people has it too."""
     for operation in operations.values():
         assert operation.unknown_when, operation.name
-        assert not (operation.role is Role.CHARGE and operation.repeatable)
+        assert not (operation.role in (Role.CHARGE, Role.REVERSAL) and operation.repeatable)
         if operation.inquiry is not None:
             assert operations[operation.inquiry].role is Role.INQUIRY
         assert f"`{operation.name}`" in DOCUMENT

@@ -9,8 +9,10 @@ import pytest
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
 from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
+from ivr.providers.inoti import Inoti
 from ivr.providers.paystar_mellat import PaystarMellat
 from ivr.providers.paystar_saman import PaystarSaman
+from ivr.providers.pod import Pod
 from ivr.providers.web_gateway import WebGateway
 from ivr.sandbox.bank import SandboxBank
 from ivr.sandbox.faults import PLACES, Fault, FaultKind
@@ -18,16 +20,22 @@ from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_CARDS
 
 CARD = DEMO_CARDS[0]
+BILL = {"bill_id": "7748317800142", "payment_id": "1770160"}
+OTHER_BILL = {"bill_id": "2050327604613", "payment_id": "1070189"}
 
 UNKNOWN = (FaultKind.DROP, FaultKind.HTTP_ERROR, FaultKind.GARBAGE, FaultKind.HALF_BODY)
 """After these nobody knows."""
 HARMLESS = (FaultKind.PERSIAN_DIGITS, FaultKind.WRONG_TYPE, FaultKind.SLOW_DRIP)
 """After these the answer is what it was."""
+PAGES = {"web_page", "web_pay", "pod_page", "pod_pay", "inoti_page", "inoti_pay"}
 NOT_EVERYWHERE = {
-    FaultKind.PERSIAN_DIGITS: {"web_page", "web_pay"},
-    FaultKind.WRONG_AMOUNT: PLACES.keys() - {"create_transaction", "web_check"},
-    FaultKind.CODE: PLACES.keys() - {"bpm_otp", "bpm_pay", "web_request", "web_check"},
-    FaultKind.DUPLICATE_CALLBACK: PLACES.keys() - {"web_pay"},
+    FaultKind.PERSIAN_DIGITS: PAGES,
+    FaultKind.WRONG_AMOUNT: PLACES.keys()
+    - {"create_transaction", "web_check", "pod_pay_bill", "pod_issue_invoice", "pod_list", "inoti_payments"},
+    FaultKind.CODE: PLACES.keys()
+    - {"bpm_otp", "bpm_pay", "web_request", "web_check"}
+    - {"pod_pay_bill", "pod_issue_invoice", "pod_payment_link", "pod_list", "pod_cancel"},
+    FaultKind.DUPLICATE_CALLBACK: PLACES.keys() - {"web_pay", "pod_pay"},
 }
 
 Ask = Callable[[], Awaitable[Reply]]
@@ -40,6 +48,8 @@ async def asks(
     bank: SandboxBank,
     mellat: PaystarMellat,
     gateway: WebGateway,
+    pod: Pod,
+    inoti: Inoti,
 ) -> AsyncIterator[dict[str, Ask]]:
     """One question for each operation that a client of ours asks; each can be asked again and answers the same."""
     transaction = (await paystar.ask("create_transaction", {"invoice_id": "65843148"})).values
@@ -47,6 +57,12 @@ async def asks(
     otp: dict[str, Value] = {"card": CARD.pan, "amount": 1000, "order_id": "1"}
     charge = {**otp, "otp": Secret("000000"), "caller": "09121234567"}  # a password that was never sent: 55
     settle = {**transaction, "card": CARD.pan, "pin": CARD.pin}
+    await pod.ask("pay_bill", BILL)
+    unique = {"unique_number": (await pod.ask("issue_invoice", OTHER_BILL)).values["unique_number"]}
+    ussd = sandbox.inoti_books.ask_for("123", "09121234567", 160000, "42")
+    sandbox.inoti_books.pay(ussd)
+    paid: dict[str, Value] = {"session": "123", "mobile": "09121234567", "amount": 160000, "our_factor": "42"}
+    claim = {**paid, "their_factor": str(ussd.their_factor), "rrn": str(ussd.rrn)}
     yield {
         "create_factor": lambda: paystar.ask("create_invoice", {"amount": 1000, "order_id": "1"}),
         "create_transaction": lambda: paystar.ask("create_transaction", {"invoice_id": "65843149"}),
@@ -58,10 +74,15 @@ async def asks(
         "web_check": lambda: gateway.ask(
             "check", {"invoice_id": str(made.values["tracking_code"]), "amount": 1000}
         ),
+        "pod_pay_bill": lambda: pod.ask("pay_bill", BILL),
+        "pod_issue_invoice": lambda: pod.ask("issue_invoice", OTHER_BILL),
+        "pod_payment_link": lambda: pod.ask("payment_link", unique),
+        "pod_list": lambda: pod.ask("bill_status", BILL),
+        "inoti_payments": lambda: inoti.ask("verify_payment", claim),
     }  # fmt: skip
 
 
-OPERATIONS = sorted(PLACES.keys() - {"inquire", "web_page", "web_pay"})
+OPERATIONS = sorted(PLACES.keys() - PAGES - {"inquire", "pod_cancel"})
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -92,7 +113,7 @@ async def test_after_a_fault_the_client_says_what_is_true(
 
 async def test_a_refusing_provider_is_the_only_one(sandbox: SandboxServer, asks: dict[str, Ask]) -> None:
     """The others go on."""
-    for provider in ("paystar", "bank", "mellat", "web_gateway"):
+    for provider in ("paystar", "bank", "mellat", "web_gateway", "pod", "inoti"):
         await sandbox.clear_faults()
         refused = next(operation for operation in OPERATIONS if PLACES[operation].provider == provider)
         await sandbox.set_fault(Fault(refused, FaultKind.REFUSE, seconds=3600))
@@ -105,9 +126,15 @@ async def test_a_refusing_provider_is_the_only_one(sandbox: SandboxServer, asks:
 
 
 async def test_another_amount_in_an_answer(sandbox: SandboxServer, asks: dict[str, Ask]) -> None:
-    """A price as text stays text."""
+    """A price as text stays text; where the amount is known to be ours, another one is no answer."""
     await sandbox.set_fault(Fault("create_transaction", FaultKind.WRONG_AMOUNT))
     assert (await asks["create_transaction"]()).values["amount"] == 2_500_000 + 1000
+    for operation in ("pod_issue_invoice", "pod_list"):
+        await sandbox.set_fault(Fault(operation, FaultKind.WRONG_AMOUNT))
+        with pytest.raises(OutcomeUnknown, match="another amount"):
+            await asks[operation]()
+    await sandbox.set_fault(Fault("inoti_payments", FaultKind.WRONG_AMOUNT))
+    assert (await asks["inoti_payments"]()).code == "near"
 
 
 @pytest.mark.parametrize("kind", [*UNKNOWN, FaultKind.WRONG_TYPE, FaultKind.SLOW_DRIP, FaultKind.DELAY])
