@@ -121,6 +121,17 @@ def test_every_fault_has_its_place(file: Path, text: str, fault: str) -> None:
     assert any(one.startswith(fault) for one in found), found
 
 
+def test_the_readme_s_example_can_be_copied(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admin who begins with it begins with something that works."""
+    readme = (Path(__file__).parents[2] / "dialplan" / "README.md").read_text("utf-8")
+    example = readme.partition("## Agents")[2].partition("```yaml\n")[2].partition("```")[0]
+    monkeypatch.setenv("MINA_PASSWORD", "x")
+    monkeypatch.setenv("SARA_PASSWORD", "x")
+    settings = load(file, example)
+    assert [agent.name for agent in settings.agents] == ["sara", "mina"]
+    assert settings.queues == (Queue("sales", ("sara", "mina"), Strategy.RING_ALL, 20, 10),)
+
+
 def test_a_password_that_is_not_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named by where it should be."""
     monkeypatch.delenv("TEST_SARA")
