@@ -174,6 +174,7 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
             ari.name("application", "ivr"),
         ),
         sounds=str(read_path(asterisk, "sounds", base, str(recordings))),
+        music=asterisk.text("music", ""),
         sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),

@@ -167,6 +167,8 @@ class AsteriskSettings:
     """False: this Asterisk offers AGI alone, and `ari` means nothing."""
     agents: tuple[Agent, ...] = ()
     queues: tuple[Queue, ...] = ()
+    music: str = ""
+    """A directory of music for callers on hold, as Asterisk sees it; empty: they are asked to wait."""
     ami: AmiSettings | None = None
     """None: its manager is off."""
 

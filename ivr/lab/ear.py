@@ -40,6 +40,7 @@ class Ear:
         self._closed: float | None = None
         self._last = 0.0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)  # a call that is never answered closes it unopened
         self._offset: int | None = None
         """Sample in the recording minus RTP timestamp."""
         self._end = 0
@@ -48,7 +49,6 @@ class Ear:
 
     def open(self) -> None:
         """Listen on a free port of the address."""
-        self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPS, 1)
         self._socket.bind((self.address, 0))
         self.port = self._socket.getsockname()[1]

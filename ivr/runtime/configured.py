@@ -25,9 +25,7 @@ NO_CREDENTIAL: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where relative paths begin, whether credentials and Asterisk's certificates must be there, and what the whole house
-    goes by.
-    """
+    """Where relative paths begin, whether credentials and Asterisk's certificates must be there, and house rules."""
 
     directory: Path
     credentials: bool

@@ -82,12 +82,10 @@ class Agent(Caller):
         self.town = town
         self.name = name
 
-    async def sends_to(self, number: str, **headers: str) -> None:
-        """The transfer key of the phone: REFER, perhaps with headers in it."""
-        asked = "&".join(f"{name.replace('_', '-')}={quote(value, safe='')}" for name, value in headers.items())
+    async def sends_to(self, number: str, more: str = "") -> None:
+        """The transfer key of the phone: REFER. `more` stands behind the address."""
         merchant = self.town.merchant
-        uri = f"sip:{number}@{merchant.address}:{merchant.sip_port}"
-        await self.call.send_to(f"<{uri}?{asked}>" if asked else uri)
+        await self.call.send_to(f"<sip:{number}@{merchant.address}:{merchant.sip_port}{more}>")
         await asyncio.sleep(PUTS_DOWN_AFTER)
         await self.call.hang_up()  # as phones do; mostly the far side was quicker
 
@@ -101,7 +99,8 @@ class Agent(Caller):
         call_id, ours, theirs = [
             await other.call.variable(f"CHANNEL(pjsip,{name})") for name in ("call-id", "local_tag", "remote_tag")
         ]
-        await self.sends_to(PAY, Replaces=f"{call_id};to-tag={theirs};from-tag={ours}")
+        replaces = quote(f"{call_id};to-tag={theirs};from-tag={ours}", safe="")
+        await self.sends_to(PAY, f"?Replaces={replaces}")
 
 
 async def picks_up(town: Town, name: str, sounds: Mapping[str, Sound], patience: float = 60.0) -> Agent:
@@ -111,6 +110,8 @@ async def picks_up(town: Town, name: str, sounds: Mapping[str, Sound], patience:
     return Agent(town, name, call, sounds)
 
 
-async def calls(town: Town, name: str, number: str, sounds: Mapping[str, Sound]) -> Agent:
+async def calls(
+    town: Town, name: str, number: str, sounds: Mapping[str, Sound], headers: Mapping[str, str] | None = None
+) -> Agent:
     """The agent calls a number from the same phone."""
-    return Agent(town, name, await town.desk.calls_as(name, number), sounds)
+    return Agent(town, name, await town.desk.calls_as(name, number, headers=headers), sounds)

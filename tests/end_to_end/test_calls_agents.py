@@ -62,13 +62,28 @@ async def an_agent_gives_the_caller_their_place(stage: Stage) -> Spent:
 
 
 @story
-async def an_agents_phone_says_the_invoice_in_a_header(stage: Stage) -> Spent:
-    """Blind transfer to the number, with X-Invoice-Id in the Refer-To."""
+async def an_agents_phone_says_the_invoice_behind_the_address(stage: Stage) -> Spent:
+    """Blind transfer to the number, with X-Invoice-Id as a parameter of the Refer-To."""
     invoice = stage.invoice()
     caller, agent = await talks_to(stage, "mina")
-    await agent.sends_to(PAY, X_Invoice_Id=invoice.tracking_code)
+    await agent.sends_to(PAY, f";X-Invoice-Id={invoice.tracking_code}")
     await pays_where_sent(caller)
     return Spent((await comes_back(stage, caller, "mina", "agent/paid")).told, invoice.tracking_code)
+
+
+@story
+async def an_agents_phone_says_the_invoice_in_a_header(stage: Stage) -> Spent:
+    """The agent's own call to the number has X-Invoice-Id, and the caller is given its place."""
+    invoice = stage.invoice()
+    caller, agent = await talks_to(stage, "dara")
+    second = await calls(stage.town, "dara", PAY, stage.sounds, {"X-Invoice-Id": invoice.tracking_code})
+    await second.hears("invoice/sent_here")
+    await agent.gives_place(second)
+    await caller.hears("pay/amount_payable")
+    await caller.barges("pay/press_keys", "1")
+    await caller.pays()
+    await caller.hears("pay/paid")
+    return Spent((await comes_back(stage, caller, "dara", "agent/paid")).told, invoice.tracking_code)
 
 
 @story
@@ -139,6 +154,7 @@ async def an_agent_sends_a_caller_to_a_wrong_invoice(stage: Stage) -> Spent:
     [
         "an_agent_sends_a_caller_with_the_invoice",
         "an_agent_gives_the_caller_their_place",
+        "an_agents_phone_says_the_invoice_behind_the_address",
         "an_agents_phone_says_the_invoice_in_a_header",
         "an_agent_transfers_with_keys",
     ],

@@ -28,7 +28,7 @@ QUEUE_RESULTS: Final[Mapping[str, LegResult]] = {
 """Asterisk's QUEUESTATUS; every other one means that nobody was there."""
 
 _ENDPOINT: Final = re.compile(r"PJSIP/(.+)-[0-9a-f]{8}")
-_HEADERS: Final = re.compile(r"\?([^>]*)")
+_PARAMETERS: Final = re.compile(r"[;?&]([^;?&=>]+)=([^;?&=>]*)")
 MOST_REFER_TO: Final = 1024
 """Characters of a Refer-To header; nothing is taken from a longer one."""
 
@@ -79,11 +79,13 @@ def endpoint(channel_name: str) -> str | None:
     return match[1] if match else None
 
 
-def headers_of(refer_to: str) -> dict[str, str]:
-    """The headers that a Refer-To asks for (`<sip:42473000@host?X-Invoice-Id=65843148>`), by name in small letters."""
-    match = _HEADERS.search(refer_to) if len(refer_to) <= MOST_REFER_TO else None  # cut off, a number is another one
-    pairs = (one.split("=", 1) for one in match[1].split("&") if "=" in one) if match else ()
-    return {unquote(name).lower(): unquote(value) for name, value in pairs}
+def parameters(refer_to: str) -> dict[str, str]:
+    """What stands behind a Refer-To's address (`sip:42473000@host;X-Invoice-Id=65843148`), by name in small letters.
+
+    Asterisk keeps no more of it than the address with its parameters: headers behind a `?` are lost.
+    """
+    found = _PARAMETERS.findall(refer_to) if len(refer_to) <= MOST_REFER_TO else ()  # cut off, a number is another one
+    return {unquote(name).lower(): unquote(value) for name, value in found}
 
 
 def _number(text: str | None) -> int:

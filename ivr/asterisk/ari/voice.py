@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from ivr.asterisk.ari import events as ari
-from ivr.asterisk.ari.arrival import call_info, headers_of
+from ivr.asterisk.ari.arrival import call_info, parameters
 from ivr.asterisk.ari.chores import tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
@@ -153,7 +153,7 @@ class AriVoice:
         for name in names:
             check_header_name(name)
         if self.info.sent:
-            asked = headers_of(await self._read("SIPREFERTOHDR") or "")
+            asked = parameters(await self._read("SIPREFERTOHDR") or "")
             return {name: asked.get(name.lower()) for name in names}
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))

@@ -7,7 +7,7 @@ refused with BadInput before anything is written, and a file that we did not wri
 from collections.abc import Sequence
 from pathlib import Path
 
-from ivr.asterisk.render.agents import features_file, queues_file
+from ivr.asterisk.render.agents import features_file, music_file, queues_file
 from ivr.asterisk.render.core import core_files
 from ivr.asterisk.render.dialplan import Away, dialplan_file
 from ivr.asterisk.render.files import write_all
@@ -59,6 +59,7 @@ def render(
         modules_file(settings, extra_modules),
         sip_file(settings),
         features_file(settings),
+        music_file(settings),
         *((queues_file(settings),) if settings.has_people else ()),
         dialplan_file(settings, numbers, away or Away()),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ivr.asterisk.render.modules import codec_module
-from ivr.asterisk.render.text import File, Section, name, number, secret, section
+from ivr.asterisk.render.text import File, Section, name, number, path, secret, section
 from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings, Queue, Strategy
 from ivr.domain.errors import BadInput
 
@@ -27,6 +27,9 @@ COMES: Final = "IVR_COMES"
 """How often agents have sent this caller to one of our numbers."""
 
 RING_COLLEAGUE_SECONDS: Final = 30
+PEOPLES_LANGUAGE: Final = "fa"
+"""In which Asterisk itself speaks to agents, and to callers on hold."""
+
 BLIND_TRANSFER: Final = "##"
 ATTENDED_TRANSFER: Final = "*2"
 """What an agent keys, besides the transfer key of their phone."""
@@ -115,10 +118,28 @@ def features_file(settings: AsteriskSettings) -> File:
                 transferdigittimeout=3,
                 featuredigittimeout=1000,
                 atxfernoanswertimeout=RING_COLLEAGUE_SECONDS,
+                transferannouncesound=_prompt(settings, "agent/transfer_to"),
+                transferretrysound=_prompt(settings, "common/wrong_key"),
+                transferinvalidsound=_prompt(settings, "agent/transfer_failed"),
+                xferfailsound=_prompt(settings, "agent/transfer_failed"),
             ),
             section("featuremap", blindxfer=BLIND_TRANSFER, atxfer=ATTENDED_TRANSFER),
         ),
     )
+
+
+def music_file(settings: AsteriskSettings) -> File:
+    """musiconhold.conf: what a caller hears whom an agent puts on hold."""
+    if not settings.has_people:
+        return File("musiconhold.conf")
+    if settings.music:
+        return File("musiconhold.conf", (section("default", mode="files", directory=path(settings.music, "music")),))
+    entry = _prompt(settings, "common/please_wait")
+    return File("musiconhold.conf", (section("default", mode="playlist", entry=entry),))
+
+
+def _prompt(settings: AsteriskSettings, prompt: str) -> str:
+    return path(f"{settings.sounds.rstrip('/')}/{PEOPLES_LANGUAGE}/{prompt}", "sounds")
 
 
 def colleagues(settings: AsteriskSettings) -> Iterator[tuple[str, str]]:

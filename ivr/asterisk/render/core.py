@@ -53,7 +53,7 @@ def core_files(settings: AsteriskSettings, directory: Path, directories: Directo
     )
 
 
-_EMPTY: Final = ("acl", "ccss", "musiconhold", "pjproject", "udptl", "websocket_client")
+_EMPTY: Final = ("acl", "ccss", "pjproject", "udptl", "websocket_client")
 """Asterisk complains when it does not find them."""
 
 _TONES: Final = (
