@@ -226,15 +226,16 @@ async def _lab(command: str) -> tuple[int | None, str]:
 
 async def test_the_sandbox_alone() -> None:
     """`ivr sandbox` says where everything is, and serves it until it is stopped."""
+    servers = ("paystar", "bank", "admin", "mellat", "web-gateway", "pod", "inoti")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ivr", "sandbox", "--paystar-port", "0", "--bank-port", "0", "--admin-port", "0"),
+        *(sys.executable, "-m", "ivr", "sandbox", *(word for name in servers for word in (f"--{name}-port", "0"))),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
-    places = dict([(await process.stdout.readline()).decode().split()[:2] for _ in range(3)])
+    places = dict([(await process.stdout.readline()).decode().split()[:2] for _ in servers])
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(places["admin"])).status_code < 500
     process.send_signal(signal.SIGINT)
