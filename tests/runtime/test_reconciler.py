@@ -365,7 +365,7 @@ async def test_an_entry_that_the_journal_refuses_reaches_people(world: World) ->
             await world.quiet(1)
             world.time.pass_(DELAYS[0])
             await world.quiet(0)
-    assert [line["event"] for line in logs] == ["entry_refused", "payment_left_to_people"]
+    assert [line["event"] for line in logs] == ["entry_refused", "journal_unusable", "payment_left_to_people"]
 
 
 async def test_an_outage_does_not_become_a_storm(world: World) -> None:
