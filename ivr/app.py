@@ -37,6 +37,7 @@ from ivr.payments.port import Provider
 from ivr.payments.state import Payment
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
+from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.deciding import Decision, decide
 from ivr.runtime.logs import lost_lines
@@ -167,7 +168,7 @@ async def serve(settings: Settings) -> None:
                 later(FORGET_AFTER, switchboard.forget_others)
             else:
                 later(FORGET_AFTER, partial(switchboard.forget_others, but_talking=True))
-                later(services.longest_call, switchboard.forget_others)
+                later(services.longest_call + LONGEST_OVERTIME, switchboard.forget_others)
             ready.set()
             _spare_the_collector()
             now = switchboard.dialplan
@@ -183,7 +184,11 @@ async def serve(settings: Settings) -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
 
-        web = operations_app(_health(ari, agi, store, providers), observer.registry)
+        web = operations_app(
+            _vital(ari, agi, store),
+            observer.registry,
+            {f"provider {name}": provider.check for name, provider in providers.items()},
+        )
         await _until_first(
             take_calls(),
             reconcile(),
@@ -300,20 +305,16 @@ async def _providers(settings: Settings, observer: Observer) -> AsyncIterator[Ma
         await asyncio.gather(*(client.close() for client in clients.values()), return_exceptions=True)
 
 
-def _health(
-    ari: AriSwitch | None, agi: AgiSwitch | None, store: Store, providers: Mapping[str, Provider]
-) -> Mapping[str, Check]:
+def _vital(ari: AriSwitch | None, agi: AgiSwitch | None, store: Store) -> Mapping[str, Check]:
+    """What no call works without."""
+
     async def asterisk() -> None:
         if ari is not None:
             await ari.client.request("GET", "/asterisk/ping")
         if agi is not None and not agi.server.serving:
             raise Unusable("nothing listens for AGI")
 
-    return {
-        "asterisk": asterisk,
-        "journal": store.journal.check,
-        **{f"provider {name}": provider.check for name, provider in providers.items()},
-    }
+    return {"asterisk": asterisk, "journal": store.journal.check}
 
 
 async def _watch_lag(observer: Observer) -> None:
@@ -374,11 +375,17 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
 
 async def _serve_web(listener: socket.socket, app: Starlette) -> None:
     """HTTP for operators."""
-    await _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")).serve(sockets=[listener])
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", date_header=False)
+    await _Server(config).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us."""
+    """Leaves the signals to us, and sleeps until it is cancelled: uvicorn's own looks at the clock ten times a second,
+    for its Date header and for limits that nobody set.
+    """
+
+    async def main_loop(self) -> None:
+        await asyncio.get_running_loop().create_future()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

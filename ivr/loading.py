@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ivr.config import Settings
 from ivr.domain.errors import Unusable
+from ivr.domain.reading import Fault, Faults
+from ivr.flow.engine import CALL_TOO_LONG
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, World
 from ivr.flow.versions import Files, Loaded
@@ -19,6 +21,9 @@ from ivr.store.dialplan_files import load_current, load_kept
 def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialplan, Catalogue]:
     """The dialplan and the prompts, checked against each other. Raises BadInput (Faults) with everything wrong."""
     catalogue = Catalogue.load(settings.prompts)
+    if CALL_TOO_LONG.name not in catalogue:
+        what = f"{CALL_TOO_LONG.name} is missing: it is what callers hear whose call has lasted for too long"
+        raise Faults([Fault(str(settings.prompts), 1, 1, what)])
     world = World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},

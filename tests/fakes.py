@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from ivr.domain.errors import AlreadyInPayment, Illegal
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Operation
+from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, Event, PromptFinished
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Reply, Value
@@ -111,6 +112,9 @@ class FakeVoice:
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
         self._do("headers")
         return {name: self._headers.get(name) for name in names}
+
+    async def guard(self, privacy: Privacy) -> None:
+        self._do(f"guard {privacy.value}")
 
     async def release(self) -> None:
         self._do("release")

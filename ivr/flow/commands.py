@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ivr.domain.legs import HangupCause
+from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 
@@ -117,6 +118,12 @@ class Notify(msgspec.Struct, frozen=True):
     values: Mapping[str, str | int]
 
 
+class Guard(msgspec.Struct, frozen=True):
+    """Nobody else hears more of this call than this, before anything else is done."""
+
+    privacy: Privacy
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """The call is over."""
 
@@ -135,5 +142,6 @@ Command = (
     | Record
     | StopRecording
     | Notify
+    | Guard
     | HangUp
 )

@@ -14,11 +14,14 @@ from typing import Final
 
 from ivr.domain.errors import Illegal
 from ivr.domain.legs import HangupCause
+from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
+from ivr.domain.speech import Prompt
 from ivr.flow.commands import Command
 from ivr.flow.events import (
     Answered,
     CallerHungUp,
+    CallTooLong,
     Digit,
     Event,
     HeadersRead,
@@ -30,7 +33,7 @@ from ivr.flow.events import (
     Resumed,
     TimerFired,
 )
-from ivr.flow.model import Flow
+from ivr.flow.model import Flow, Step
 from ivr.flow.session import Session
 from ivr.flow.visit import LostSecret, Visit, scope_of
 
@@ -51,6 +54,9 @@ MOST_TIMES_LOST: Final = 5
 
 _LOST: Final = "a secret was lost"
 """Where that is counted, among the visits: no step has such a name."""
+
+CALL_TOO_LONG: Final = Prompt("common/call_too_long")
+"""The last words of a call that has lasted for too long, in whichever flow and step it is."""
 
 TOO_OFTEN: Final = "too_often"
 """The exit of a step that a call has come to more often than it may."""
@@ -76,6 +82,13 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
     if isinstance(event, CallerHungUp):
         visit.session.ended = "sent_elsewhere" if event.elsewhere else "caller_hung_up"
         return Turn(visit.session, ())
+    if session.farewell is not None:
+        if isinstance(event, PromptFinished) and event.token == session.farewell:
+            visit.session.ended = "too_long"
+        return Turn(visit.session, ())
+    if isinstance(event, CallTooLong):
+        _say_farewell(visit)
+        return Turn(visit.session, tuple(visit.commands))
     try:
         _take(flow, visit, event)
         _walk(flow, visit)
@@ -84,12 +97,18 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
     return Turn(visit.session, tuple(visit.commands))
 
 
+def deserves_more_time(session: Session) -> bool:
+    """Whether ending the call now would tear the caller out of a payment, or away from whom they are talking to."""
+    return session.leg is not None or session.payment is not None
+
+
 def fail(flow: Flow, session: Session, broken: str | None = None) -> Turn:
     """Something broke in this call: say so and end it, by the flow's own failure step if that still works.
 
     `broken` is the step that could not be done, if it is not the session's: what led there is thrown away.
     """
     visit = Visit(session.copy())
+    visit.session.farewell = None  # it is what broke
     visit.stop_playing()
     visit.stop_timer()
     if not session.failed:
@@ -103,6 +122,20 @@ def fail(flow: Flow, session: Session, broken: str | None = None) -> Turn:
     visit.hang_up(HangupCause.UNAVAILABLE)
     visit.session.ended = "failed"
     return Turn(visit.session, tuple(visit.commands))
+
+
+def _say_farewell(visit: Visit) -> None:
+    """What was under way is over. Who is talking to somebody cannot be told anything: then the call just ends."""
+    session = visit.session
+    if session.leg is not None or not session.visit:
+        session.ended = "too_long"
+        return
+    visit.stop_timer()
+    visit.stop_recording()
+    visit.forget_keys()
+    session.asking = None
+    visit.play((CALL_TOO_LONG,))
+    session.farewell = session.playing
 
 
 def _scope(step: str, broken: str) -> str:
@@ -166,6 +199,7 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
                 raise Illegal(f"the flow has no step '{session.step}' any more")
             visit.stop_playing()
             visit.stop_recording()
+            visit.guard(_privacy(flow.steps[session.step]), again=True)
             session.timer = session.asking = None
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
@@ -227,4 +261,11 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
     if step.at_most is not None and session.visits[name] > step.at_most:
         visit.leave(TOO_OFTEN)
         return
+    visit.guard(_privacy(step))
     step.kind.enter(visit)
+
+
+def _privacy(step: Step) -> Privacy:
+    """How private a step is: what a kind does not say is for everybody."""
+    privacy: Privacy = getattr(step.kind, "privacy", Privacy.OPEN)
+    return privacy

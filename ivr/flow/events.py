@@ -84,6 +84,10 @@ class CallerHungUp(msgspec.Struct, frozen=True):
     elsewhere: bool = False
 
 
+class CallTooLong(msgspec.Struct, frozen=True):
+    """The call has lasted for as long as one may: whatever goes on, it ends now, with a word."""
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """A new process took the living call over; what was under way when the old one died is lost.
 
@@ -104,5 +108,6 @@ Event = (
     | HeadersRead
     | RecordingFinished
     | CallerHungUp
+    | CallTooLong
     | Resumed
 )

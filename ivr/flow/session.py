@@ -6,15 +6,16 @@ turn out to be, and a session that is restored has none of them.
 
 import json
 from collections.abc import Mapping
-from copy import copy
 from typing import Any, Final
 
 import msgspec
 from msgspec import field
+from msgspec.structs import replace
 
+from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 
-SNAPSHOT_FORMAT: Final = 2
+SNAPSHOT_FORMAT: Final = 3
 
 TOKEN_LEAP: Final = 1_000_000
 """Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
@@ -59,7 +60,13 @@ class Session(msgspec.Struct):
     """The token of what is being said; kept, so that the next process can silence it before it repeats the step."""
     recording: int | None = None
     """The token of the recording that runs; kept, so that the next process can end it."""
+    guarded: bool = False
+    """Others may hear this call, an agent or a recording: they are kept out of what is secret."""
+    privacy: str = Privacy.OPEN.value
+    """What is closed off at the moment."""
     # What follows lives only in memory.
+    farewell: int | None = None
+    """The token of the words that end a call which has lasted for too long; nothing else counts any more."""
     timer: int | None = None
     asking: int | None = None
     typed: Secret = field(default_factory=lambda: Secret(""))
@@ -73,9 +80,7 @@ class Session(msgspec.Struct):
 
     def copy(self) -> "Session":
         """A copy that can be changed without touching this one; made for every event."""
-        new = copy(self)
-        new.data = self.data.copy()
-        return new
+        return replace(self, data=self.data.copy())
 
     def snapshot(self) -> str:
         """JSON that `restore` reads."""
@@ -109,6 +114,8 @@ _KEPT: Final = (
     "leg",
     "playing",
     "recording",
+    "guarded",
+    "privacy",
     "failed",
     "ended",
 )

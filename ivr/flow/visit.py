@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from ivr.domain.errors import Illegal
 from ivr.domain.legs import HangupCause
+from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.commands import (
     AskProvider,
     Command,
     Dial,
+    Guard,
     HangUp,
     Notify,
     PaymentOrder,
@@ -208,6 +210,13 @@ class Visit:
     def notify(self, target: str, event: str, values: Mapping[str, str | int]) -> None:
         """Tell another program."""
         self.commands.append(Notify(target, f"{self.session.call_id}.{self.session.visit}", event, values))
+
+    def guard(self, privacy: Privacy, *, again: bool = False) -> None:
+        """Close the call off from others so far, if there are any. `again`: even if it is so already."""
+        session = self.session
+        if session.guarded and (again or session.privacy != privacy.value):
+            session.privacy = privacy.value
+            self.commands.append(Guard(privacy))
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call."""

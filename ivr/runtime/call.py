@@ -24,6 +24,7 @@ from ivr.flow.commands import (
     AskProvider,
     Command,
     Dial,
+    Guard,
     HangUp,
     Notify,
     PaymentOrder,
@@ -36,10 +37,10 @@ from ivr.flow.commands import (
     StopTimer,
     Transfer,
 )
-from ivr.flow.engine import Turn, advance, fail
+from ivr.flow.engine import Turn, advance, deserves_more_time, fail
 from ivr.flow.events import (
     Answered,
-    CallerHungUp,
+    CallTooLong,
     Digit,
     Event,
     HeadersRead,
@@ -51,6 +52,7 @@ from ivr.flow.events import (
     TimerFired,
 )
 from ivr.flow.model import Flow
+from ivr.flow.progress import progress
 from ivr.flow.session import Session
 from ivr.payments.port import Reply
 from ivr.runtime.alarm import Alarm
@@ -67,8 +69,13 @@ HANGUP_PATIENCE: Final = 0.25
 """Seconds in which the news of a hangup follows the playback that it broke off."""
 
 OVERDUE_GRACE: Final = 30.0
-"""Seconds that a call which was ended for its length has to end by itself."""
+"""Seconds that a call which was ended for its length has to end by itself, its last words included."""
 
+EXTRA_FOR_PAYMENT: Final = 300.0
+"""Seconds that a call may last longer, once, while the caller pays, hears what became of it, or talks to somebody."""
+
+LONGEST_OVERTIME: Final = EXTRA_FOR_PAYMENT + OVERDUE_GRACE
+"""Seconds after its longest time by which every call is over."""
 
 _Slow = Coroutine[Any, Any, None]
 """What has to be waited for before the next event is taken."""
@@ -130,6 +137,7 @@ class Call:
         self._path: list[str] = []
         self._decided: str | None = None
         self._key_at: float | None = None
+        self._had_extra_time = False
         self._abandoned = False
 
     def emit(self, event: Event) -> None:
@@ -194,8 +202,13 @@ class Call:
                 )
 
     def _end_overdue(self) -> None:
+        if deserves_more_time(self.session) and not self._had_extra_time:
+            self._had_extra_time = True
+            _log.warning("call_gets_extra_time", step=self.session.step)
+            self._overdue = asyncio.get_running_loop().call_later(EXTRA_FOR_PAYMENT, self._end_overdue)
+            return
         _log.warning("call_too_long", step=self.session.step)
-        self.emit(CallerHungUp())
+        self.emit(CallTooLong())
         self._overdue = asyncio.get_running_loop().call_later(OVERDUE_GRACE, self._cut_off)
 
     def _cut_off(self) -> None:
@@ -275,7 +288,14 @@ class Call:
             _log.debug("step", step=turn.session.step)
         if (moved or turn.session.leg != before.leg) and turn.session.ended is None:
             self._services.snapshots.put(turn.session)
+        if self._voice.info.assisted:
+            self._show_progress()
         return self._do_all(iter(turn.commands))
+
+    def _show_progress(self) -> None:
+        watch, agent = self._services.watch, self._voice.info.agent
+        if watch is not None and agent is not None:
+            watch(agent, progress(self.flow, self.session))
 
     def _do_all(self, commands: Iterator[Command]) -> _Slow | None:
         for command in commands:
@@ -343,6 +363,8 @@ class Call:
             case Notify(target, id_, event, values):
                 session = self.session
                 self._services.notify(Notice(target, id_, event, session.call_id, session.flow, values))
+            case Guard(privacy):
+                return self._voice.guard(privacy)
             case Transfer():
                 return self._keep_and_transfer(command)
             case Dial():

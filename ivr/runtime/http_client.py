@@ -5,34 +5,30 @@ OutcomeUnknown. No redirects, no cookies, no proxies from the environment. An er
 body, neither in its text nor in its chain.
 """
 
+import asyncio
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-import aiohttp
 import msgspec
 from yarl import URL
 
-from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, ProviderUnreachable
+from ivr.domain.errors import BadInput, ProviderUnreachable
+from ivr.runtime.http_connection import MOST_BODY, HttpAnswer, HttpConnection, connect
 
-MOST_BODY: Final = 64 * 1024
-"""The longest answer we read, in bytes. A provider's answers are a few hundred."""
+__all__ = ["MOST_BODY", "HttpAnswer", "HttpClient", "HttpSettings"]
 
 KEEPALIVE_SECONDS: Final = 4.0
 """An idle connection is let go after so long: before the usual servers (5 s and up) close it under a request."""
 
 MOST_PATHS: Final = 32
-"""So many paths of a provider are kept parsed; one that holds an id comes once and is not worth keeping."""
+"""So many paths of a provider are kept as they go out; one that holds an id comes once and is not worth keeping."""
 
-NEVER_LEFT: Final = (
-    aiohttp.ClientConnectorError,  # refused, no route, no such host, TLS not agreed
-    aiohttp.ConnectionTimeoutError,  # connecting, or waiting for a free connection
-    aiohttp.NonHttpUrlClientError,
-    aiohttp.InvalidURL,
-)
-"""Errors of aiohttp that prove that nothing was sent. Every other one leaves the outcome unknown."""
+CLOSE_SECONDS: Final = 1.0
+"""To say goodbye in."""
 
 HEADERS: Final = {
     "Accept": "application/json",
@@ -74,16 +70,8 @@ class HttpSettings:
         for name in ("connect_seconds", "read_seconds", "pool_seconds", "total_seconds"):
             if not 0 < getattr(self, name) <= 600:
                 raise BadInput(f"{name} must be more than 0 and at most 600 seconds")
-        if self.most_connections < 1:  # aiohttp takes 0 for "no limit"
+        if self.most_connections < 1:
             raise BadInput("most_connections must be at least 1")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """A whole answer, at most `MOST_BODY` bytes of body."""
-
-    status: int
-    body: bytes
 
 
 class HttpClient:
@@ -92,10 +80,19 @@ class HttpClient:
     def __init__(self, settings: HttpSettings, headers: Mapping[str, str] | None = None) -> None:
         """`headers` go with every request, such as our credential."""
         self._settings = settings
-        self._headers = {**HEADERS, **(headers or {})}
         self._base = settings.base_url.rstrip("/")
-        self._urls: dict[str, URL] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._url = URL(self._base)
+        self._headers = {"Host": self._url.host_port_subcomponent or "", **HEADERS, **(headers or {})}
+        self._head = _lines(self._headers)
+        self._targets: dict[str, str] = {}
+        self._idle: list[HttpConnection] = []
+        """The one used last comes last."""
+        self._open: set[HttpConnection] = set()
+        self._places = settings.most_connections
+        """How many connections more there may be."""
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """Who waits for a connection, the first one first."""
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def request(
         self,
@@ -113,103 +110,164 @@ class HttpClient:
         Content-Type stands in `headers`.
         `path` begins with /. The first `MOST_PATHS` are parsed once and kept.
         """
-        error: IvrError
+        body = data or b"" if json is None else msgspec.json.encode(json)
+        request = self._written(method, path, query, headers, body)
+        settings = self._settings
+        began = asyncio.get_running_loop().time()
+        if (connection := self._take_idle()) is None:
+            connection = await self._connected()
+        left = began + settings.total_seconds - connection.now()
         try:
-            sent = data if json is None else msgspec.json.encode(json)
-            return await self._request(method, path, sent, query, headers)
-        except NEVER_LEFT as exc:
-            error = ProviderUnreachable(f"nothing was sent: {type(exc).__name__}")
-        except _SentOnce as exc:
-            error = exc.told
-        except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
-            error = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
-        raise error  # outside of `except`, so that no chain leads to the request and its headers
+            return await connection.exchange(request, settings.read_seconds, left, head_only=method == "HEAD")
+        finally:
+            self._give_back(connection)
 
     async def close(self) -> None:
         """Let go of the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        self._idle.clear()
+        if self._open:
+            _, left = await asyncio.wait(
+                [asyncio.ensure_future(connection.close()) for connection in self._open], timeout=CLOSE_SECONDS
+            )
+            for connection in list(self._open) if left else ():
+                connection.drop()
 
-    async def _request(
+    def _written(
         self,
         method: str,
         path: str,
-        sent: bytes | None,
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
-    ) -> HttpAnswer:
-        session = self._session or self._connect()
-        url = self._urls.get(path) or URL(self._base + path)
-        if len(self._urls) < MOST_PATHS:
-            self._urls[path] = url
-        async with session.request(
-            method,
-            url if query is None else url.with_query(query),
-            data=sent,
-            headers=headers,
-            allow_redirects=False,
-        ) as response:
-            try:
-                if response.headers.get("Content-Encoding", "identity") != "identity":
-                    raise OutcomeUnknown("no whole answer: it is compressed, and we asked for one that is not")
-                body = await response.content.readany()
-                while not response.content.at_eof() and len(body) <= MOST_BODY:
-                    body += await response.content.readany()
-                if len(body) > MOST_BODY:
-                    raise OutcomeUnknown("no whole answer: it is too long")
-            except NEVER_LEFT as exc:  # an error while reading never means that nothing was sent
-                told = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
-            else:
-                return HttpAnswer(response.status, body)
-        raise told
+        body: bytes,
+    ) -> bytes:
+        """The request as it goes out. Raises BadInput for a header that would become two."""
+        if query is not None:
+            target = URL(self._base + path).with_query(query).raw_path_qs
+        elif (known := self._targets.get(path)) is not None:
+            target = known
+        else:
+            target = URL(self._base + path).raw_path_qs
+            if len(self._targets) < MOST_PATHS:
+                self._targets[path] = target
+        head = self._head if headers is None else _lines(_merged(self._headers, headers))
+        length = f"Content-Length: {len(body)}\r\n" if body or method not in ("GET", "HEAD") else ""
+        return f"{method} {target} HTTP/1.1\r\n{head}{length}\r\n".encode() + body
 
-    def _connect(self) -> aiohttp.ClientSession:
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def _take_idle(self) -> HttpConnection | None:
+        """The one used last. One that has waited for too long is let go: the server may be closing it just now."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable and connection.now() - connection.idle_since < KEEPALIVE_SECONDS:
+                return connection
+            connection.drop()
+        return None
+
+    async def _connected(self) -> HttpConnection:
+        """A connection that became free, or a new one. Raises ProviderUnreachable."""
         settings = self._settings
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=settings.most_connections,
-                keepalive_timeout=KEEPALIVE_SECONDS,
-                ssl=_tls(settings.ca_file) if settings.verify_tls else False,
-            ),
-            timeout=aiohttp.ClientTimeout(
-                total=settings.total_seconds,
-                # aiohttp's limit for getting a connection holds the connecting as well.
-                connect=settings.pool_seconds + settings.connect_seconds,
-                sock_connect=settings.connect_seconds,
-                sock_read=settings.read_seconds,
-            ),
-            headers=self._headers,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            middlewares=(_send_once,),
-        )
-        return self._session
+        why = ""
+        try:
+            async with asyncio.timeout(min(settings.pool_seconds + settings.connect_seconds, settings.total_seconds)):
+                return await self._wait_for_one()
+        except (OSError, UnicodeError) as exc:  # TimeoutError and all of TLS's errors are OSErrors
+            why = type(exc).__name__
+        # outside of `except`, so that no chain leads to the address
+        raise ProviderUnreachable(f"nothing was sent: {why}")
+
+    async def _wait_for_one(self) -> HttpConnection:
+        while self._places <= 0:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._next_in_turn()  # our turn came just now: it is somebody else's
+                raise
+            finally:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+            if (connection := self._take_idle()) is not None:
+                return connection
+        self._places -= 1
+        url = self._url
+        try:
+            async with asyncio.timeout(self._settings.connect_seconds):
+                connection = await connect(
+                    url.raw_host or "",
+                    url.port or 0,
+                    _tls(self._settings.ca_file, self._settings.verify_tls) if url.scheme == "https" else None,
+                    self._lost,
+                )
+        except BaseException:
+            self._places += 1
+            self._next_in_turn()
+            raise
+        self._open.add(connection)
+        return connection
+
+    def _give_back(self, connection: HttpConnection) -> None:
+        if not connection.usable:
+            connection.drop()  # `_lost` follows
+            return
+        connection.idle_since = connection.now()
+        self._idle.append(connection)
+        self._next_in_turn()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(KEEPALIVE_SECONDS, self._sweep)
+
+    def _lost(self, connection: HttpConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if connection in self._open:
+            self._open.remove(connection)
+            self._places += 1
+            self._next_in_turn()
+
+    def _next_in_turn(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _sweep(self) -> None:
+        """Let go of what nobody has used for long."""
+        self._sweeper = None
+        for connection in [one for one in self._idle if one.now() - one.idle_since >= KEEPALIVE_SECONDS]:
+            self._idle.remove(connection)
+            connection.drop()
+        if self._idle:
+            oldest = self._idle[0]
+            left = oldest.idle_since + KEEPALIVE_SECONDS - oldest.now()
+            self._sweeper = asyncio.get_running_loop().call_later(max(left, 0.01), self._sweep)
 
 
-class _SentOnce(Exception):
-    """Carries what happened past aiohttp, which would send a lost GET a second time by itself."""
+def _lines(headers: Mapping[str, str]) -> str:
+    """Raises BadInput, naming the header and never its value."""
+    for name, value in headers.items():
+        if not name.isascii() or not value.isprintable():
+            raise BadInput(f"the header {name!r} cannot be sent as it is")
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
-    def __init__(self, told: OutcomeUnknown) -> None:
-        super().__init__()
-        self.told = told
 
-
-async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """A middleware of aiohttp: it sees the error before aiohttp decides to try again."""
-    try:
-        return await handler(request)
-    except NEVER_LEFT:
-        raise
-    except aiohttp.ClientError as exc:
-        told = OutcomeUnknown(f"no whole answer: {type(exc).__name__}")
-    raise _SentOnce(told)
+def _merged(headers: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """A request's own headers go before those of the same name."""
+    names = {name.lower() for name in own}
+    return {**{name: value for name, value in headers.items() if name.lower() not in names}, **own}
 
 
 @cache  # reading the authorities takes longer than a hundred requests
-def _tls(ca_file: str | None) -> ssl.SSLContext:
+def _tls(ca_file: str | None, verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context

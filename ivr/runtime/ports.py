@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ivr.domain.legs import HangupCause, LegResult
+from ivr.domain.privacy import Privacy
 from ivr.flow.events import Event
 
 ANY_VISIT: Final = "*"
@@ -28,6 +29,8 @@ class CallInfo:
     """Each time that an agent sends this caller to one of our numbers begins a call of its own, named by this."""
     sent: bool = False
     """An agent sent the caller here, who first called somebody else."""
+    assisted: bool = False
+    """That agent stays on the line."""
     back: "Back | None" = None
     """Set for a caller who was let talk to somebody and is here again."""
 
@@ -138,6 +141,10 @@ class Voice(Protocol):
 
     async def headers(self, names: Sequence[str]) -> Mapping[str, str | None]:
         """The SIP headers of the caller's INVITE, or of the REFER that sent the caller here; None for an absent one."""
+        ...
+
+    async def guard(self, privacy: Privacy) -> None:
+        """Let nobody else hear more of this call. Raises Unusable when that cannot be made sure."""
         ...
 
     async def release(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ivr.domain.speech import Say
+from ivr.flow.progress import Progress
 from ivr.payments.port import Provider
 from ivr.runtime.brought import Attachments
 from ivr.runtime.cashier import Cashier
@@ -28,5 +29,9 @@ class Services:
     """Seconds after which a call is ended whatever it does."""
     notify: Callable[[Notice], None] = lambda _: None
     """Takes a notice and returns at once."""
+    watch: Callable[[str, Progress], None] | None = None
+    """Shows an agent, by name, how far the caller is whom they assist."""
+    can_guard: bool = False
+    """Whether recordings can be silenced: then calls that an agent sent are guarded, too."""
     attachments: Attachments = field(default_factory=lambda: Attachments(time.time))
     """What programs have attached for agents."""

@@ -121,6 +121,9 @@ class Switchboard:
         if voice.info.visit == ANY_VISIT:
             snapshot = self._of_any_visit(voice.info.call_id)
         session = _restored(snapshot)
+        if session is None and voice.info.assisted:
+            voice.hang_up(HangupCause.NORMAL)  # the flow was over: they go on talking
+            return _ignore
         dialplan = self._began_with(session) if session is not None else None
         if session is None or dialplan is None:
             if number is None:
@@ -218,6 +221,7 @@ class Switchboard:
             flow.first,
             token=_first_token(info.visit),
             answers=answers,
+            guarded=info.assisted or (info.sent and self._services.can_guard),
         )
         services = self._services
         bring = None

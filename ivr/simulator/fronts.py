@@ -152,6 +152,7 @@ _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
     notes.Records: TextFront._records,
     notes.RecordingStopped: lambda front, note: front._line("", "(thrown away)", "dim"),
     notes.Notifies: TextFront._notifies,
+    notes.Guarded: lambda front, note: front._line("privacy", note.privacy, "dim"),
     notes.HangsUp: lambda front, note: front._line("hangs up", note.cause, "bold"),
     notes.FlowBroke: lambda front, note: front._line("broke", note.fault, "bold red"),
     notes.Awaits: TextFront._awaits,

@@ -325,6 +325,8 @@ class Game(Call):
                 return notes.RecordingStopped(at=at)
             case commands.Notify(target, _, event, values):
                 return notes.Notifies(at=at, to=target, event=event, values=dict(values))
+            case commands.Guard(privacy):
+                return notes.Guarded(at=at, privacy=privacy.value)
             case commands.HangUp(cause):
                 return notes.HangsUp(at=at, cause=cause.name.lower())
 

@@ -176,6 +176,12 @@ class Notifies(Note, frozen=True, kw_only=True):
     values: Mapping[str, str | int]
 
 
+class Guarded(Note, frozen=True, kw_only=True):
+    """Others who could hear the call, an agent or a recording, are kept out so far: `open`, `recordings`, `all`."""
+
+    privacy: str
+
+
 class HangsUp(Note, frozen=True, kw_only=True):
     """We end the call."""
 
@@ -205,6 +211,6 @@ class Awaits(Note, frozen=True, kw_only=True):
 
 
 class CallEnds(Note, frozen=True, kw_only=True):
-    """The call is over: `hung_up` by the flow, `caller_hung_up`, or `failed`."""
+    """The call is over: `hung_up` by the flow, `caller_hung_up`, `too_long`, or `failed`."""
 
     how: str

@@ -50,7 +50,7 @@ async def open_store(directory: Path, clock: Callable[[], float]) -> AsyncIterat
         money = Database(journal_path, connect(journal_path, "journal", synchronous="FULL"))
         stack.push_async_callback(money.close)
         # NORMAL: no fsync per commit, and still no damage by a power cut, which would keep us from starting
-        calls = Database(sessions_path, connect(sessions_path, "sessions", synchronous="NORMAL"))
+        calls = Database(sessions_path, connect(sessions_path, "sessions", synchronous="NORMAL", alone=True))
         stack.push_async_callback(calls.close)
         dialplan_path = directory / DIALPLAN_FILE
         dialplans = Database(dialplan_path, connect(dialplan_path, "dialplan", synchronous="FULL"))

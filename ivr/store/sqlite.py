@@ -36,10 +36,14 @@ _CURES: Final = {
 }
 
 
-def connect(path: Path, schema: Schema, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
+def connect(
+    path: Path, schema: Schema, *, synchronous: Literal["FULL", "NORMAL"], alone: bool = False
+) -> sqlite3.Connection:
     """Open for writing, creating and migrating as needed.
 
-    Raises Unusable. The connection commits only when told to, and may be handed to another thread.
+    `alone`: nobody else may look into the file while it is open, and so no transaction asks the kernel for its locks.
+    They fall with the process, however it ends. Raises Unusable. The connection commits only when told to, and may be
+    handed to another thread.
     """
     try:
         # made by us first: SQLite would make it readable by everyone, and its -wal and -shm files copy these rights
@@ -50,6 +54,8 @@ def connect(path: Path, schema: Schema, *, synchronous: Literal["FULL", "NORMAL"
     connection = None
     try:
         connection = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # first: the log's index then is ordinary memory
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")

@@ -9,11 +9,20 @@ from msgspec.structs import replace as changed
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
-from ivr.flow.commands import Dial, HangUp, Play
-from ivr.flow.engine import MOST_KEYS_AHEAD, MOST_STEPS_A_TURN, MOST_VISITS, advance, fail
+from ivr.flow.commands import Dial, HangUp, Play, StopRecording
+from ivr.flow.engine import (
+    CALL_TOO_LONG,
+    MOST_KEYS_AHEAD,
+    MOST_STEPS_A_TURN,
+    MOST_VISITS,
+    advance,
+    deserves_more_time,
+    fail,
+)
 from ivr.flow.events import (
     Answered,
     CallerHungUp,
+    CallTooLong,
     Digit,
     Event,
     HeadersRead,
@@ -25,7 +34,7 @@ from ivr.flow.events import (
     TimerFired,
 )
 from tests.flow.caller import Caller
-from tests.flow.world import answered, at_first, session_of, shipped, small_flow
+from tests.flow.world import KNOWN, answered, at_first, session_of, shipped, small_flow
 
 ASK = "  a: {ask: {prompt: invoice/enter_number, save: x}, next: end, exits: {silence: end, invalid: end}}"
 SORRY = (Prompt("common/technical_problem"),)
@@ -71,6 +80,47 @@ def test_an_ended_call_stays_ended(tmp_path: Path) -> None:
     for event in (Answered(), Digit("1"), Resumed(), CallerHungUp()):
         turn = caller.send(event)
         assert turn.commands == () and turn.session.ended == "caller_hung_up"
+
+
+@pytest.mark.parametrize("step", ["welcome", "ask_invoice", "create_transaction", "read_amount", "bank"])
+def test_a_call_that_is_too_long_ends_with_a_word(step: str) -> None:
+    """In the middle of words, of a question, of waiting: the caller hears why, and then nothing else counts."""
+    caller = answered(replace(shipped("pay_invoice"), first=step))
+    caller.send(CallTooLong())
+    assert caller.playing is not None and caller.playing.say == (CALL_TOO_LONG,)
+    token = caller.playing.token
+    for event in (Digit("1"), TimerFired(1), ProviderReplied(1, "ok", {}), PromptFinished(token - 1), CallTooLong()):
+        assert caller.send(event).commands == () and caller.session.ended is None
+    assert caller.send(PromptFinished(token)).session.ended == "too_long"
+
+
+def test_a_recording_ends_with_the_call(tmp_path: Path) -> None:
+    """The last words are not part of the message."""
+    flow = small_flow(tmp_path, "  a: {record: {prompt: pay/is}, next: end, exits: {silence: end, failed: end}}")
+    caller = answered(flow)
+    caller.hear()
+    assert any(isinstance(command, StopRecording) for command in caller.send(CallTooLong()).commands)
+
+
+def test_who_talks_to_somebody_cannot_be_told_that_the_call_is_too_long() -> None:
+    """Words would not be heard in the bridge: the call just ends. Before that, more time is granted."""
+    caller = answered(replace(shipped("pay_invoice"), first="bank"), dict(KNOWN))
+    assert not deserves_more_time(caller.session)
+    caller.hear()
+    assert deserves_more_time(caller.session)
+    turn = caller.send(CallTooLong())
+    assert turn.commands == () and turn.session.ended == "too_long"
+
+
+def test_last_words_that_break_are_followed_by_the_failure_step() -> None:
+    """A prompt that cannot be played must not leave the caller in silence."""
+    caller = answered(shipped("pay_invoice"))
+    caller.send(CallTooLong())
+    caller.break_down()
+    assert caller.playing is not None and caller.playing.say == SORRY
+    caller.hear()
+    caller.hear()
+    assert caller.session.ended == "hung_up"
 
 
 def test_keys_ahead_are_bounded(tmp_path: Path) -> None:

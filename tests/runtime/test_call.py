@@ -283,18 +283,6 @@ async def test_silence_is_noticed(house: House, tmp_path: Path) -> None:
     await house.over()
 
 
-async def test_the_longest_call_ends(house: House) -> None:
-    """Nobody holds a line for ever: after the limit it is hung up, and the operators read why."""
-    house.longest_call = 0.01
-    house.switchboard = house.new_switchboard()
-    with capture_logs() as lines:
-        voice = house.rings(house.caller(listens=False))
-        await voice.changes.until(lambda: voice.cause is not None)
-        await house.over()
-    assert voice.cause is HangupCause.NORMAL
-    assert "call_too_long" in [line["event"] for line in lines]
-
-
 # -- headers -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """/healthz and /metrics as an operator's monitoring sees them."""
 
 import asyncio
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -26,8 +27,10 @@ class Part:
             raise self.problem
 
 
-def client(observer: Observer | None = None, **parts: Check) -> httpx.AsyncClient:
-    app = operations_app(parts, (observer or Observer()).registry)
+def client(
+    observer: Observer | None = None, others: Mapping[str, Check] | None = None, **vital: Check
+) -> httpx.AsyncClient:
+    app = operations_app(vital, (observer or Observer()).registry, others)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ivr")
 
 
@@ -43,6 +46,34 @@ async def test_a_part_fails_and_recovers() -> None:
         assert ill.json() == {"status": "failing", "parts": {"asterisk": "ok", "journal": "the disk is full"}}
         journal.problem = None
         assert (await web.get("/healthz")).status_code == 200
+
+
+async def test_a_provider_that_is_down_takes_nobody_out_of_service() -> None:
+    """A load balancer goes on sending callers, who hear words for it; monitoring reads which provider it is and why."""
+    asterisk, paystar = Part(), Part()
+    async with client(others={"provider paystar": paystar}, asterisk=asterisk) as web:
+        assert (await web.get("/healthz")).json()["status"] == "ok"
+        paystar.problem = Unusable("paystar does not answer")
+        degraded = await web.get("/healthz")
+        assert degraded.status_code == 200
+        assert degraded.json() == {
+            "status": "degraded",
+            "parts": {"asterisk": "ok", "provider paystar": "paystar does not answer"},
+        }
+        asterisk.problem = Unusable("no Asterisk")
+        failing = await web.get("/healthz")
+    assert (failing.status_code, failing.json()["status"]) == (503, "failing")
+
+
+async def test_a_provider_that_hangs_is_not_waited_for_as_long_as_asterisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks has an answer before giving up on the whole process."""
+    monkeypatch.setattr(operations, "LESS_PATIENCE", 0.05)
+    stuck = Part()
+    stuck.door.clear()
+    async with client(others={"provider": stuck}, asterisk=Part()) as web:
+        answer = await web.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json()["parts"] == {"asterisk": "ok", "provider": "no answer within 0.05 s"}
 
 
 async def test_a_part_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,9 @@ from ivr.asterisk.agi.wire import Reply
 from ivr.asterisk.checks import check_header_name, check_order
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
+from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
+from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
 AGAIN_LABEL: Final = "again"
@@ -26,8 +28,10 @@ HANGUP_SECONDS: Final = 10.0
 """For a hangup to take place; then the connection is closed, and the dialplan goes on with whoever is still there."""
 LAST_WORDS_SECONDS: Final = 5.0
 """For Asterisk to say how a leg ended whose caller is gone."""
-LIFE_MARGIN: Final = 5.0
-"""Seconds after the longest call at which Asterisk hangs up by itself, in the middle of a leg too."""
+LIFE_MARGIN: Final = LONGEST_OVERTIME + 5.0
+"""Seconds after the longest call at which Asterisk hangs up by itself, in the middle of a leg too: by then the last
+words have been said.
+"""
 
 
 class AgiVoice:
@@ -110,6 +114,9 @@ class AgiVoice:
             check_header_name(name)
         replies = await asyncio.gather(*(self._ask(read(f"PJSIP_HEADER(read,{name})")) for name in names))
         return {name: reply.text if reply else None for name, reply in zip(names, replies, strict=True)}
+
+    async def guard(self, privacy: Privacy) -> None:
+        """Nobody else is on the line of a site without agents."""
 
     async def release(self) -> None:
         """Give the caller back to the dialplan, which waits with them for the next process."""

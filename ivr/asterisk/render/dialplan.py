@@ -77,8 +77,11 @@ def dialplan_file(settings: AsteriskSettings, numbers: Sequence[str], away: Away
 
 
 def with_values(numbers: Sequence[str]) -> Sequence[str]:
-    """The extensions that take these numbers with a value keyed behind them: `42473000*65843148`."""
-    return [f"{'' if one.startswith('_') else '_'}{one}*X!" for one in numbers]
+    """The extensions that take these numbers with a value keyed behind them: `42473000*65843148`.
+
+    It has two digits at least, and `.` waits for all of them: `!` would take the first one from an agent who keys.
+    """
+    return [f"{'' if one.startswith('_') else '_'}{one}*X." for one in numbers]
 
 
 def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, away: Away) -> Sequence[Section]:

@@ -14,6 +14,7 @@ import yaml
 from ivr.domain.digits import KEYS, is_digits
 from ivr.domain.operations import Kind
 from ivr.domain.phone import MOBILE_DIGITS
+from ivr.domain.privacy import Privacy
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
@@ -21,6 +22,7 @@ from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
+from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.steps.forms import FORMS, Entry, Form, Value, read_form
 from ivr.flow.visit import Visit
@@ -70,9 +72,21 @@ class AskStep:
     invalid_prompts: Sequence[Prompt]
     twice: Twice | None = None
 
+    @property
+    def privacy(self) -> Privacy:
+        """What is secret is for nobody's ears."""
+        return Privacy.ALL if self.secret else Privacy.OPEN
+
+    def progress(self, session: Session) -> tuple[str, int, int | None]:
+        """What is being keyed, how many digits of it are, and how many there will be (None: that depends)."""
+        return self.save, len(session.collected), self.most if self.least == self.most else None
+
     def enter(self, visit: Visit) -> None:
-        """Ask; keys that were there before the question count if type-ahead is allowed."""
-        if not self.type_ahead:
+        """Ask; keys that were there before the question count if type-ahead is allowed.
+
+        A secret that is keyed ahead would have been heard by whoever else is on the line.
+        """
+        if not self.type_ahead or (self.secret and visit.session.guarded):
             visit.forget_keys()
         visit.data["attempt"] = 1
         self._ask(visit)

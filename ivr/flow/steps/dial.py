@@ -10,6 +10,7 @@ from typing import Final
 import yaml
 
 from ivr.domain.legs import LegResult
+from ivr.domain.privacy import Privacy
 from ivr.domain.reading import Fields, did_you_mean
 from ivr.domain.sip import CALLER_ID_CHARACTERS, RESERVED_HEADERS
 from ivr.flow.describing import Description
@@ -35,6 +36,11 @@ class DialStep:
     headers: Mapping[str, Template]
     answer_timeout: float
     payment: PaymentOf | None
+
+    @property
+    def privacy(self) -> Privacy:
+        """Who pays at the bank keys a card there."""
+        return Privacy.RECORDINGS if self.payment is not None else Privacy.OPEN
 
     def enter(self, visit: Visit) -> None:
         """Say what comes next, then dial."""

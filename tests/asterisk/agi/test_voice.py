@@ -19,7 +19,7 @@ async def both() -> AsyncIterator[tuple[Heard, Channel]]:
     """Our call, and Asterisk's side of it."""
     async with house() as ours, channel(ours) as asterisk:
         call = await ours.call()
-        await asterisk.expect("SET AUTOHANGUP 1805")
+        await asterisk.expect("SET AUTOHANGUP 2135")
         yield call, asterisk
 
 
