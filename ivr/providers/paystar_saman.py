@@ -259,7 +259,8 @@ class PaystarSaman:
         if wire.is_one(document.get("status")) and not codes:
             return Reply("paid", values, Outcome.APPROVED, code="1", of_invoice=True)
         said = wire.safe_code(codes[0]) if codes else None
-        clear = not codes and wire.scalar(document.get("status")) not in (None, "1")
+        faults = wire.error_codes({**document, "status": 1})
+        clear = wire.scalar(document.get("status")) == "0" and not faults and answer.status < 400
         return Reply("not_confirmed", values, Outcome.UNKNOWN, code=said, not_paid=clear)
 
     async def _post(self, path: str, body: Mapping[str, object], note: Asked) -> HttpAnswer:

@@ -1,5 +1,7 @@
 """What a person decides: signed, once, and never a second approval of an invoice."""
 
+from typing import Any
+
 import pytest
 
 from ivr.domain.errors import BadInput, Illegal
@@ -11,8 +13,15 @@ FIRST = Payment("p1", "c", "bank", "i", None, 1000, State.CREATED)
 SECOND = Payment("p2", "c", "bank", "i", None, 1000, State.CREATED)
 
 
-def decision(payment_id: str = "p1", approved: bool = True, **other: str) -> Decision:
-    return Decision(payment_id, approved, **{"who": "maryam", "reason": "in the bank's list", **other})
+def decision(
+    payment_id: str = "p1",
+    *,
+    approved: bool = True,
+    who: str = "maryam",
+    reason: str = "in the bank's list",
+    reference: str | None = None,
+) -> Decision:
+    return Decision(payment_id, approved, who, reason, reference)
 
 
 @pytest.fixture
@@ -101,7 +110,7 @@ async def test_somebody_was_quicker(books: FakeBooks) -> None:
         ({"reason": "a\x00b"}, "printable"),
     ],
 )
-async def test_what_cannot_be_written(books: FakeBooks, wrong: dict[str, str], said: str) -> None:
+async def test_what_cannot_be_written(books: FakeBooks, wrong: dict[str, Any], said: str) -> None:
     """Told before anything is written, and a card number is not repeated."""
     with pytest.raises(BadInput, match=said) as refused:
         await decide(books, decision(**wrong))
