@@ -1,13 +1,18 @@
 """The audit finds what somebody has changed in the file behind the books' back, and nothing where nobody has."""
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ivr.domain.errors import Illegal
 from ivr.payments.state import EntryKind, State
 from ivr.store.opening import JOURNAL_FILE, Store, open_store
 from ivr.store.reading import Reading
@@ -194,3 +199,28 @@ async def test_a_book_of_the_version_before(tmp_path: Path, clock: Clock) -> Non
     with Reading(tmp_path / JOURNAL_FILE) as book:
         assert [row["id"] for row in book.for_people()] == ["p1"]
         assert [entry["kind"] for entry in book.entries("p1")] == ["created", "sent", "unanswered", "handed_over"]
+
+
+_STEPS = st.lists(
+    st.tuples(st.sampled_from(["p1", "p2", "p3"]), st.sampled_from(EntryKind), st.integers(-5000, 5000)), max_size=40
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(_STEPS)
+def test_whatever_the_journal_takes_is_right(steps: Sequence[tuple[str, EntryKind, int]]) -> None:
+    """Three tries of one invoice, lines in any order, a clock that jumps: what the journal takes the audit believes."""
+
+    async def write(directory: Path) -> None:
+        clock = Clock()
+        async with open_store(directory, clock) as store:
+            for name in ("p1", "p2", "p3"):
+                await store.journal.create(payment(name, "one invoice"))
+            for name, kind, jump in steps:
+                clock.now += jump
+                with suppress(Illegal):
+                    await store.journal.append(name, kind, {"reason": kind.value}, sole=True)
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(write(Path(directory)))
+        assert faults(Path(directory)) == []
