@@ -24,7 +24,8 @@ from ivr.payments.totals import Total, totals
 from ivr.runtime.deciding import Decision, decide
 from ivr.store.opening import JOURNAL_FILE, open_journal
 from ivr.store.reading import Reading
-from ivr.web.control import MayNotSpeak, NotRunning, ask_decide
+from ivr.web.control import MayNotSpeak, NotRunning
+from ivr.web.deciding import ask_decide
 
 COLUMNS: Final = (
     *("id", "day", "time", "state", "amount_rial", "provider", "invoice_id", "transaction_id", "call_id"),
@@ -68,7 +69,10 @@ def for_people(settings: Settings) -> list[dict[str, Any]]:
 
 
 def decide_payment(settings: Settings, decision: Decision) -> State:
-    """Write a person's decision down; returns the payment's state after it. Raises as `runtime.deciding.decide`."""
+    """Write a person's decision down; returns the payment's state after it.
+
+    Raises BadInput or Illegal with why it is refused, Unusable when it cannot be written.
+    """
     try:
         return ask_decide(settings.storage, decision)
     except MayNotSpeak:

@@ -5,7 +5,6 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.manifest import Made, source, write
-from ivr.runtime.deciding import decide
 from ivr.runtime.reloader import Reloader
 from ivr.store.opening import open_store
 from ivr.web.control import control_app, control_listener
@@ -62,9 +60,7 @@ class Site:
             notes=_changes_elsewhere(self.settings),
         )
         listener = self._stack.enter_context(control_listener(self.settings.storage))
-        await self._stack.enter_async_context(
-            serving(control_app(self.reloader.reload, partial(decide, store.journal)), listener)
-        )
+        await self._stack.enter_async_context(serving(control_app(self.reloader.reload), listener))
 
     async def goes_down(self) -> None:
         await self._stack.aclose()

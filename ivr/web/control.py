@@ -1,14 +1,13 @@
-"""How `ivr reload` and `ivr payments reconcile` speak to the process that takes calls: by HTTP on a Unix socket in the
-data directory.
+"""How `ivr reload` speaks to the process that takes calls: HTTP on a Unix socket in the data directory.
 
-Law: whoever may write the socket's file (its owner and group) may reload and decide, nobody from the network can.
-The socket belongs to whoever holds the data directory's lock, so one that is in the way is a dead process's.
+Law: whoever may write the socket's file (its owner and group) may reload, nobody from the network ever can. The socket
+belongs to whoever holds the data directory's lock, so one that is in the way is a dead process's.
 """
 
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from http import HTTPStatus
@@ -16,21 +15,18 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ivr.domain.errors import BadInput, Illegal, Unusable
-from ivr.payments.state import Payment, State
-from ivr.runtime.deciding import Decision
+from ivr.domain.errors import BadInput, Unusable
 from ivr.runtime.reloader import Reloaded
 
 SOCKET_FILE: Final = "ivr.sock"
 PATIENCE: Final = 60.0
 """Seconds for a whole reload."""
-MOST_BODY: Final = 4096
+MOST_BODY: Final = 1024
 MOST_PATH: Final = 107
 """Bytes of a Unix socket's name; the kernel takes no more."""
 
@@ -38,20 +34,10 @@ _UMASK: Final = 0o117
 
 Reload = Callable[[str, str], Awaitable[Reloaded]]
 """(how, who) -> what became of it."""
-Decide = Callable[[Decision], Awaitable[Payment]]
-"""Raises BadInput or Illegal with one sentence when it must not be so, Unusable when it cannot be written."""
-
-_STATUSES: Final = {
-    BadInput: HTTPStatus.BAD_REQUEST,
-    Illegal: HTTPStatus.CONFLICT,
-    Unusable: HTTPStatus.INSUFFICIENT_STORAGE,
-}
 
 
-def control_app(reload: Reload, decide: Decide) -> Starlette:
-    """POST /reload with `{"how": …, "who": …}` answers with a `Reloaded`; POST /decide with a `Decision` with the state
-    that the payment has after it.
-    """
+def control_app(reload: Reload, more: Sequence[Route] = ()) -> Starlette:
+    """POST /reload with `{"how": …, "who": …}` answers with a `Reloaded`. `more`: what else can be asked here."""
 
     async def post(request: Request) -> Response:
         body = await request.body()
@@ -62,21 +48,7 @@ def control_app(reload: Reload, decide: Decide) -> Starlette:
             return JSONResponse({"error": "how and who are needed"}, 400)
         return JSONResponse(asdict(await reload(how, who)))
 
-    async def post_decision(request: Request) -> Response:
-        body = await request.body()
-        try:
-            asked = msgspec.json.decode(body[:MOST_BODY], type=Decision)
-            payment = await decide(asked)
-        except msgspec.MsgspecError:
-            return JSONResponse({"error": "that is no decision"}, HTTPStatus.BAD_REQUEST)
-        except (BadInput, Illegal, Unusable) as exc:
-            status = next(status for kind, status in _STATUSES.items() if isinstance(exc, kind))
-            return JSONResponse({"error": str(exc)}, status)
-        return JSONResponse({"state": payment.state.value})
-
-    return Starlette(
-        routes=[Route("/reload", post, methods=["POST"]), Route("/decide", post_decision, methods=["POST"])]
-    )
+    return Starlette(routes=[Route("/reload", post, methods=["POST"]), *more])
 
 
 @contextmanager
@@ -103,30 +75,24 @@ def control_listener(directory: Path) -> Iterator[socket.socket]:
 
 def ask_reload(directory: Path, how: str, who: str) -> dict[str, Any]:
     """Have the process that owns this data directory reload; returns a `Reloaded` as plain data. Raises Unusable."""
-    return _ask(directory, "/reload", json.dumps({"how": how, "who": who}).encode())
+    return ask(directory, "POST", "/reload", {"how": how, "who": who})
 
 
-def ask_decide(directory: Path, decision: Decision) -> State:
-    """Have the process that owns this data directory write a decision down; returns the payment's state after it.
-
-    Raises what the decision is refused with there, and Unusable when nobody knows whether it was written.
+def ask(directory: Path, method: str, path_of_it: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Ask the process that owns this data directory; returns its answer. Raises BadInput with what it refuses, and
+    Unusable when it cannot be asked.
     """
-    return State(_ask(directory, "/decide", msgspec.json.encode(decision))["state"])
-
-
-def _ask(directory: Path, what: str, body: bytes) -> dict[str, Any]:
     path = directory / SOCKET_FILE
     connection = _Connection(path)
     try:
-        connection.request("POST", what, body)
+        connection.request(method, path_of_it, json.dumps(body) if body is not None else None)
         answer = connection.getresponse()
+        found: dict[str, Any] = json.loads(answer.read()) or {}
         if answer.status == HTTPStatus.OK:
-            found: dict[str, Any] = json.loads(answer.read())
             return found
-        for kind, status in _STATUSES.items():
-            if answer.status == status:
-                raise kind(json.loads(answer.read())["error"])
-        why = f"it answers {answer.status}"
+        if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise BadInput(str(found.get("detail", "it refuses")))
+        why = str(found.get("detail", f"it answers {answer.status}"))
     except PermissionError:
         raise MayNotSpeak(f"{path}: this user may not speak to it") from None
     except (FileNotFoundError, ConnectionRefusedError):

@@ -60,13 +60,14 @@ class House:
 
     def new_switchboard(self) -> Switchboard:
         """The one of a process that has just started."""
+        self.cashier = Cashier(self.books, self.books, lambda: NOW)
         services = Services(
             providers={"paystar": self.paystar, "bank": self.bank},
-            cashier=Cashier(self.books, self.books, lambda: NOW),
+            cashier=self.cashier,
             snapshots=self.snapshots,
             observer=self.observer,
             speak=lambda say, language: speak(say, language, Currency.RIAL),
-            trusted_trunks=frozenset({"merchant"}),
+            trusted_trunks=frozenset({"merchant", "agents"}),
             longest_call=self.longest_call,
             notify=self.notices.append,
         )

@@ -10,12 +10,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from ivr.domain.errors import BadInput, Illegal, IvrError, Unusable
-from ivr.payments.state import Payment, State
-from ivr.runtime.deciding import Decision
+from ivr.domain.errors import Unusable
 from ivr.runtime.reloader import Reloaded, Result
 from ivr.web import control
-from ivr.web.control import MOST_PATH, SOCKET_FILE, NotRunning, ask_decide, ask_reload, control_app, control_listener
+from ivr.web.control import MOST_PATH, SOCKET_FILE, NotRunning, ask_reload, control_app, control_listener
 from tests.serving import serving
 
 ANSWER = Reloaded(Result.ACTIVE, "abc", 1, 2, ["flows/a.yaml"], [], ["a note"])
@@ -27,8 +25,6 @@ class Process:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.asked: list[tuple[str, str]] = []
-        self.decided: list[Decision] = []
-        self.refuses: Exception | None = None
         self.door = asyncio.Event()
         self.door.set()
 
@@ -38,14 +34,6 @@ class Process:
         if who == "trouble":
             raise RuntimeError("a bug")
         return ANSWER
-
-    async def decide(self, decision: Decision) -> Payment:
-        self.decided.append(decision)
-        await self.door.wait()
-        if (error := self.refuses) is not None:
-            raise error
-        state = State.APPROVED if decision.approved else State.DECLINED
-        return Payment(decision.payment_id, "c", "paystar", "1", None, 1000, state)
 
     async def ask(self, who: str = "maryam") -> dict[str, object]:
         return await asyncio.to_thread(ask_reload, self.directory, "reload", who)
@@ -58,7 +46,7 @@ async def process(tmp_path: Path) -> AsyncIterator[Process]:
     assert len(str(directory / SOCKET_FILE)) > MOST_PATH
     process = Process(directory)
     with control_listener(directory) as listener:
-        async with serving(control_app(process.reload, process.decide), listener):
+        async with serving(control_app(process.reload), listener):
             yield process
 
 
@@ -75,33 +63,6 @@ async def test_asked_and_answered(process: Process) -> None:
         "notes": ["a note"],
     }
     assert process.asked == [("reload", "maryam")]
-
-
-@pytest.mark.parametrize(("approved", "state"), [(True, State.APPROVED), (False, State.DECLINED)])
-async def test_a_decision_is_handed_over_whole(process: Process, approved: bool, state: State) -> None:
-    """The process that owns the book writes it, signed as the person has signed it, in any letters and full length."""
-    decision = Decision("p1", approved, "مریم", "در فهرست بانک " * 14, "123")
-    assert await asyncio.to_thread(ask_decide, process.directory, decision) is state
-    assert process.decided == [decision]
-
-
-@pytest.mark.parametrize(
-    "error", [Illegal("it was decided already"), BadInput("no name"), Unusable("the disk is full")]
-)
-async def test_a_decision_that_is_refused(process: Process, error: IvrError) -> None:
-    """The person reads the same sentence, and programs the same kind of error."""
-    process.refuses = error
-    with pytest.raises(type(error), match=str(error)):
-        await asyncio.to_thread(ask_decide, process.directory, Decision("p1", True, "maryam", "seen"))
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"payment_id": 1}', b"x" * 5000])
-async def test_what_is_no_decision(process: Process, body: bytes) -> None:
-    """Nothing is decided."""
-    with control._short(process.directory / SOCKET_FILE) as name:
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=name)) as client:
-            assert (await client.post("http://ivr/decide", content=body)).status_code == 400
-    assert process.decided == []
 
 
 async def test_only_owner_and_group(process: Process) -> None:
