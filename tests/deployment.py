@@ -63,13 +63,13 @@ class Deployment:
                 "ari": {"url": f"http://127.0.0.1:{self.ari_port}", "password": {"env": "TEST_ARI_PASSWORD"}},
                 "sounds": str(self.recordings),
             },
-            "queues": {"sales": {"agents": []}},
             "trunks": {
                 "public": {"host": "127.0.0.1", "match": ["127.0.0.1"]},
                 "bank": {"host": "127.0.0.2"},
                 "paystar": {"host": "127.0.0.3"},
                 "merchant": {"host": "127.0.0.4", "match": ["127.0.0.4"], "trust_headers": True},
             },
+            "queues": {"sales": {"agents": []}},
             "providers": {
                 "paystar": {
                     "kind": "paystar_saman",
