@@ -35,11 +35,13 @@ from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan, load_kept_dialplan, recordings_note
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
+from ivr.payments.state import Payment
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
 from ivr.runtime.brought import Attachments
 from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.cashier import Cashier
+from ivr.runtime.deciding import Decision, decide
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
@@ -48,10 +50,12 @@ from ivr.runtime.reloader import Reloader, find_kept, log_refused
 from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
+from ivr.runtime.verdict import Late
 from ivr.runtime.watching import Watching
 from ivr.store.dialplan_files import look
 from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
 from ivr.web.control import control_app, control_listener
+from ivr.web.deciding import decision_routes
 from ivr.web.operations import Check, operations_app
 from ivr.web.people import Desk, people_routes
 
@@ -85,12 +89,13 @@ async def serve(settings: Settings) -> None:
         snapshots = Snapshots(store.sessions)
         snapshots.start()
         stack.push_async_callback(snapshots.stop)
+        late = Late(store.journal)
         notices = Notices(settings.notices, time.time)
         stack.push_async_callback(notices.close)
         attachments, watching = Attachments(time.time), Watching()
         services = Services(
             providers=providers,
-            cashier=Cashier(store.journal, store.invoices, time.time),
+            cashier=Cashier(store.journal, store.invoices, time.time, late),
             snapshots=snapshots,
             observer=observer,
             speak=_speaker(settings),
@@ -111,8 +116,21 @@ async def serve(settings: Settings) -> None:
             nudge=lambda payment, why: reconciler.nudge(payment, why),
             clock=time.time,
         )
-        reconciler = Reconciler(store.journal, providers, switchboard.is_live, clock=time.time, dice=random.random)
-        _watch_money(observer, reconciler)
+        reconciler = Reconciler(
+            store.journal,
+            providers,
+            switchboard.is_live,
+            clock=time.time,
+            dice=random.random,
+            late=late,
+            invoices=store.invoices,
+            lifetimes={
+                name: provider.invoice_lifetime
+                for name, provider in settings.providers.items()
+                if provider.invoice_lifetime is not None
+            },
+        )
+        _watch_money(observer, reconciler, late)
         reloader = Reloader(
             lambda: load_current_dialplan(settings),
             store.dialplans,
@@ -170,6 +188,11 @@ async def serve(settings: Settings) -> None:
             _log.info("serving", version=now.version, flows=len(now.flows), numbers=len(now.numbers), pid=os.getpid())
             await (ari.wait_closed() if ari is not None else asyncio.get_running_loop().create_future())
 
+        async def decide_payment(decision: Decision) -> Payment:
+            payment = await decide(store.journal, decision)
+            reconciler.nudge(payment.id)  # whoever still looks after it sees that it is done
+            return payment
+
         async def reconcile() -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
@@ -189,7 +212,9 @@ async def serve(settings: Settings) -> None:
             watch(),
             _watch_lag(observer),
             _serve_web(listener, web),
-            _serve_web(control, control_app(reloader.reload, people_routes(desk, None))),
+            _serve_web(
+                control, control_app(reloader.reload, [*people_routes(desk, None), *decision_routes(decide_payment)])
+            ),
             stop.wait(),
         )
         _log.info("stopping", calls=len(switchboard))
@@ -368,7 +393,7 @@ async def _watch_lag(observer: Observer) -> None:
         observer.loop_lag_seconds.observe(max(0.0, loop.time() - due))
 
 
-def _watch_money(observer: Observer, reconciler: Reconciler) -> None:
+def _watch_money(observer: Observer, reconciler: Reconciler, late: Late) -> None:
     """What the reconciler knows, for those who are woken at night."""
     tally = reconciler.tally
     observer.watch("ivr_log_lines_lost", "Log lines that could not be written", lost_lines)
@@ -379,6 +404,11 @@ def _watch_money(observer: Observer, reconciler: Reconciler) -> None:
     observer.watch("ivr_inquiries", "Inquiries since the start", lambda: tally.inquiries)
     observer.watch(
         "ivr_invoices_paid_twice", "Invoices with two approved payments: refund one", lambda: tally.paid_twice
+    )
+    observer.watch(
+        "ivr_answers_contradicting",
+        "Decided payments of which a provider said otherwise afterwards: look at their lines",
+        lambda: late.contradictions,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import uvloop
@@ -24,20 +24,23 @@ from ivr.asterisk.render import render_numbers
 from ivr.config import DEFAULT_FILE, load_settings
 from ivr.domain.bills import SERVICES, describe_bill
 from ivr.domain.digits import to_ascii
-from ivr.domain.errors import BadInput, IvrError
+from ivr.domain.errors import BadInput
 from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
 from ivr.flow.paths import report
 from ivr.loading import load_world, recordings_note
-from ivr.payments.state import State
+from ivr.payment_commands import payments
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
 from ivr.runtime.logs import LogLevel, configure_logs
 from ivr.sandbox.server import run_sandbox
 from ivr.sandbox.settings import SandboxSettings
 from ivr.store.history import ACTIVE, MOST_LISTED
-from ivr.store.opening import JOURNAL_FILE
-from ivr.store.reading import Reading
+from ivr.terminal import ConfigOption, JsonOption
+from ivr.terminal import fail as _fail
+from ivr.terminal import one_line_errors as _one_line_errors
+from ivr.terminal import say as _say
+from ivr.terminal import say_json as _json
 
 try:
     from ivr.lab.commands import lab
@@ -53,7 +56,6 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-payments = typer.Typer(help="The book of payments.", no_args_is_help=True)
 dialplan = typer.Typer(help="Versions of the dialplan that were in use.", no_args_is_help=True)
 prompts = typer.Typer(help="What callers hear.", no_args_is_help=True)
 agents = typer.Typer(help="Our own people who talk to callers.", no_args_is_help=True)
@@ -63,11 +65,6 @@ _RUN = "Run"
 _WRITE = "Call flows and prompts"
 _MONEY = "Money"
 _TRY = "Try it out"
-
-ConfigOption = Annotated[
-    Path, typer.Option("--config", envvar="IVR_CONFIG", help="The deployment's configuration.", show_default=True)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @cli.command(rich_help_panel=_RUN, epilog="Example: ivr serve --config config/ivr.yaml")
@@ -279,45 +276,6 @@ def graph(
         trying.graph(found, form, language=language, output=output)
 
 
-@payments.command("list", epilog="Example: ivr payments list --state unknown --json")
-def list_payments(
-    config: ConfigOption = DEFAULT_FILE,
-    state: Annotated[State | None, typer.Option(help="Only those that stand so.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
-    as_json: JsonOption = False,
-) -> None:
-    """The newest payments."""
-    with _one_line_errors(), _reading(config) as book:
-        rows = book.list_payments(state=state, limit=limit)
-        if as_json:
-            _json(rows)
-            return
-        table = Table("payment", "state", "rial", "invoice", "transaction", "reason", "at")
-        for column in table.columns:
-            column.overflow = "fold"  # an id that is cut short is of no use
-        for row in rows:
-            cells = (row[name] for name in ("id", "state", "amount_rial", "invoice_id", "transaction_id", "reason"))
-            table.add_row(*("" if cell is None else str(cell) for cell in cells), str(row["changed_at"]))
-        Console().print(table)
-
-
-@payments.command("show", epilog="Example: ivr payments show 1795330000.12.7 --json")
-def show_payment(payment_id: str, config: ConfigOption = DEFAULT_FILE, as_json: JsonOption = False) -> None:
-    """One payment with every line that the journal has of it."""
-    with _one_line_errors(), _reading(config) as book:
-        payment = book.payment(payment_id)
-        if payment is None:
-            raise BadInput(f"there is no payment {payment_id}")
-        if as_json:
-            _json(payment)
-            return
-        for name, value in payment.items():
-            if name != "entries":
-                _say(f"{name:16} {'' if value is None else value}")
-        for entry in payment["entries"]:
-            _say(f"  {entry['at']}  {entry['kind']:10} {json.dumps(entry['details'], ensure_ascii=False)}")
-
-
 @invoices.command("create", epilog="Example: ivr invoices create 160000 --order 12345")
 def create_invoice(
     amount: Annotated[str, typer.Argument(help="In rial.")],
@@ -392,23 +350,6 @@ def _directories(config: Path) -> Iterator[tuple[Path, Path]]:
     yield settings.prompts, settings.recordings
 
 
-@contextmanager
-def _reading(config: Path) -> Iterator[Reading]:
-    with Reading(load_settings(config, credentials=False).storage / JOURNAL_FILE) as book:
-        yield book
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Our own errors become their sentence on stderr and exit status 1."""
-    try:
-        yield
-    except IvrError as exc:
-        _fail(str(exc))
-    except KeyboardInterrupt:
-        _fail("stopped")
-
-
 def _tell(well: bool, lines: Sequence[str]) -> None:
     """Results on stdout; what is wrong on stderr, and exit status 1."""
     if not well:
@@ -419,19 +360,6 @@ def _tell(well: bool, lines: Sequence[str]) -> None:
 
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _json(value: object) -> None:
-    _say(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _fail(message: str) -> NoReturn:
-    sys.stderr.write(message + "\n")
-    raise typer.Exit(1)
 
 
 @cli.command(rich_help_panel=_TRY, epilog="Example: ivr sandbox --paystar-port 8100")

@@ -43,6 +43,9 @@ KINDS: Final[Mapping[str, ReadProvider]] = {**registry.KINDS, "sandbox_bank": sa
 MOST_TRUSTED: Final = 65_536
 """Addresses that one trusted trunk may call from."""
 
+MOST_LIFETIME: Final = 366 * 24 * 3600.0
+_LIFETIME: Final = "invoice_lifetime"
+
 MOST_CALLS: Final = 500
 LONGEST_CALL: Final = 1800.0
 
@@ -313,7 +316,9 @@ def _providers(fields: Fields, base: Base) -> Mapping[str, ProviderSettings]:
         kind = one.text("kind")
         if kind in KINDS:
             try:
-                found[name] = KINDS[kind](one, name, base)
+                made = KINDS[kind](one, name, base)
+                ends = one.seconds(_LIFETIME, 0.0, least=60, most=MOST_LIFETIME) if one.has(_LIFETIME) else None
+                found[name] = replace(made, invoice_lifetime=ends)
             except BadInput as exc:
                 one.blame(f"provider '{name}': {exc}")
             one.done()

@@ -4,8 +4,6 @@ Law: a rollback writes the files, because what is on disk is what runs: an activ
 reload or restart. It begins only when the version is known to work, and loses nothing that nobody has a copy of.
 """
 
-import getpass
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -13,6 +11,7 @@ from ivr.config import Settings
 from ivr.domain.errors import BadInput
 from ivr.flow.versions import Files, changed, diff
 from ivr.loading import load_kept_dialplan
+from ivr.person import who
 from ivr.runtime.reloader import Result
 from ivr.store.dialplan_files import LOST, read_files, write_back
 from ivr.store.history import History, Use
@@ -28,7 +27,7 @@ def reload(settings: Settings, how: str = "reload") -> tuple[bool, Sequence[str]
 
     Raises Unusable when no process can be asked.
     """
-    answer = ask_reload(settings.storage, how, _who())
+    answer = ask_reload(settings.storage, how, who())
     if answer["result"] in (Result.REFUSED, Result.FAILED):
         return False, [*answer["faults"], *_notes(answer)]
     return True, [_outcome(answer), *(f"  {name}" for name in answer["changed"]), *_notes(answer)]
@@ -104,11 +103,3 @@ def _outcome(answer: dict[str, Any]) -> str:
 
 def _notes(answer: dict[str, Any]) -> Iterator[str]:
     return (f"note: {note}" for note in answer["notes"])
-
-
-def _who() -> str:
-    """For the list of versions: a person behind sudo is that person."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
-        return str(os.getuid())

@@ -192,9 +192,12 @@ def test_notices(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bank_of_the_sandbox(file: Path) -> None:
-    """The lab's bank is configured like any provider."""
+    """The lab's bank is configured like any provider; any of them may say when its unpaid invoices end."""
     text = MINIMAL.replace("providers: {}", 'providers: {bank: {kind: sandbox_bank, base_url: "http://127.0.0.1:1"}}')
-    assert "settle" in load(file, text).providers["bank"].operations
+    bank = load(file, text).providers["bank"]
+    assert "settle" in bank.operations and bank.invoice_lifetime is None
+    text = text.replace("kind: sandbox_bank", "kind: sandbox_bank, invoice_lifetime: 24h")
+    assert load(file, text).providers["bank"].invoice_lifetime == 24 * 3600
 
 
 @pytest.mark.parametrize(
@@ -213,6 +216,7 @@ def test_a_bank_of_the_sandbox(file: Path) -> None:
         ("providers: {}", "providers: {x: {kind: paystar_samam}}", 5, "did you mean"),
         ("providers: {}", "providers: {x: {kind: sandbox_bank, base_url: nowhere}}", 5, "base_url must be http"),
         ("providers: {}\n", POD % ", absent_after: 8d", 6, "absent_after"),
+        ("providers: {}\n", POD % ", invoice_lifetime: 5s", 6, "invoice_lifetime"),
         ("providers: {}\n", POD % ", products: {pay: '1'}", 6, "there is no service pay"),
         ("providers: {}\n", POD % ", pay_host: pay.pod.ir", 6, "pay_host must be an address"),
         ("providers: {}\n", INOTI % "", 6, "needs 'code_name'"),

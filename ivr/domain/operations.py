@@ -73,6 +73,11 @@ class Operation:
     """What leaves its outcome unknown, for people, in one sentence."""
 
     @property
+    def asks_later(self) -> bool:
+        """Whether it says what became of a payment, or names the operation that does."""
+        return self.inquiry is not None or self.role is Role.INQUIRY
+
+    @property
     def repeatable(self) -> bool:
         """Whether a program may send it again by itself when no answer came. Never what moves money."""
         return self.may_repeat and self.role in (Role.QUERY, Role.INQUIRY)
@@ -87,3 +92,12 @@ class Operation:
     def all_exits(self) -> frozenset[str]:
         """The declared exits and the two that are always possible."""
         return self.exits | ALWAYS_POSSIBLE
+
+
+NO_INQUIRY = "no_inquiry"
+"""The code of an answer to an inquiry that could not be made: only people can find out."""
+
+
+def can_inquire(operations: Mapping[str, Operation]) -> bool:
+    """Whether a provider with these operations can say later what became of a payment; none declared: perhaps."""
+    return not operations or any(operation.asks_later for operation in operations.values())

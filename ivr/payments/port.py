@@ -28,6 +28,8 @@ class Reply:
     reference: str | None = None
     of_invoice: bool = False
     """The answer is about the invoice and not about this one try to pay it: of several tries it approves one only."""
+    not_paid: bool = False
+    """It is unknown only because it may still be paid: once the invoice has expired, it never will be."""
 
 
 class Provider(Protocol):
@@ -74,7 +76,7 @@ class Journal(Protocol):
         """Write a line; returns the payment after it. Raises Illegal, having written nothing.
 
         SENT raises AlreadyInPayment while another payment of the same invoice stands SENT or APPROVED; so does APPROVED
-        with `sole` while another one stands APPROVED.
+        with `sole` while another one stands APPROVED. A line's time is never before that of the line above it.
         """
         ...
 

@@ -35,6 +35,10 @@ class EntryKind(Enum):
     APPROVED = "approved"
     DECLINED = "declined"
     UNANSWERED = "unanswered"
+    HANDED_OVER = "handed_over"
+    """Only people can find out what became of it. It stays unknown."""
+    CONTRADICTED = "contradicted"
+    """The provider says otherwise, after it was decided. The decision stays; people must look."""
 
 
 TRANSITIONS: Final[Mapping[State, Mapping[EntryKind, State]]] = {
@@ -48,9 +52,10 @@ TRANSITIONS: Final[Mapping[State, Mapping[EntryKind, State]]] = {
     State.UNKNOWN: {
         EntryKind.APPROVED: State.APPROVED,
         EntryKind.DECLINED: State.DECLINED,
+        EntryKind.HANDED_OVER: State.UNKNOWN,
     },
-    State.APPROVED: {},
-    State.DECLINED: {},
+    State.APPROVED: {EntryKind.CONTRADICTED: State.APPROVED},
+    State.DECLINED: {EntryKind.CONTRADICTED: State.DECLINED},
 }
 
 
@@ -82,6 +87,9 @@ class Payment:
     reference: str | None = None
     created_at: float = 0.0
     changed_at: float = 0.0
+    """Since when it stands so."""
+    for_people: bool = False
+    """It is unknown, and only people can find out."""
 
 
 def apply(payment: Payment, entry: Entry) -> Payment:
@@ -91,6 +99,8 @@ def apply(payment: Payment, entry: Entry) -> Payment:
     state = TRANSITIONS[payment.state].get(entry.kind)
     if state is None:
         raise Illegal(f"payment {payment.id} is {payment.state.value}: it cannot become {entry.kind.value}")
+    if state is payment.state:  # a remark: what it stands for, and since when, stays as it was
+        return replace(payment, for_people=payment.for_people or entry.kind is EntryKind.HANDED_OVER)
     return replace(
         payment,
         state=state,
@@ -98,4 +108,5 @@ def apply(payment: Payment, entry: Entry) -> Payment:
         code=entry.details.get("code", payment.code),
         reference=entry.details.get("reference", payment.reference),
         changed_at=entry.at,
+        for_people=False,
     )

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ivr.domain.errors import BadInput, IvrError, Unusable
-from ivr.domain.operations import Argument, Kind, Operation, Outcome, Role
+from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, mobile
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
@@ -169,7 +169,7 @@ class Inoti:
         """What became of a payment: APPROVED or UNKNOWN. `invoice_id` is our factor id; see `Claim.transaction_id`."""
         parts = (payment.transaction_id or "").split(BETWEEN)
         if payment.amount_rial is None or len(parts) not in (2, 4) or not all(map(_is_clean, parts)):
-            return Reply("not_verified", {}, Outcome.UNKNOWN, code="no_inquiry")
+            return Reply("not_verified", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
         session, number, *theirs = parts
         return await self._verify(Claim(session, number, payment.amount_rial, payment.invoice_id, *theirs))
 
@@ -203,7 +203,7 @@ class Inoti:
                 return Reply("verified", values, Outcome.APPROVED, "1", exact[0].rrn, of_invoice=True)
             note.result = "not_verified"
             why = "several" if exact else "near" if records else "none"
-            return Reply("not_verified", {}, Outcome.UNKNOWN, code=why, of_invoice=True)
+            return Reply("not_verified", {}, Outcome.UNKNOWN, code=why, of_invoice=True, not_paid=why == "none")
 
     def _request(self, claim: Claim) -> bytes:
         settings = self._settings

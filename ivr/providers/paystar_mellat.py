@@ -12,7 +12,7 @@ from typing import Final
 from ivr.domain.card import CARD_DIGITS
 from ivr.domain.digits import is_digits, to_ascii
 from ivr.domain.errors import BadInput, IvrError, Unusable
-from ivr.domain.operations import UNKNOWN, Argument, Kind, Operation, Outcome, Role
+from ivr.domain.operations import NO_INQUIRY, UNKNOWN, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, caller_number, mobile
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
@@ -154,7 +154,7 @@ class PaystarMellat:
 
     async def inquire(self, payment: Payment) -> Reply:
         """UNKNOWN, always and without asking: the gateway has no inquiry."""
-        return Reply(UNKNOWN, {}, Outcome.UNKNOWN, code="no_inquiry")
+        return Reply(UNKNOWN, {}, Outcome.UNKNOWN, code=NO_INQUIRY)
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address will do. Raises Unusable."""

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
 from ivr.domain.money import rial
-from ivr.domain.operations import Argument, Kind, Operation, Outcome, Role
+from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, caller_number
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
@@ -187,7 +187,7 @@ class PaystarSaman:
         transaction id instead could find somebody else's invoice.
         """
         if not is_digits(payment.invoice_id) or len(payment.invoice_id) > MOST_ID_DIGITS:
-            return Reply("not_confirmed", {"text": ""}, Outcome.UNKNOWN, code="no_inquiry")
+            return Reply("not_confirmed", {"text": ""}, Outcome.UNKNOWN, code=NO_INQUIRY)
         return await self.ask("result", {"invoice_id": payment.invoice_id})
 
     async def check(self) -> None:
@@ -258,7 +258,10 @@ class PaystarSaman:
         codes = _codes(answer, document)
         if wire.is_one(document.get("status")) and not codes:
             return Reply("paid", values, Outcome.APPROVED, code="1", of_invoice=True)
-        return Reply("not_confirmed", values, Outcome.UNKNOWN, code=wire.safe_code(codes[0]) if codes else None)
+        said = wire.safe_code(codes[0]) if codes else None
+        faults = wire.error_codes({**document, "status": 1})
+        clear = wire.scalar(document.get("status")) == "0" and not faults and answer.status < 400
+        return Reply("not_confirmed", values, Outcome.UNKNOWN, code=said, not_paid=clear)
 
     async def _post(self, path: str, body: Mapping[str, object], note: Asked) -> HttpAnswer:
         answer = await self._http.request("POST", path, json=body)

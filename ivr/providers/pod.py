@@ -19,7 +19,7 @@ import msgspec
 from ivr.domain import bills
 from ivr.domain.bills import Bill
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
-from ivr.domain.operations import UNKNOWN, Operation, Outcome
+from ivr.domain.operations import NO_INQUIRY, UNKNOWN, Operation, Outcome
 from ivr.domain.reading import Fields
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
@@ -111,7 +111,7 @@ class Pod:
         """What became of a bill's payment; `payment.invoice_id` is the bill's barcode. See above."""
         bill = bills.barcode_bill(payment.invoice_id)
         if bill is None or payment.amount_rial not in (None, bill.amount):
-            return Reply("other", {}, Outcome.UNKNOWN, code="no_inquiry")
+            return Reply("other", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
         reply = await self.ask("bill_status", {"bill_id": bill.bill_id, "payment_id": bill.payment_id})
         sent_at = max(payment.created_at, payment.changed_at)
         late = sent_at > 0 and self._clock() - sent_at >= self._settings.absent_after

@@ -15,7 +15,7 @@ from yarl import URL
 from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
 from ivr.domain.money import rial
-from ivr.domain.operations import Argument, Kind, Operation, Outcome, Role
+from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
@@ -160,7 +160,7 @@ class WebGateway:
         Without an amount of our own nothing can be confirmed: UNKNOWN, without asking.
         """
         if payment.amount_rial is None or not _KEY.fullmatch(payment.invoice_id):
-            return Reply("not_paid", {}, Outcome.UNKNOWN, code="no_inquiry")
+            return Reply("not_paid", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
         return await self.ask("check", {"invoice_id": payment.invoice_id, "amount": payment.amount_rial})
 
     async def check(self) -> None:
@@ -201,7 +201,8 @@ class WebGateway:
         if codes:
             unsaid = ("refused", Outcome.UNKNOWN)
             exit_name, outcome = CHECK_EXITS.get(codes[0], unsaid) if len(set(codes)) == 1 else unsaid
-            return Reply(exit_name, {}, outcome, code=self._kept(codes[0]))
+            not_paid = exit_name == "not_paid" and outcome is Outcome.UNKNOWN
+            return Reply(exit_name, {}, outcome, code=self._kept(codes[0]), not_paid=not_paid)
         try:
             paid = rial(_one(document, "amount"))
         except BadInput:

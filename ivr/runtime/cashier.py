@@ -17,7 +17,7 @@ from ivr.flow.commands import PaymentOrder
 from ivr.payments.details import plain
 from ivr.payments.port import Invoices, Journal, Reply
 from ivr.payments.state import EntryKind, Payment, State
-from ivr.runtime.verdict import write_verdict
+from ivr.runtime.verdict import Late, write_verdict
 
 _log = structlog.get_logger("ivr.cashier")
 
@@ -46,7 +46,11 @@ class Go(Enum):
 class Cashier:
     """The calls' hand in the books."""
 
-    def __init__(self, journal: Journal, invoices: Invoices, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, journal: Journal, invoices: Invoices, clock: Callable[[], float], late: Late | None = None
+    ) -> None:
+        """`late` gets the answers that the book does not take any more."""
+        self._late = late or Late(journal)
         self._journal = journal
         self._invoices = invoices
         self._clock = clock
@@ -90,18 +94,22 @@ class Cashier:
         """A provider's answer about this payment. True when the book now says what became of it."""
         match reply.outcome:
             case Outcome.APPROVED | Outcome.DECLINED:
-                return await self._write(payment_id, write_verdict(self._journal, payment_id, reply))
+                if await self._write(payment_id, write_verdict(self._journal, payment_id, reply)):
+                    return True
+                await self._late.too_late(payment_id, reply)
             case Outcome.UNKNOWN:
-                await self.unanswered(payment_id, reply.exit, reply.code)
+                await self.unanswered(payment_id, reply.exit, reply.code, reply.reference)
             case None:
                 pass
         return False
 
-    async def unanswered(self, payment_id: str, reason: str, code: str | None = None) -> None:
-        """Nobody can say what became of it, for now. `code` is the provider's, where it gave one."""
+    async def unanswered(
+        self, payment_id: str, reason: str, code: str | None = None, reference: str | None = None
+    ) -> None:
+        """Nobody can say what became of it, for now. `code` and `reference` are the provider's, where it gave any."""
         payment = await self._journal.get(payment_id)
         if payment is not None and payment.state is State.SENT:
-            await self._note(payment_id, EntryKind.UNANSWERED, {"reason": reason, "code": code})
+            await self._note(payment_id, EntryKind.UNANSWERED, {"reason": reason, "code": code, "reference": reference})
 
     async def unsent(self, payment_id: str, reason: str) -> None:
         """It turned out that nothing had left: nobody was reached, or nobody answered."""

@@ -42,6 +42,9 @@ class ProviderSettings:
     make: Callable[[Observe], Provider]
     codes: Mapping[str, str] = field(default_factory=dict)
     """Its own code for an answer -> the exit that it leads to."""
+    invoice_lifetime: float | None = None
+    """Seconds after which an invoice that was not paid cannot be paid any more; None where it does not end, or where
+    nobody knows."""
 
 
 ReadProvider = Callable[[Fields, str, Base], ProviderSettings]

@@ -2,13 +2,14 @@
 
 Law: a payment that is SENT without a living call is first written down as UNANSWERED, then inquired about, never sent
 again. What a provider says for certain is written; everything else is asked again later, and after the last planned
-try it stays UNKNOWN and is left to people.
+try it stays UNKNOWN and is left to people, which is written too. Where no inquiry can be made that is at once. Where
+unpaid invoices expire, an invoice that is clearly not paid after its end is declined.
 """
 
 import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import accumulate
 from typing import Final
@@ -16,10 +17,11 @@ from typing import Final
 import structlog
 
 from ivr.domain.errors import BadInput, Illegal, OutcomeUnknown, Unusable
+from ivr.domain.operations import NO_INQUIRY, Outcome, can_inquire
 from ivr.payments.details import plain
-from ivr.payments.port import Journal, Provider, Reply
+from ivr.payments.port import Invoices, Journal, Provider, Reply
 from ivr.payments.state import EntryKind, Payment, State
-from ivr.runtime.verdict import DECIDES, write_verdict
+from ivr.runtime.verdict import DECIDES, Came, Late
 
 MINUTE: Final = 60.0
 HOUR: Final = 60 * MINUTE
@@ -33,6 +35,10 @@ LOOK_EVERY: Final = 30.0
 """Seconds between two looks into the journal for payments that lost their call."""
 INQUIRY_TIMEOUT: Final = 60.0
 """Seconds for one inquiry. Providers have shorter ones of their own; this frees the place of a broken client."""
+EXPIRY_GRACE: Final = HOUR
+"""Seconds after an invoice's end in which a payment that was made before it may still come to the provider's books."""
+EXPIRED: Final = "invoice_expired"
+"""The reason of a payment whose invoice came to its end unpaid."""
 PROCESS_DIED: Final = "process died"
 """The reason written for a payment that was SENT when its call vanished with our process."""
 
@@ -44,6 +50,8 @@ class _Try(Enum):
     """Nothing is left to find out."""
     OPEN = "open"
     """The provider could not say."""
+    NOBODY_TO_ASK = "nobody to ask"
+    """There is no inquiry."""
     NOT_MADE = "not made"
     """Our own journal failed; that must not use up the plan."""
 
@@ -81,8 +89,15 @@ class Reconciler:
         at_once: int = AT_ONCE,
         look_every: float = LOOK_EVERY,
         inquiry_timeout: float = INQUIRY_TIMEOUT,
+        late: Late | None = None,
+        invoices: Invoices | None = None,
+        lifetimes: Mapping[str, float] | None = None,
     ) -> None:
+        """`lifetimes`: seconds, by provider, after which an invoice that is in `invoices` cannot be paid any more."""
         self.tally = Tally()
+        self._late = late or Late(journal)
+        self._invoices = invoices
+        self._lifetimes = lifetimes or {}
         self._journal = journal
         self._providers = providers
         self._is_live = is_live
@@ -98,11 +113,13 @@ class Reconciler:
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
         self._reasons: dict[str, str] = {}
+        self._answers: dict[str, Reply] = {}
+        """The last answer to an inquiry that decided nothing."""
         self._for_people: set[str] = set()
 
     @property
     def for_people(self) -> frozenset[str]:
-        """Ids of the payments that stay UNKNOWN after the last planned inquiry."""
+        """Ids of the payments that stay UNKNOWN and that nobody inquires about any more."""
         return frozenset(self._for_people)
 
     @property
@@ -146,7 +163,7 @@ class Reconciler:
         except Unusable as exc:
             log.error("journal_unusable", error=str(exc))
             return
-        self._for_people &= {payment.id for payment in payments}
+        self._for_people = {payment.id for payment in payments if payment.for_people} - self._followed.keys()
         for payment in payments:
             if payment.id not in self._for_people and not self._is_live(payment.id):
                 self._follow(payment.id, self._tries_so_far(payment))
@@ -174,15 +191,50 @@ class Reconciler:
                 match await self._in_place(payment_id):
                     case _Try.SETTLED:
                         return
+                    case _Try.NOBODY_TO_ASK:
+                        break
                     case _Try.OPEN:
                         tries += 1
                         delay = self._delays[min(tries, len(self._delays) - 1)]
-            self._for_people.add(payment_id)
-            self.tally.left_to_people += 1
-            log.error("payment_left_to_people", payment_id=payment_id, tries=tries)
+                        if tries == len(self._delays) and (left := await self._until_expiry(payment_id)) > 0:
+                            tries, delay = tries - 1, left  # its invoice's end will say more than a person could
+            await self._hand_over(payment_id, tries)
         finally:
             del self._followed[payment_id], self._nudges[payment_id]
             self._reasons.pop(payment_id, None)
+            self._answers.pop(payment_id, None)
+
+    async def _hand_over(self, payment_id: str, tries: int) -> None:
+        """To people, with the last that was heard. If that cannot be written, the next look tries once more."""
+        last = self._answers.get(payment_id)
+        heard = {"exit": last.exit, "code": last.code, "reference": last.reference} if last else {}
+        try:
+            await self._journal.append(payment_id, EntryKind.HANDED_OVER, plain({"tries": str(tries), **heard}))
+        except Illegal:
+            return  # decided meanwhile
+        except (Unusable, BadInput) as exc:
+            log.error("journal_unusable", payment_id=payment_id, error=str(exc))
+        self._for_people.add(payment_id)
+        self.tally.left_to_people += 1
+        log.error("payment_left_to_people", payment_id=payment_id, tries=tries)
+
+    async def _until_expiry(self, payment_id: str) -> float:
+        """Seconds until its invoice is at its end for certain, 0 when it is or never will be."""
+        try:
+            payment = await self._journal.get(payment_id)
+            ends = None if payment is None else await self._end_of_invoice(payment)
+        except Unusable:
+            return 0.0
+        return 0.0 if ends is None else max(0.0, ends - self._clock())
+
+    async def _end_of_invoice(self, payment: Payment) -> float | None:
+        """When nobody can pay it any more, and the provider would know; None when that is not known."""
+        lifetime = self._lifetimes.get(payment.provider)
+        if lifetime is None or self._invoices is None:
+            return None
+        invoice = await self._invoices.invoice(payment.provider, payment.invoice_id)
+        begins = payment.created_at if invoice is None else max(invoice.created_at, payment.created_at)
+        return begins + lifetime + EXPIRY_GRACE
 
     async def _in_place(self, payment_id: str) -> _Try:
         """One try, when there is room for it."""
@@ -205,17 +257,32 @@ class Reconciler:
             payment = await self._append(payment, EntryKind.UNANSWERED, {"reason": reason})
             if payment.state is not State.UNKNOWN:
                 return _Try.SETTLED
+        provider = self._providers.get(payment.provider)
+        if provider is not None and not can_inquire(provider.operations):
+            return _Try.NOBODY_TO_ASK
         reply = await self._inquire(payment)
-        if reply is None or reply.outcome not in DECIDES:
+        if reply is None:
+            return _Try.OPEN
+        self._answers[payment_id] = reply
+        if reply.code == NO_INQUIRY:
+            return _Try.NOBODY_TO_ASK
+        reply = await self._closed_by_expiry(payment, reply)
+        if reply.outcome not in DECIDES:
             return _Try.OPEN
         if reply.of_invoice and await self._is_being_paid_elsewhere(payment):
             return _Try.OPEN  # the money may be the other try's, whose caller is still there to tell
-        payment = await self._unless_decided(
-            payment, write_verdict(self._journal, payment.id, reply, {"by": "inquiry"})
-        )
-        log.info("payment_resolved", payment_id=payment.id, provider=payment.provider, state=payment.state.value)
-        await self._count(payment)
+        if await self._late.answered(payment.id, reply, by="inquiry") is Came.DECIDES:
+            await self._count(await self._journal.get(payment.id) or payment)
         return _Try.SETTLED
+
+    async def _closed_by_expiry(self, payment: Payment, reply: Reply) -> Reply:
+        """The same answer; but "not paid yet", of an invoice that cannot be paid any more, declines."""
+        if not reply.not_paid or reply.outcome is not Outcome.UNKNOWN:
+            return reply
+        ends = await self._end_of_invoice(payment)
+        if ends is None or self._clock() < ends:
+            return reply
+        return replace(reply, exit=EXPIRED, outcome=Outcome.DECLINED)
 
     async def _inquire(self, payment: Payment) -> Reply | None:
         """The provider's answer, or None when it could not be had."""

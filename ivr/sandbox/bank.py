@@ -39,6 +39,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             frozenset({"approved", "declined", "wrong_card", "wrong_pin", "duplicate"}),
             Role.CHARGE,
             with_results=frozenset({"approved", "duplicate"}),
+            inquiry="inquire",
         )
     }
 )

@@ -12,6 +12,7 @@ from typing import Final
 
 from ivr.domain.errors import AlreadyInPayment, BadInput, Illegal
 from ivr.domain.money import MOST_RIAL
+from ivr.payments.audit import identity
 from ivr.payments.details import check_details, is_storable
 from ivr.payments.state import Entry, EntryKind, Payment, State, apply
 from ivr.store.database import Database
@@ -21,7 +22,7 @@ MOST_TEXT: Final = 128
 
 COLUMNS: Final = (
     "id, call_id, provider, invoice_id, transaction_id, amount_rial, "
-    "state, reason, code, reference, created_at, changed_at"
+    "state, reason, code, reference, created_at, changed_at, for_people"
 )
 _BY_ID: Final = f"SELECT {COLUMNS} FROM payments WHERE id = ?"  # noqa: S608 - our own column names
 _OPEN: Final = f"SELECT {COLUMNS} FROM payments WHERE state IN ('sent', 'unknown') ORDER BY number"  # noqa: S608
@@ -33,9 +34,12 @@ _RIVAL: Final = (
 _APPROVED_RIVAL: Final = (
     "SELECT id, state FROM payments WHERE provider = ? AND invoice_id = ? AND id <> ? AND state = 'approved' LIMIT 1"
 )
-_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _ADD_ENTRY: Final = "INSERT INTO entries (payment_id, kind, at, details) VALUES (?, ?, ?, ?)"
-_STAND: Final = "UPDATE payments SET state = ?, reason = ?, code = ?, reference = ?, changed_at = ? WHERE id = ?"
+_NEWEST: Final = "SELECT max(at) FROM entries WHERE payment_id = ?"
+_STAND: Final = (
+    "UPDATE payments SET state = ?, reason = ?, code = ?, reference = ?, changed_at = ?, for_people = ? WHERE id = ?"
+)
 
 
 class SqliteJournal:
@@ -63,7 +67,8 @@ class SqliteJournal:
                     raise Illegal(f"payment {new.id} is already there, for another invoice")
                 return False
             connection.execute(_ADD_PAYMENT, _row(new))
-            connection.execute(_ADD_ENTRY, (new.id, EntryKind.CREATED.value, at, "{}"))
+            born = json.dumps(identity(new), ensure_ascii=False)
+            connection.execute(_ADD_ENTRY, (new.id, EntryKind.CREATED.value, at, born))
             return True
 
         return self._database.run(job)
@@ -75,13 +80,17 @@ class SqliteJournal:
         details = details or {}
         if details:
             check_details(details)
-        entry = Entry(payment_id, kind, self._clock(), dict(details))
-        written = json.dumps(entry.details, ensure_ascii=False) if details else "{}"
+        asked = Entry(payment_id, kind, self._clock(), dict(details))
+        written = json.dumps(asked.details, ensure_ascii=False) if details else "{}"
 
         def job(connection: sqlite3.Connection) -> Payment:
             before = _find(connection, payment_id)
             if before is None:
                 raise Illegal(f"there is no payment {payment_id}")
+            [newest] = connection.execute(_NEWEST, (payment_id,)).fetchone()
+            entry = replace(
+                asked, at=max(asked.at, newest or 0.0)
+            )  # a clock that was set back does not turn the lines around
             after = apply(before, entry)
             if kind is EntryKind.SENT:
                 _refuse_rivals(connection, after, _RIVAL)
@@ -90,7 +99,15 @@ class SqliteJournal:
             connection.execute(_ADD_ENTRY, (payment_id, kind.value, entry.at, written))
             connection.execute(
                 _STAND,
-                (after.state.value, after.reason, after.code, after.reference, after.changed_at, payment_id),
+                (
+                    after.state.value,
+                    after.reason,
+                    after.code,
+                    after.reference,
+                    after.changed_at,
+                    after.for_people,
+                    payment_id,
+                ),
             )
             return after
 
@@ -122,7 +139,7 @@ class SqliteJournal:
 
 def payment_of(row: Sequence[object]) -> Payment:
     """The payment of a row of `COLUMNS`."""
-    return Payment(*row[:6], State(row[6]), *row[7:])  # type: ignore[arg-type, call-arg]  # the table is STRICT
+    return Payment(*row[:6], State(row[6]), *row[7:12], bool(row[12]))  # type: ignore[arg-type, call-arg]  # the table is STRICT
 
 
 def _find(connection: sqlite3.Connection, payment_id: str) -> Payment | None:
@@ -153,6 +170,7 @@ def _row(payment: Payment) -> tuple[object, ...]:
         payment.reference,
         payment.created_at,
         payment.changed_at,
+        payment.for_people,
     )
 
 

@@ -64,6 +64,20 @@ async def open_store(directory: Path, clock: Callable[[], float]) -> AsyncIterat
 
 
 @asynccontextmanager
+async def open_journal(directory: Path, clock: Callable[[], float]) -> AsyncIterator[SqliteJournal]:
+    """Only the journal, which must be there, while no other process owns the directory. Raises as `open_store` does."""
+    path = directory / JOURNAL_FILE
+    if not path.exists():
+        raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
+    with Lock(directory / LOCK_FILE):
+        database = Database(path, connect(path, "journal", synchronous="FULL"))
+        try:
+            yield SqliteJournal(database, clock)
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
 async def open_invoices(directory: Path, clock: Callable[[], float]) -> AsyncIterator[SqliteInvoices]:
     """Only the invoices, beside the process that owns the directory: they are added and never changed.
 

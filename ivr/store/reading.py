@@ -5,14 +5,15 @@ Law: this never writes and never keeps the writer waiting. Amounts are rial, tim
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ivr.payments.state import Payment, State
+from ivr.payments.audit import Audit, Finding, Numbered, audit
+from ivr.payments.state import Entry, EntryKind, Payment, State
 from ivr.store.journal import COLUMNS, payment_of
 from ivr.store.sqlite import connect_reader, explain
 
@@ -23,7 +24,23 @@ _LIST: Final = (
     f"SELECT {COLUMNS} FROM payments "  # noqa: S608 - our own column names
     "WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR created_at >= ?2) ORDER BY number DESC LIMIT ?3"
 )
+_FOR_PEOPLE: Final = (
+    f"SELECT {COLUMNS} FROM payments WHERE state = 'unknown' "  # noqa: S608
+    "AND (for_people = 1 OR provider IN (SELECT value FROM json_each(?))) ORDER BY number"
+)
+_EACH: Final = (
+    f"SELECT {COLUMNS} FROM payments "  # noqa: S608
+    "WHERE (?1 IS NULL OR created_at >= ?1) AND (?2 IS NULL OR created_at < ?2) "
+    "AND (?3 IS NULL OR provider = ?3) AND (?4 IS NULL OR state = ?4) ORDER BY number"
+)
 _SHOW: Final = f"SELECT {COLUMNS} FROM payments WHERE id = ?"  # noqa: S608
+_AUDIT_PAYMENTS: Final = f"SELECT number, {COLUMNS} FROM payments ORDER BY number"  # noqa: S608
+_AUDIT_ENTRIES: Final = "SELECT number, payment_id, kind, at, details FROM entries ORDER BY number"
+_TRIGGERS: Final = frozenset(
+    {f"entries_are_not_{done}" for done in ("changed", "deleted", "replaced")}
+    | {f"payments_are_not_{done}" for done in ("deleted", "replaced")}
+    | {"payments_stay_what_they_are"}
+)
 _ENTRIES: Final = "SELECT kind, at, details FROM entries WHERE payment_id = ? ORDER BY number"
 
 
@@ -31,8 +48,8 @@ class Reading:
     """The journal in this file (`<data directory>/ivr.sqlite`). Everything raises Unusable, naming the file.
 
     A payment is a dict: id, state, amount_rial (int or None), provider, invoice_id, transaction_id, call_id, reason,
-    code, reference (text or None), created_at, changed_at (ISO times), entries (list). An entry is a dict: kind, at
-    (ISO time), details (dict of texts).
+    code, reference (text or None), created_at, changed_at (ISO times), for_people (true or false), entries (list). An
+    entry is a dict: kind, at (ISO time), details (dict of texts).
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,6 +63,36 @@ class Reading:
         with self._snapshot() as connection:
             rows = connection.execute(_LIST, (state and state.value, since, max(limit, 0))).fetchall()
             return [self._payment(connection, payment_of(row)) for row in rows]
+
+    def for_people(self, without_inquiry: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """The unknown ones that only people can find out about, oldest first; all of these providers' are such."""
+        with self._snapshot() as connection:
+            rows = connection.execute(_FOR_PEOPLE, (json.dumps(sorted(without_inquiry)),)).fetchall()
+            return [self._payment(connection, payment_of(row)) for row in rows]
+
+    def each(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        provider: str | None = None,
+        state: State | None = None,
+    ) -> Iterator[Payment]:
+        """Every payment as of one moment, oldest first, created from `since` on and before `until`."""
+        with self._snapshot() as connection:
+            for row in connection.execute(_EACH, (since, until, provider, state and state.value)):
+                yield payment_of(row)
+
+    def audit(self) -> Audit:
+        """Whether all of it can be true."""
+        with self._snapshot() as connection:
+            done = audit(
+                ((number, payment_of(row)) for number, *row in connection.execute(_AUDIT_PAYMENTS)),
+                (_numbered(*row) for row in connection.execute(_AUDIT_ENTRIES)),
+            )
+            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+        for name in sorted(_TRIGGERS - there):
+            done.findings.append(Finding("unprotected", "", f"the file has lost its guard {name}"))
+        return done
 
     def payment(self, payment_id: str) -> dict[str, Any] | None:
         """One payment, or None when there is none of this id."""
@@ -94,6 +141,7 @@ class Reading:
             "reference": payment.reference,
             "created_at": _iso(payment.created_at),
             "changed_at": _iso(payment.changed_at),
+            "for_people": payment.for_people,
             "entries": _entries(connection, payment.id),
         }
 
@@ -103,6 +151,15 @@ def _entries(connection: sqlite3.Connection, payment_id: str) -> list[dict[str, 
         {"kind": kind, "at": _iso(at), "details": json.loads(details)}
         for kind, at, details in connection.execute(_ENTRIES, (payment_id,))
     ]
+
+
+def _numbered(number: int, payment_id: str, kind: str, at: float, details: str) -> Numbered:
+    try:
+        said = json.loads(details)
+        entry = Entry(payment_id, EntryKind(kind), at, {str(name): str(value) for name, value in said.items()})
+    except (ValueError, AttributeError):
+        entry = None
+    return Numbered(number, payment_id, entry)
 
 
 def _iso(at: float) -> str:

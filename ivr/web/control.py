@@ -94,7 +94,7 @@ def ask(directory: Path, method: str, path_of_it: str, body: Mapping[str, object
             raise BadInput(str(found.get("detail", "it refuses")))
         why = str(found.get("detail", f"it answers {answer.status}"))
     except PermissionError:
-        raise NotRunning(f"{path}: this user may not speak to it") from None
+        raise MayNotSpeak(f"{path}: this user may not speak to it") from None
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(f"{path}: no `ivr serve` is running there") from None
     except TimeoutError:
@@ -108,6 +108,10 @@ def ask(directory: Path, method: str, path_of_it: str, body: Mapping[str, object
 
 class NotRunning(Unusable):
     """Nobody takes calls there, or nobody that this user may speak to."""
+
+
+class MayNotSpeak(NotRunning):
+    """Somebody may well be there."""
 
 
 class _Connection(HTTPConnection):

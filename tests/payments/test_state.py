@@ -36,11 +36,27 @@ def test_every_way_a_payment_can_go(way: str, end: State) -> None:
 
 
 @pytest.mark.parametrize("state", [State.APPROVED, State.DECLINED])
-@pytest.mark.parametrize("kind", list(EntryKind))
+@pytest.mark.parametrize("kind", [kind for kind in EntryKind if kind is not EntryKind.CONTRADICTED])
 def test_a_decided_payment_stays_decided(state: State, kind: EntryKind) -> None:
     """Approved money is never taken back by a late line, and a decline never becomes a payment."""
     with pytest.raises(Illegal, match=f"p1 is {state.value}"):
         apply(replace(NEW, state=state), entry(kind))
+
+
+@pytest.mark.parametrize("state", [State.APPROVED, State.DECLINED])
+def test_a_contradiction_changes_nothing(state: State) -> None:
+    """It stands in the book for people; the payment is what it was, since when it was."""
+    decided = replace(NEW, state=state, reason="ok", code="1", reference="r", changed_at=0.5)
+    assert apply(decided, entry(EntryKind.CONTRADICTED, 9.0, reason="no", code="2", reference="s")) == decided
+
+
+def test_handed_over_to_people_until_it_is_decided() -> None:
+    """It stays unknown for the reason that it had; once it is decided nobody waits for people any more."""
+    unknown = replace(NEW, state=State.UNKNOWN, reason="timeout", changed_at=0.5)
+    handed_over = apply(unknown, entry(EntryKind.HANDED_OVER, 9.0, code="2"))
+    assert handed_over == replace(unknown, for_people=True)
+    assert apply(handed_over, entry(EntryKind.HANDED_OVER, 10.0)) == handed_over
+    assert not apply(handed_over, entry(EntryKind.DECLINED, 11.0)).for_people
 
 
 @pytest.mark.parametrize("kind", [EntryKind.SENT, EntryKind.UNSENT, EntryKind.CREATED, EntryKind.UNANSWERED])
@@ -76,8 +92,8 @@ def test_any_sequence_of_lines_follows_the_table(kinds: Sequence[EntryKind]) -> 
                 apply(payment, entry(kind, float(at)))
             assert payment is before
         else:
-            payment, expected = apply(payment, entry(kind, float(at))), after
-            assert payment.changed_at == at
+            payment, remark, expected = apply(payment, entry(kind, float(at))), after is expected, after
+            assert payment.changed_at == (before.changed_at if remark else at)
         assert payment.state is expected
 
 

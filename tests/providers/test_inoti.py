@@ -198,6 +198,7 @@ async def test_two_records_that_agree_settle_nothing(server: RawServer, inoti: I
     server.behave = records(RECORD, RECORD)
     reply = await inoti.ask("verify_payment", ASK)
     assert (reply.exit, reply.outcome, reply.code) == ("not_verified", Outcome.UNKNOWN, "several")
+    assert not reply.not_paid
 
 
 @pytest.mark.parametrize("text", ["[]", " [ ] ", "null", "\ufeff[]", "هیچ"])
@@ -207,7 +208,7 @@ async def test_no_record(server: RawServer, text: str) -> None:
     server.behave = says(returned(text))
     reply = await provider.ask("verify_payment", ASK)
     await provider.close()
-    assert (reply.outcome, reply.code) == (Outcome.UNKNOWN, "none")
+    assert (reply.outcome, reply.code, reply.not_paid) == (Outcome.UNKNOWN, "none", True)
     assert sent(server.seen[0])["NullResult"] == "هیچ"
 
 

@@ -350,6 +350,7 @@ async def test_anything_else_is_not_confirmed_yet(
     server.behave = says(answer, status)
     reply = await paystar.inquire(payment())
     assert (reply.exit, reply.outcome) == ("not_confirmed", Outcome.UNKNOWN)
+    assert reply.not_paid is ('"status": 0' in answer and "[2]" not in answer), "only a plain no counts after the end"
 
 
 async def test_an_order_has_no_inquiry(server: RawServer, paystar: PaystarSaman) -> None:

@@ -211,6 +211,7 @@ async def test_what_was_not_paid(
     server.behave = says(ERROR % code)
     reply = await gateway.inquire(payment())
     assert (reply.exit, reply.outcome, reply.reference) == (exit, outcome, None)
+    assert reply.not_paid is (code == "201")
     assert reply.code == {'"۲۰۲"': "202", '"خطا"': "unreadable", "null": "no_code"}.get(code, code)
 
 

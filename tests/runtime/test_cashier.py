@@ -96,11 +96,27 @@ async def test_answers(
 async def test_an_answer_that_comes_twice_changes_nothing(books: FakeBooks, cashier: Cashier) -> None:
     """The reconciler was quicker: the book stands, and nothing breaks."""
     await cashier.before_sending(ORDER, "c")
-    await cashier.answered("c.1", Reply("paid", outcome=Outcome.APPROVED))
-    await cashier.answered("c.1", Reply("declined", outcome=Outcome.DECLINED))
+    assert await cashier.answered("c.1", Reply("paid", outcome=Outcome.APPROVED))
+    assert not await cashier.answered("c.1", Reply("paid", outcome=Outcome.APPROVED))
     await cashier.unanswered("c.1", "timeout")
     assert books.payments["c.1"].state is State.APPROVED
     assert len(books.entries) == 3
+
+
+async def test_an_answer_that_says_otherwise_stands_beside_the_first(books: FakeBooks, cashier: Cashier) -> None:
+    """The caller's own answer came after somebody had decided: people find both, and the decision stays."""
+    await cashier.before_sending(ORDER, "c")
+    await cashier.answered("c.1", Reply("paid", outcome=Outcome.APPROVED))
+    assert not await cashier.answered("c.1", Reply("no", outcome=Outcome.DECLINED, code="51"))
+    assert books.payments["c.1"].state is State.APPROVED
+    assert books.entries[-1] == ("c.1", EntryKind.CONTRADICTED, {"says": "declined", "exit": "no", "code": "51"})
+
+
+async def test_what_was_said_of_an_unknown_outcome_is_kept(books: FakeBooks, cashier: Cashier) -> None:
+    """Whoever calls the bank about it has the bank's own code and reference at hand."""
+    await cashier.before_sending(ORDER, "c")
+    await cashier.answered("c.1", Reply("unknown", outcome=Outcome.UNKNOWN, code="91", reference="778899"))
+    assert (books.payments["c.1"].code, books.payments["c.1"].reference) == ("91", "778899")
 
 
 async def test_nobody_knows_a_payment_that_was_never_made(cashier: Cashier) -> None:

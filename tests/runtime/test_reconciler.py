@@ -12,11 +12,25 @@ import pytest
 from structlog.testing import capture_logs
 
 from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, ProviderUnreachable, Unusable
-from ivr.domain.operations import Operation, Outcome
+from ivr.domain.operations import NO_INQUIRY, Operation, Outcome
+from ivr.payments.invoice import Invoice
 from ivr.payments.port import Journal, Reply, Value
 from ivr.payments.state import EntryKind, Payment, State
-from ivr.runtime.reconciler import AT_ONCE, DELAYS, JITTER, PROCESS_DIED, Reconciler
-from ivr.store.opening import Store, open_store
+from ivr.providers import paystar_mellat
+from ivr.runtime.deciding import Decision, decide
+from ivr.runtime.reconciler import (
+    AT_ONCE,
+    DELAYS,
+    EXPIRED,
+    EXPIRY_GRACE,
+    HOUR,
+    JITTER,
+    PROCESS_DIED,
+    Reconciler,
+)
+from ivr.runtime.verdict import Late
+from ivr.store.opening import JOURNAL_FILE, Store, open_store
+from ivr.store.reading import Reading
 
 SENT, UNANSWERED = EntryKind.SENT, EntryKind.UNANSWERED
 PAID = Reply("ok", outcome=Outcome.APPROVED, code="1", reference="123456789012")
@@ -95,10 +109,16 @@ class World:
     time: Time
     bank: Bank
     store: Store
+    book: Reading
     live: set[str]
     made: list[Reconciler] = field(default_factory=list)
 
-    def reconciler(self, look_every: float = LOOK, inquiry_timeout: float = 60.0) -> Reconciler:
+    def reconciler(
+        self,
+        look_every: float = LOOK,
+        inquiry_timeout: float = 60.0,
+        lifetimes: Mapping[str, float] | None = None,
+    ) -> Reconciler:
         reconciler = Reconciler(
             self.store.journal,
             {"bank": self.bank},
@@ -108,6 +128,8 @@ class World:
             sleep=self.time.sleep,
             look_every=look_every,
             inquiry_timeout=inquiry_timeout,
+            invoices=self.store.invoices,
+            lifetimes=lifetimes,
         )
         self.made.append(reconciler)
         return reconciler
@@ -139,7 +161,8 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     time = Time()
     async with open_store(tmp_path, time) as store:
-        yield World(time, Bank(), store, set())
+        with Reading(tmp_path / JOURNAL_FILE) as book:
+            yield World(time, Bank(), store, book, set())
 
 
 @asynccontextmanager
@@ -300,6 +323,97 @@ async def test_a_restart_does_not_begin_the_plan_anew(world: World) -> None:
         assert (world.bank.asked, set(reconciler.for_people)) == (["p1"], {"p1"})
 
 
+async def test_what_people_were_given_is_theirs_after_a_restart_too(world: World) -> None:
+    """The next process asks nobody again: it stands in the book, with how often was asked and what was last said."""
+    await world.paid_until("p1", SENT, UNANSWERED)
+    world.bank.answers["p1"] = [Reply("pending", outcome=Outcome.UNKNOWN, code="201", reference="77")] * len(DELAYS)
+    async with running(world.reconciler()):
+        for delay in DELAYS:
+            await world.quiet(1)
+            world.time.pass_(delay)
+        await world.quiet(0)
+    assert world.book.entries("p1")[-1]["details"] == {
+        "tries": str(len(DELAYS)),
+        "exit": "pending",
+        "code": "201",
+        "reference": "77",
+    }
+    async with running(world.reconciler()) as reconciler:
+        await world.quiet(0)
+        assert reconciler.for_people == {"p1"}
+    assert len(world.bank.asked) == len(DELAYS)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_where_there_is_no_inquiry_people_are_called_at_once(world: World, declared: bool) -> None:
+    """Nobody waits sixteen hours for answers that cannot come: the provider declares it, or says so when asked."""
+    await world.paid_until("p1", SENT)
+    if declared:
+        world.bank.operations = paystar_mellat.OPERATIONS
+    world.bank.answers["p1"] = [Reply("unknown", outcome=Outcome.UNKNOWN, code=NO_INQUIRY)]
+    async with running(world.reconciler()) as reconciler:
+        await world.quiet(1)
+        world.time.pass_(DELAYS[0])
+        await world.quiet(0)
+        assert (set(reconciler.for_people), reconciler.tally.left_to_people) == ({"p1"}, 1)
+        assert (await world.payment("p1")).for_people
+    assert len(world.bank.asked) == (0 if declared else 1)
+
+
+async def test_an_invoice_that_expired_unpaid_closes_its_payment(world: World) -> None:
+    """Nobody has to look after it: once it cannot be paid any more, "not paid" is the end of it."""
+    await world.store.invoices.remember_invoice(Invoice("bank", "i-p1", 1000, "o", world.time()))
+    await world.paid_until("p1", SENT, UNANSWERED)
+    not_paid = Reply("not_paid", outcome=Outcome.UNKNOWN, code="201", not_paid=True)
+    world.bank.answers["p1"] = [not_paid] * (len(DELAYS) + 1)
+    began = world.time()
+    async with running(world.reconciler(lifetimes={"bank": 48 * HOUR})) as reconciler:
+        for delay in DELAYS:
+            await world.quiet(1)
+            world.time.pass_(delay)
+        await world.quiet(1)
+        world.time.pass_(began + 48 * HOUR + EXPIRY_GRACE - world.time())
+        await world.quiet(0)
+        found = await world.payment("p1")
+        assert (found.state, found.reason, found.code) == (State.DECLINED, EXPIRED, "201")
+        assert reconciler.for_people == frozenset()
+
+
+@pytest.mark.parametrize(
+    "reply", [NOT_YET, ProviderUnreachable("down"), Reply("wrong_amount", outcome=Outcome.UNKNOWN)]
+)
+async def test_an_expired_invoice_of_which_the_provider_says_nothing_clear(
+    world: World, reply: Reply | IvrError
+) -> None:
+    """Its end alone proves nothing: it may have been paid a moment before. People look."""
+    await world.paid_until("p1", SENT, UNANSWERED)
+    world.bank.answers["p1"] = [reply] * (len(DELAYS) + 1)
+    world.time.pass_(100 * HOUR)
+    async with running(world.reconciler(lifetimes={"bank": HOUR})) as reconciler:
+        await world.quiet(1)
+        world.time.pass_(DELAYS[0])
+        await world.quiet(0)
+        assert ((await world.payment("p1")).state, set(reconciler.for_people)) == (State.UNKNOWN, {"p1"})
+
+
+async def test_a_person_was_quicker_and_wrong(world: World) -> None:
+    """The inquiry was under way when a person decided otherwise: that stands, and the book says what the bank said."""
+    await world.paid_until("p1", SENT, UNANSWERED)
+    world.bank.answers["p1"] = [PAID]
+    world.bank.door = asyncio.Event()
+    async with running(world.reconciler()) as reconciler:
+        await world.quiet(1)
+        reconciler.nudge("p1")
+        await world.until(lambda: world.bank.asked == ["p1"])
+        await decide(world.store.journal, Decision("p1", False, "maryam", "not in the list"))
+        world.bank.door.set()
+        await world.quiet(0)
+        assert reconciler._late.contradictions == 1
+    assert (await world.payment("p1")).state is State.DECLINED
+    last = world.book.entries("p1")[-1]
+    assert (last["kind"], last["details"]["says"]) == ("contradicted", "approved")
+
+
 async def test_what_a_person_resolved_leaves_the_queue(world: World) -> None:
     """Nobody is sent after a payment that is already decided."""
     await world.paid_until("p1", SENT, UNANSWERED)
@@ -359,13 +473,14 @@ async def test_an_entry_that_the_journal_refuses_reaches_people(world: World) ->
     world.bank.answers["p1"] = [PAID, PAID]
     reconciler = world.reconciler()
     reconciler._journal = cast(Journal, Refusing())
+    reconciler._late = Late(reconciler._journal)
     world.time.pass_(sum(DELAYS) + 1)
     with capture_logs() as logs:
         async with running(reconciler):
             await world.quiet(1)
             world.time.pass_(DELAYS[0])
             await world.quiet(0)
-    assert [line["event"] for line in logs] == ["entry_refused", "payment_left_to_people"]
+    assert [line["event"] for line in logs] == ["entry_refused", "journal_unusable", "payment_left_to_people"]
 
 
 async def test_an_outage_does_not_become_a_storm(world: World) -> None:

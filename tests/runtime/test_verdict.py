@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from ivr.domain.errors import Illegal
 from ivr.domain.operations import Outcome
 from ivr.payments.port import Reply
 from ivr.payments.state import EntryKind, Payment, State
-from ivr.runtime.verdict import PAID_BY_ANOTHER, write_verdict
+from ivr.runtime.verdict import PAID_BY_ANOTHER, Came, Late, write_verdict
 from tests.fakes import FakeBooks
 
 PAID = Reply("paid", outcome=Outcome.APPROVED, of_invoice=True)
@@ -50,3 +51,69 @@ async def test_what_is_decided_stays() -> None:
     with pytest.raises(Illegal):
         await write_verdict(books, "c1.7", PAID)
     assert books.payments["c1.7"].state is State.APPROVED
+
+
+async def test_a_late_answer_decides_what_was_left_to_people() -> None:
+    """A callback comes the next day, when nobody asks any more: the payment is paid, and needs nobody."""
+    books = FakeBooks()
+    books.put(replace(FIRST, for_people=True), State.UNKNOWN)
+    reply = replace(PAID, reference="77")
+    assert await Late(books).take("paystar", "65843148", reply, transaction_id="1") is Came.DECIDES
+    found = books.payments["c1.7"]
+    assert (found.state, found.reference, found.for_people) == (State.APPROVED, "77", False)
+    assert books.entries[-1][2]["by"] == "late answer"
+
+
+async def test_a_late_answer_that_says_the_same() -> None:
+    """A callback that comes twice writes nothing."""
+    books = FakeBooks()
+    books.put(FIRST, State.APPROVED)
+    late = Late(books)
+    assert [await late.take("paystar", "65843148", PAID) for _ in range(2)] == [Came.AGREES] * 2
+    assert (books.entries, late.contradictions) == ([], 0)
+
+
+@pytest.mark.parametrize(("state", "outcome"), [(State.APPROVED, Outcome.DECLINED), (State.DECLINED, Outcome.APPROVED)])
+async def test_a_late_answer_never_changes_a_decision(state: State, outcome: Outcome) -> None:
+    """It is written beside it, counted and logged, once for all the times that it comes."""
+    books = FakeBooks()
+    books.put(FIRST, state)
+    late = Late(books)
+    reply = Reply("said", outcome=outcome, code="5", reference="77")
+    with capture_logs() as logs:
+        assert [await late.take("paystar", "65843148", reply) for _ in range(3)] == [Came.CONTRADICTS] * 3
+    assert books.states() == [state]
+    said = {"says": outcome.value, "exit": "said", "code": "5", "reference": "77"}
+    assert books.entries == [("c1.7", EntryKind.CONTRADICTED, said)]
+    assert late.contradictions == 1
+    assert [line["event"] for line in logs] == ["answer_contradicts"]
+
+
+async def test_paid_by_another_try_is_no_contradiction() -> None:
+    """The invoice is paid, says the provider of the try that was closed for it: so say we."""
+    books = await two_tries()
+    await write_verdict(books, "c2.7", PAID)
+    await write_verdict(books, "c1.7", PAID)
+    late = Late(books)
+    assert await late.answered("c1.7", PAID) is Came.AGREES
+    assert await late.answered("c1.7", replace(PAID, of_invoice=False)) is Came.CONTRADICTS
+
+
+async def test_a_late_answer_of_which_nobody_knows_what_it_is_about() -> None:
+    """No payment, one that was never sent, another transaction, one of two open tries: nothing is written."""
+    books = await two_tries()
+    books.put(replace(FIRST, id="p3", invoice_id="3"), State.CREATED)
+    written = len(books.entries)
+    late = Late(books)
+    for invoice, transaction, reply in (
+        ("none", None, PAID),
+        ("3", None, PAID),
+        ("65843148", "2", PAID),
+        ("65843148", None, replace(PAID, of_invoice=False)),
+        ("65843148", None, Reply("unknown", outcome=Outcome.UNKNOWN)),
+    ):
+        assert await late.take("paystar", invoice, reply, transaction_id=transaction) is Came.SAYS_NOTHING
+    assert await late.too_late("none", PAID) is Came.SAYS_NOTHING
+    assert (len(books.entries), late.contradictions) == (written, 0)
+    assert await late.take("paystar", "65843148", PAID) is Came.DECIDES
+    assert books.states()[:2] == [State.APPROVED, State.UNKNOWN]

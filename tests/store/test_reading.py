@@ -40,8 +40,13 @@ async def test_everything_of_a_payment(store: Store, clock: Clock, tmp_path: Pat
         "reference": None,
         "created_at": "2023-11-14T22:13:20.000Z",
         "changed_at": "2023-11-14T22:13:21.500Z",
+        "for_people": False,
         "entries": [
-            {"kind": "created", "at": "2023-11-14T22:13:20.000Z", "details": {}},
+            {
+                "kind": "created",
+                "at": "2023-11-14T22:13:20.000Z",
+                "details": {"provider": "paystar", "invoice_id": "invoice-p1", "amount_rial": "160000"},
+            },
             {"kind": "sent", "at": "2023-11-14T22:13:21.500Z", "details": {}},
             {"kind": "declined", "at": "2023-11-14T22:13:21.500Z", "details": {"reason": "موجودی", "code": "51"}},
         ],
