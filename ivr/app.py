@@ -76,6 +76,8 @@ async def serve(settings: Settings) -> None:
         store = await stack.enter_async_context(open_store(settings.storage, time.time))
         loaded = await _in_use(begun, settings, store)
         dialplan = loaded.dialplan
+        for flow, lacks in dialplan.set_aside.items():
+            _log.info("flow_set_aside", flow=flow, provider=", ".join(lacks))
         observer = Observer()
         providers = await stack.enter_async_context(_providers(settings, observer))
         snapshots = Snapshots(store.sessions)

@@ -117,6 +117,15 @@ class Cashier:
         payment = await self._journal.get(payment_id)
         return _OUTCOMES[payment.state] if payment is not None else _OUTCOMES[State.CREATED]
 
+    async def find_invoice(self, provider: str, invoice_id: str) -> tuple[str, int | None]:
+        """An exit of an `invoice` step that saves, and the invoice's amount in rial with `next`."""
+        invoice, said = await asyncio.gather(
+            self._invoices.invoice(provider, invoice_id), self.check_invoice(provider, invoice_id, None)
+        )
+        if invoice is None:
+            return "not_found", None
+        return said, invoice.amount_rial if said == "next" else None
+
     async def check_invoice(self, provider: str, invoice_id: str, amount_rial: int | None) -> str:
         """May this invoice be paid now? Returns an exit of the `invoice` step."""
         # Asked together, both share one turn of the book: a caller is waiting.
