@@ -24,7 +24,8 @@ from starlette.applications import Starlette
 
 from ivr.asterisk.agi.switch import AgiSwitch
 from ivr.asterisk.ari.switch import AriSwitch
-from ivr.asterisk.settings import AGENTS_TRUNK
+from ivr.asterisk.people import UNKNOWN_STATE, People
+from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings
 from ivr.config import Settings
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.reading import Faults
@@ -37,6 +38,7 @@ from ivr.payments.invoice import Invoice
 from ivr.payments.port import Invoices, Provider
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
+from ivr.runtime.brought import Attachments
 from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.logs import lost_lines
@@ -47,10 +49,12 @@ from ivr.runtime.reloader import Reloader, find_kept, log_refused
 from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
+from ivr.runtime.watching import Watching
 from ivr.store.dialplan_files import look
 from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
 from ivr.web.control import control_app, control_listener
 from ivr.web.operations import Check, operations_app
+from ivr.web.people import Desk, people_routes
 
 DRAIN_SECONDS: Final = 5.0
 """A process that is told to stop lets calls end by themselves for so long; the next process takes over the rest."""
@@ -92,6 +96,7 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(snapshots.stop)
         notices = Notices(settings.notices, time.time)
         stack.push_async_callback(notices.close)
+        attachments, watching = Attachments(time.time), Watching()
         services = Services(
             providers=providers,
             cashier=Cashier(store.journal, store.invoices, time.time),
@@ -104,6 +109,9 @@ async def serve(settings: Settings) -> None:
             ),
             longest_call=settings.limits.longest_call,
             notify=notices.send,
+            watch=watching.show,
+            can_guard=settings.asterisk.ami is not None,
+            attachments=attachments,
         )
         switchboard = Switchboard(
             dialplan,
@@ -126,7 +134,9 @@ async def serve(settings: Settings) -> None:
             observer.dialplan_faults.set(len(begun.faults))
         control = stack.enter_context(control_listener(settings.storage))
         asterisk = settings.asterisk
-        ari = AriSwitch(asterisk.ari, switchboard.accept, on_replace=switchboard.replace) if asterisk.has_ari else None
+        people = await stack.enter_async_context(_people(asterisk))
+        ari = _ari_switch(asterisk, switchboard, people) if asterisk.has_ari else None
+        desk = _desk(asterisk, people, attachments, watching, switchboard)
         agi = AgiSwitch(asterisk.agi, switchboard.accept, services.longest_call) if asterisk.agi is not None else None
         for switch in (ari, agi):
             if switch is not None:
@@ -148,6 +158,8 @@ async def serve(settings: Settings) -> None:
             await switchboard.expect(await store.sessions.load_all(), earlier)
             if ari is not None:
                 await ari.start()
+                if people is not None:
+                    people.use(ari.client)
                 await ari.take_over(
                     lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.session_id, None), leg)
                 )
@@ -174,7 +186,11 @@ async def serve(settings: Settings) -> None:
         web = operations_app(
             _vital(ari, agi, store),
             observer.registry,
-            {f"provider {name}": provider.check for name, provider in providers.items()},
+            {
+                **{f"provider {name}": provider.check for name, provider in providers.items()},
+                **({"manager": _manager_check(people)} if people is not None else {}),
+            },
+            people_routes(desk, settings.api_key) if settings.api_key is not None else (),
         )
         await _until_first(
             take_calls(),
@@ -182,10 +198,59 @@ async def serve(settings: Settings) -> None:
             watch(),
             _watch_lag(observer),
             _serve_web(listener, web),
-            _serve_web(control, control_app(reloader.reload)),
+            _serve_web(control, control_app(reloader.reload, people_routes(desk, None))),
             stop.wait(),
         )
         _log.info("stopping", calls=len(switchboard))
+
+
+@asynccontextmanager
+async def _people(asterisk: AsteriskSettings) -> AsyncIterator[People | None]:
+    """Our agents at Asterisk, where its manager is configured."""
+    if asterisk.ami is None:
+        yield None
+        return
+    people = People(asterisk, asterisk.ami)
+    await people.start()
+    try:
+        yield people
+    finally:
+        await people.close()
+
+
+def _ari_switch(asterisk: AsteriskSettings, switchboard: Switchboard, people: People | None) -> AriSwitch:
+    silencer = people.recordings if people is not None else None
+    return AriSwitch(asterisk.ari, switchboard.accept, on_replace=switchboard.replace, silencer=silencer)
+
+
+def _desk(
+    asterisk: AsteriskSettings,
+    people: People | None,
+    attachments: Attachments,
+    watching: Watching,
+    switchboard: Switchboard,
+) -> Desk:
+    """What programs can do for agents."""
+
+    async def no_manager(agent: str, number: str | None) -> str:
+        raise Unusable("Asterisk's manager is not configured ('asterisk: {ami: …}'), and this needs it")
+
+    names = [agent.name for agent in asterisk.agents]
+    return Desk(
+        states=people.states if people is not None else lambda: dict.fromkeys(names, UNKNOWN_STATE),
+        attachments=attachments,
+        watching=watching,
+        assist=people.assist if people is not None else no_manager,
+        has_number=lambda number: switchboard.dialplan.number(number, AGENTS_TRUNK) is not None,
+    )
+
+
+def _manager_check(people: People) -> Check:
+    async def check() -> None:
+        if not people.connected:
+            raise Unusable("not connected")
+
+    return check
 
 
 def _first_dialplan(settings: Settings) -> Loaded | Faults:

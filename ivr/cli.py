@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ivr import app as application
-from ivr import dialplans, trying
+from ivr import dialplans, people_commands, trying
 from ivr.asterisk.render import render as render_asterisk
 from ivr.asterisk.render import render_numbers
 from ivr.config import DEFAULT_FILE, load_settings
@@ -56,6 +56,7 @@ cli = typer.Typer(
 payments = typer.Typer(help="The book of payments.", no_args_is_help=True)
 dialplan = typer.Typer(help="Versions of the dialplan that were in use.", no_args_is_help=True)
 prompts = typer.Typer(help="What callers hear.", no_args_is_help=True)
+agents = typer.Typer(help="Our own people who talk to callers.", no_args_is_help=True)
 invoices = typer.Typer(help="Invoices for callers to pay.", no_args_is_help=True)
 
 _RUN = "Run"
@@ -108,6 +109,42 @@ def doctor(config: ConfigOption = DEFAULT_FILE) -> None:
         _say(str(finding))
     if any(finding.cure for finding in findings):
         raise typer.Exit(1)
+
+
+@agents.command("list", epilog="Example: ivr agents list")
+def agents_list(as_json: JsonOption = False, config: ConfigOption = DEFAULT_FILE) -> None:
+    """Our own people, and the state of their phones."""
+    with _one_line_errors():
+        found = people_commands.agents(load_settings(config, credentials=False))
+        _say(json.dumps(found) if as_json else "\n".join(f"{one['name']}  {one['phone']}" for one in found))
+
+
+@agents.command("attach", epilog="Example: ivr agents attach sara invoice_id=65843148")
+def agents_attach(agent: str, values: list[str], config: ConfigOption = DEFAULT_FILE) -> None:
+    """The next caller whom this agent sends to one of our numbers brings these values along."""
+    with _one_line_errors():
+        settings = load_settings(config, credentials=False)
+        people_commands.attach(settings, agent, people_commands.read_values(values))
+
+
+@agents.command("assist", epilog="Example: ivr agents assist sara --number 42473000 invoice_id=65843148")
+def agents_assist(
+    agent: str,
+    values: Annotated[list[str] | None, typer.Argument(help="name=value, for the flow.")] = None,
+    number: Annotated[str | None, typer.Option(help="Whose flow begins; else `assist_number`.")] = None,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
+    """Let the caller whom this agent is talking to pay, the agent staying on the line. Prints the call."""
+    with _one_line_errors():
+        settings = load_settings(config, credentials=False)
+        _say(people_commands.assist(settings, agent, number, people_commands.read_values(values or [])))
+
+
+@agents.command("call", epilog="Example: ivr agents call sara")
+def agents_call(agent: str, config: ConfigOption = DEFAULT_FILE) -> None:
+    """How far the caller is whom this agent helps: what is asked, and how many digits are keyed. JSON."""
+    with _one_line_errors():
+        _say(people_commands.shown(load_settings(config, credentials=False), agent))
 
 
 @cli.command(rich_help_panel=_WRITE, epilog="Example: ivr check --paths pay_invoice")
@@ -425,6 +462,7 @@ def sandbox(
 cli.add_typer(dialplan, name="dialplan", rich_help_panel=_WRITE)
 cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
 cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
+cli.add_typer(agents, name="agents", rich_help_panel=_RUN)
 cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)
 if lab.registered_commands:
     cli.add_typer(lab, name="lab", rich_help_panel=_TRY)

@@ -77,6 +77,8 @@ class Settings:
     """Where all of this was read."""
     notices: Mapping[str, NoticeTarget] = field(default_factory=dict)
     """Whom flows can send notices to, by name."""
+    api_key: Secret | None = None
+    """What programs bring that speak to `/api`; None: it is not served."""
     bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
     """Kinds of bills by the digit of their service."""
 
@@ -121,6 +123,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
         notices=_notices(fields.fields("notices", "the notices", required=False), base),
         limits=_limits(fields.fields("limits", "the limits", required=False)),
         watch_dialplan=fields.truth("watch_dialplan", False),
+        api_key=read_secret(web, "api_key", base) if web.has("api_key") else None,
         file=file,
         bill_services=base.bill_services,
     )
@@ -175,6 +178,7 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         ),
         sounds=str(read_path(asterisk, "sounds", base, str(recordings))),
         music=asterisk.text("music", ""),
+        assist_number=asterisk.text("assist_number", ""),
         sip_bind=asterisk.text("sip_bind", "0.0.0.0:5060"),
         rtp_first=rtp.whole("first", 10000, least=1024, most=65534),
         rtp_last=rtp.whole("last", 20000, least=1025, most=65535),

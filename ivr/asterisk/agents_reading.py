@@ -26,7 +26,7 @@ def read_agents(fields: Fields, credential: Callable[[Fields, str], Secret]) -> 
             one.blame(f"another agent has the number {number} already", "number")
         usual = Agent(name, Secret("x"))
         codecs = tuple(text for text, _ in one.texts("codecs", required=False)) or usual.codecs
-        agents.append(Agent(name, credential(one, "password"), number, codecs))
+        agents.append(Agent(name, credential(one, "password"), number, codecs, one.truth("record", False)))
         one.done()
         if not _is_name(name) or name == AGENTS_TRUNK:
             fields.source.blame(
@@ -53,6 +53,7 @@ def read_queues(fields: Fields, agents: tuple[Agent, ...]) -> tuple[Queue, ...]:
                 strategy=Strategy(one.one_of("strategy", [way.value for way in Strategy], usual.strategy.value)),
                 ring_seconds=round(one.seconds("ring_for", usual.ring_seconds, least=2, most=300)),
                 most_waiting=one.whole("most_waiting", usual.most_waiting, most=1000),
+                record=one.truth("record", False),
             )
         )
         one.done()

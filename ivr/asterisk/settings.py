@@ -123,6 +123,8 @@ class Agent:
     number: str = ""
     """At which colleagues dial this phone; empty: nobody does."""
     codecs: tuple[str, ...] = ("alaw", "ulaw")
+    record: bool = False
+    """Whether what is talked with this agent alone is recorded."""
 
 
 class Strategy(StrEnum):
@@ -146,6 +148,8 @@ class Queue:
     """How long one agent's phone rings before the next one's does."""
     most_waiting: int = 0
     """Callers who may wait; 0: any number."""
+    record: bool = False
+    """Whether what is talked is recorded; never what is secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,8 @@ class AsteriskSettings:
     """False: this Asterisk offers AGI alone, and `ari` means nothing."""
     agents: tuple[Agent, ...] = ()
     queues: tuple[Queue, ...] = ()
+    assist_number: str = ""
+    """Whose flow begins when an agent keys `*7` while talking to a caller; empty: that key does nothing."""
     music: str = ""
     """A directory of music for callers on hold, as Asterisk sees it; empty: they are asked to wait."""
     ami: AmiSettings | None = None

@@ -42,6 +42,7 @@ class Instance:
         self.etc = self.home / "etc"
         self.log = self.home / "log" / "messages"
         self.recordings = self.home / "spool" / "recording"
+        self.monitor = self.home / "spool" / "monitor"
         self._asterisk = asterisk
         self._process: asyncio.subprocess.Process | None = None
 

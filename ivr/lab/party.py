@@ -45,6 +45,7 @@ class Party:
         self.ari_port = free_port(address, 8088)
         self.web_port = free_port(address, 8080)
         self.agi_port = free_port(address, 4573)
+        self.ami_port = free_port(address, 5038)
         self.config = home / "config" / "ivr.yaml"
         self.log = home / "serve.log"
         self.password = secrets.token_urlsafe(24)
@@ -84,6 +85,7 @@ class Party:
         numbers: Sequence[Mapping[str, object]] = (),
         hours: Mapping[str, object] | None = None,
         more: Mapping[str, object] | None = None,
+        asterisk: Mapping[str, object] | None = None,
         modules: Sequence[str] = (),
         agi_numbers: Sequence[str] = (),
         sip_tls: Mapping[str, object] | None = None,
@@ -113,6 +115,7 @@ class Party:
                 },
                 "sounds": str(recordings),
                 "sip_bind": f"{self.address}:{self.sip_port}",
+                **(asterisk or {}),
                 "rtp": {"first": RTP_PORTS[0], "last": RTP_PORTS[1]},
                 **({"sip_tls": {"bind": f"{self.address}:{self.sip_tls_port}", **sip_tls}} if sip_tls else {}),
                 **({"agi": self._agi(agi_numbers)} if agi_numbers else {}),

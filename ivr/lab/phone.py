@@ -6,13 +6,14 @@ Law: what the phone says of a call comes from its own SIP and RTP alone. It know
 import asyncio
 import itertools
 import os
+import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriError
-from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, Dial, StasisEnd, StasisStart
+from ivr.asterisk.ari.events import CallEvent, ChannelDestroyed, ChannelDtmfReceived, Dial, StasisEnd, StasisStart
 from ivr.asterisk.settings import Ari
 from ivr.domain.errors import Unusable
 from ivr.domain.secret import MASK
@@ -24,6 +25,10 @@ QUIET: Final = 0.4
 KEY_MS: Final = 80
 BETWEEN_KEYS_MS: Final = 60
 STOP_SECONDS: Final = 10.0
+_ROWS: Final = ("123A", "456B", "789C", "*0#D")
+LOW: Final = {key: tone for keys, tone in zip(_ROWS, (697, 770, 852, 941), strict=True) for key in keys}
+HIGH: Final = {row[at]: tone for at, tone in enumerate((1209, 1336, 1477, 1633)) for row in _ROWS}
+"""The two tones of a key, in hertz."""
 EAR: Final = "ear-"
 """Begins the name of the channel that leads to a call's ear."""
 
@@ -152,6 +157,8 @@ class PhoneCall:
         self._came_in = came_in
         self.keyed: list[tuple[float, str]] = []
         """When (seconds since the answer) which keys were sent."""
+        self.received: list[str] = []
+        """Keys that the far side sent."""
         self.cause = 0
         self.sip = 0
         self._client = client
@@ -244,6 +251,15 @@ class PhoneCall:
         await asyncio.sleep(seconds)
         self._since = self._ear.now
 
+    async def sound_keys(self, keys: str) -> None:
+        """Let these keys be heard as tones, as old telephones do besides sending them; returns when they are over."""
+        on, off = KEY_MS + 40, BETWEEN_KEYS_MS
+        tones = ",".join(f"{LOW[key]}+{HIGH[key]}/{on},0/{off}" for key in keys)
+        name = f"{self.id}-tones-{time.monotonic_ns()}"
+        await self._client.request("POST", f"/bridges/bridge-{self.id}/play/{name}", body={"media": [f"tone:{tones}"]})
+        await asyncio.sleep(len(keys) * (on + off) / 1000)
+        await self._client.request("DELETE", f"/playbacks/{name}")  # else it begins again
+
     async def hang_up(self) -> None:
         """Put the receiver down."""
         if not self._over.is_set():
@@ -289,6 +305,8 @@ class PhoneCall:
     def on_event(self, event: CallEvent) -> None:
         """From the phone's Asterisk."""
         match event:
+            case ChannelDtmfReceived(_, digit):
+                self.received.append(digit)
             case Dial(_, "RINGING"):
                 self._rings.set()
             case StasisStart():

@@ -60,6 +60,7 @@ class Town:
         all_flows: bool = False,
         agents: Mapping[str, str] | None = None,
         queues: Mapping[str, Sequence[str]] | None = None,
+        recorded: Sequence[str] = (),
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -70,6 +71,7 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
+        `recorded`: agents whose talks are recorded.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -91,6 +93,7 @@ class Town:
         self._all_flows = all_flows
         self._agents = dict(agents or {})
         self._queues = dict(queues or {})
+        self._recorded = frozenset(recorded)
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -161,7 +164,7 @@ class Town:
         self._passwords = {agent: secrets.token_urlsafe(16) for agent in self._agents}
         merchant.environment |= {_password_of(agent): password for agent, password in self._passwords.items()}
         agents = {
-            agent: {"number": number, "password": {"env": _password_of(agent)}}
+            agent: {"number": number, "password": {"env": _password_of(agent)}, "record": agent in self._recorded}
             for agent, number in self._agents.items()
         }
         strange = {**paystar, "sequence": {"env": "STRANGE_SEQUENCE"}}
@@ -184,6 +187,7 @@ class Town:
             prompts=self._prompts,
             agi_numbers=self._agi_numbers,
             all_flows=self._all_flows,
+            asterisk=self._manager() if self._agents else None,
             more={"agents": agents, "queues": {name: {"agents": list(who)} for name, who in self._queues.items()}},
         )
         switch.configure(
@@ -220,8 +224,15 @@ class Town:
             },
             recordings=self._recordings,
             prompts=self._prompts,
-            modules=("res_rtp_multicast", "chan_rtp"),  # lead to the phone's ear
+            modules=("res_rtp_multicast", "chan_rtp", "chan_bridge_media"),  # lead to the phone's ear
         )
+
+    def _manager(self) -> dict[str, object]:
+        """What the merchant needs to let agents help callers."""
+        merchant = self.merchant
+        merchant.environment["AMI_PASSWORD"] = secrets.token_urlsafe(16)
+        ami = {"host": merchant.address, "port": merchant.ami_port, "password": {"env": "AMI_PASSWORD"}}
+        return {"ami": ami, "assist_number": PAY_NUMBER}
 
     def _add_bank_extensions(self) -> None:
         """Asterisk joins contexts of one name, so these stand beside the bank's own number."""

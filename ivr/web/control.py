@@ -7,7 +7,7 @@ belongs to whoever holds the data directory's lock, so one that is in the way is
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ivr.domain.errors import Unusable
+from ivr.domain.errors import BadInput, Unusable
 from ivr.runtime.reloader import Reloaded
 
 SOCKET_FILE: Final = "ivr.sock"
@@ -36,8 +36,8 @@ Reload = Callable[[str, str], Awaitable[Reloaded]]
 """(how, who) -> what became of it."""
 
 
-def control_app(reload: Reload) -> Starlette:
-    """POST /reload with `{"how": …, "who": …}` answers with a `Reloaded`."""
+def control_app(reload: Reload, more: Sequence[Route] = ()) -> Starlette:
+    """POST /reload with `{"how": …, "who": …}` answers with a `Reloaded`. `more`: what else can be asked here."""
 
     async def post(request: Request) -> Response:
         body = await request.body()
@@ -48,7 +48,7 @@ def control_app(reload: Reload) -> Starlette:
             return JSONResponse({"error": "how and who are needed"}, 400)
         return JSONResponse(asdict(await reload(how, who)))
 
-    return Starlette(routes=[Route("/reload", post, methods=["POST"])])
+    return Starlette(routes=[Route("/reload", post, methods=["POST"]), *more])
 
 
 @contextmanager
@@ -75,15 +75,24 @@ def control_listener(directory: Path) -> Iterator[socket.socket]:
 
 def ask_reload(directory: Path, how: str, who: str) -> dict[str, Any]:
     """Have the process that owns this data directory reload; returns a `Reloaded` as plain data. Raises Unusable."""
+    return ask(directory, "POST", "/reload", {"how": how, "who": who})
+
+
+def ask(directory: Path, method: str, path_of_it: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Ask the process that owns this data directory; returns its answer. Raises BadInput with what it refuses, and
+    Unusable when it cannot be asked.
+    """
     path = directory / SOCKET_FILE
     connection = _Connection(path)
     try:
-        connection.request("POST", "/reload", json.dumps({"how": how, "who": who}))
+        connection.request(method, path_of_it, json.dumps(body) if body is not None else None)
         answer = connection.getresponse()
+        found: dict[str, Any] = json.loads(answer.read()) or {}
         if answer.status == HTTPStatus.OK:
-            found: dict[str, Any] = json.loads(answer.read())
             return found
-        why = f"it answers {answer.status}"
+        if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise BadInput(str(found.get("detail", "it refuses")))
+        why = str(found.get("detail", f"it answers {answer.status}"))
     except PermissionError:
         raise NotRunning(f"{path}: this user may not speak to it") from None
     except (FileNotFoundError, ConnectionRefusedError):

@@ -6,7 +6,7 @@ provider is down, callers are told so in words.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -29,11 +29,15 @@ Check = Callable[[], Awaitable[object]]
 
 
 def operations_app(
-    vital: Mapping[str, Check], registry: CollectorRegistry, others: Mapping[str, Check] | None = None
+    vital: Mapping[str, Check],
+    registry: CollectorRegistry,
+    others: Mapping[str, Check] | None = None,
+    more: Sequence[Route] = (),
 ) -> Starlette:
     """The application. `/metrics` is Prometheus'; `/healthz` says `status` and, for each part, `ok` or what is wrong:
 
     `ok` (200): all parts work; `degraded` (200): all `vital` ones do; `failing` (503): one of them does not.
+    `more`: what else is served at this address.
     """
     checks = {**vital, **(others or {})}
 
@@ -49,7 +53,7 @@ def operations_app(
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics), *more])
 
 
 async def _result(check: Check, patience: float) -> str | None:

@@ -88,6 +88,7 @@ async def towns(
             numbers=(*NUMBERS, *people.NUMBERS, changing.ENTRY),
             agents=people.AGENTS,
             queues=people.QUEUES,
+            recorded=people.RECORDED,
             hours=HOURS,
             trunks=TRUNKS,
             bank_extensions=BANK_EXTENSIONS,

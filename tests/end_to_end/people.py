@@ -14,12 +14,11 @@ from ivr.lab.phone import PhoneCall
 from ivr.lab.town import MERCHANT_PHONE, Town
 from tests.end_to_end.stage import Caller
 
-AGENTS: Final[Mapping[str, str]] = {
-    name: f"{100 + number}"
-    for number, name in enumerate(
-        ("sara", "reza", "mina", "omid", "lale", "babak", "nima", "taraneh", "dara", "shirin", "kaveh", "parisa"), 1
-    )
-}
+_NAMES: Final = (
+    *("sara", "reza", "mina", "omid", "lale", "babak", "nima", "taraneh", "dara", "shirin", "kaveh"),
+    *("parisa", "yasmin", "hamid"),
+)
+AGENTS: Final[Mapping[str, str]] = {name: f"{100 + number}" for number, name in enumerate(_NAMES, 1)}
 """By name, the number of their phone."""
 
 QUEUES: Final[Mapping[str, Sequence[str]]] = {"sales": ("shirin", "kaveh"), "deserted": ()}
@@ -32,6 +31,10 @@ PAY: Final = "42477000"
 """Pays an invoice; afterwards the caller goes back to the agent."""
 TO_SALES: Final = "42477050"
 TO_NOBODY: Final = "42477051"
+SECRETS: Final = "42477060"
+"""Asks for a card and a PIN, and does nothing with them."""
+RECORDED: Final = ("parisa", "yasmin")
+"""Agents whose talks are recorded."""
 
 
 def to(agent: str) -> str:
@@ -49,6 +52,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
     *({"number": to(agent), "flow": f"to_{agent}"} for agent in AGENTS),
     {"number": TO_SALES, "flow": "to_sales"},
     {"number": TO_NOBODY, "flow": "to_deserted"},
+    {"number": SECRETS, "flow": "assisted_secrets"},
 )
 
 _FLOW: Final = """flow: to_{name}
@@ -66,8 +70,27 @@ steps:
 """
 
 
+_SECRETS: Final = """flow: assisted_secrets
+first: ask_card
+on_failure: sorry
+steps:
+  ask_card:
+    ask: {prompt: bank/enter_card, form: card, save: card, first_digit_timeout: 15s, inter_digit_timeout: 10s}
+    next: ask_pin
+    exits: {silence: sorry, invalid: sorry}
+  ask_pin:
+    ask: {prompt: bank/enter_pin, save: pin, secret: true, min: 5, max: 12, first_digit_timeout: 15s}
+    next: thanks
+    exits: {silence: sorry, invalid: sorry}
+  thanks: {say: pay/paid, next: end}
+  sorry: {say: common/technical_problem, next: end}
+  end: {hang_up: normal}
+"""
+
+
 def write_flows(dialplan: Path) -> None:
-    """A flow for each agent and each queue that leads straight to them."""
+    """A flow for each agent and each queue that leads straight to them, and one that asks for secrets."""
+    (dialplan / "flows" / "assisted_secrets.yaml").write_text(_SECRETS, "utf-8")
     for name in AGENTS:
         (dialplan / "flows" / f"to_{name}.yaml").write_text(_FLOW.format(name=name, whom=f"agent: {name}"), "utf-8")
     for name in QUEUES:

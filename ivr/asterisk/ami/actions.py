@@ -59,6 +59,12 @@ def redirect(channel: str, to: Place, extra_channel: str = "", extra_to: Place |
     return Action("Redirect", fields)
 
 
+def set_variable(channel: str, name: str, value: str) -> Action:
+    """A channel variable, of any channel."""
+    fields = {"Channel": _is(_CHANNEL, channel, "channel"), "Variable": _is(_WORD, name, "variable"), "Value": value}
+    return Action("Setvar", fields)
+
+
 def mute_recording(channel: str, on: bool) -> Action:
     """Let MixMonitor write silence for both directions of this channel (True), or sound again (False)."""
     return Action(

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ivr.asterisk.ari.events import Channel
+from ivr.asterisk.render.agents import ASSISTING
 from ivr.asterisk.settings import AGENTS_TRUNK
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import LegResult
@@ -49,12 +50,20 @@ def call_info(channel: Channel) -> CallInfo:
         caller_number=caller_number(channel.caller.number) if shown else None,
         agent=endpoint(said.get("by") or channel.name) if trunk == AGENTS_TRUNK else None,
         behind=tuple(behind[:MOST_BEHIND]),
+        assisted=said.get("assist") == "yes",
         sent=bool(said.get("by")),
         visit="" if said.get("comes", "0") in ("", "0") else f"{_number(said['comes'])}",
         back=Back(_number(said["back"]), QUEUE_RESULTS.get(said.get("how", ""), LegResult.UNREACHABLE))
         if "back" in said
         else None,
     )
+
+
+def helper_of(channel: Channel) -> str | None:
+    """The caller's channel, if this is an agent who is to help them: `Stasis(<application>,assisting,,caller=<id>)`."""
+    _, place, _, *more = (*channel.dialplan.app_data.split(","), "", "", "")
+    said = dict(one.split("=", 1) for one in more if "=" in one)
+    return said.get("caller") if place == ASSISTING else None
 
 
 def in_place_of(channel: Channel, replaced: CallInfo) -> CallInfo:

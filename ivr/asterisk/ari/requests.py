@@ -135,6 +135,38 @@ def join(bridge: str, members: Sequence[str]) -> Request:
     return Request("POST", f"/bridges/{_id(bridge)}/addChannel", body={"channel": list(members)})
 
 
+def join_quietly(bridge: str, member: str) -> Request:
+    """Put this channel into the bridge; its keys are for us, and the others there do not hear them."""
+    return Request("POST", f"/bridges/{_id(bridge)}/addChannel", body={"channel": [member], "absorbDTMF": True})
+
+
+def play_in_bridge(bridge: str, playback: str, media: Sequence[str]) -> Request:
+    """Play sound files in a row to everybody in it."""
+    return Request(
+        "POST", f"/bridges/{_id(bridge)}/play/{_id(playback)}", body={"media": [f"sound:{m}" for m in media]}
+    )
+
+
+def hold_bridge(bridge: str) -> Request:
+    """Music for whoever is in it."""
+    return Request("POST", f"/bridges/{_id(bridge)}/moh")
+
+
+def unhold_bridge(bridge: str) -> Request:
+    """No more music."""
+    return Request("DELETE", f"/bridges/{_id(bridge)}/moh")
+
+
+def mute(channel: str) -> Request:
+    """Nobody hears what comes from this channel; its keys still come to us."""
+    return Request("POST", f"/channels/{_id(channel)}/mute", query={"direction": "in"})
+
+
+def unmute(channel: str) -> Request:
+    """It is heard again."""
+    return Request("DELETE", f"/channels/{_id(channel)}/mute", query={"direction": "in"})
+
+
 def drop_bridge(bridge: str) -> Request:
     """Whoever is in it is on their own again."""
     return Request("DELETE", f"/bridges/{_id(bridge)}")

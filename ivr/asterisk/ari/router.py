@@ -5,9 +5,13 @@ do no more than change the call's state and put flow events into the call's own 
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from ivr.asterisk.ari.events import CallEvent, Dial, PlaybackFinished, RecordingFailed, RecordingFinished
 from ivr.asterisk.ari.ids import call_of
+
+ASSIST: Final = ".assist"
+"""Ends the name of a bridge in which an agent helps a caller; before it stands the call's id."""
 
 Handler = Callable[[CallEvent], None]
 
@@ -38,7 +42,7 @@ class Router:
 def call_of_event(event: CallEvent) -> str:
     """The id of the call that an event belongs to: of a leg's event the caller's."""
     if isinstance(event, PlaybackFinished):
-        return event.playback.target_uri.removeprefix("channel:")
+        return event.playback.target_uri.removeprefix("channel:").removeprefix("bridge:").removesuffix(ASSIST)
     if isinstance(event, RecordingFinished | RecordingFailed):
         return event.recording.target_uri.removeprefix("channel:")
     return call_of(event.peer.id if isinstance(event, Dial) else event.channel.id)

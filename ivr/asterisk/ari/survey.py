@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ivr.asterisk.ari.arrival import helper_of
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.events import Bridge, Channel, bridges, channels
 from ivr.asterisk.ari.ids import leg_of
@@ -23,8 +24,12 @@ class Survey:
         return {
             name: channel
             for name, channel in self.channels.items()
-            if leg_of(name) is None and self.in_application(channel)
+            if leg_of(name) is None and self.in_application(channel) and helper_of(channel) is None
         }
+
+    def helpers(self) -> list[Channel]:
+        """Agents who help callers."""
+        return [one for one in self.channels.values() if self.in_application(one) and helper_of(one) is not None]
 
     def moved(self) -> list[Channel]:
         """Callers whom an agent gave their own place in a call: Asterisk goes on naming what they were in before."""

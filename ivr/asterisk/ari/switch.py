@@ -5,10 +5,12 @@ a caller whom nobody takes goes back to the dialplan, which speaks to them. Nobo
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import structlog
 
-from ivr.asterisk.ari.arrival import call_info, in_place_of, moved
+from ivr.asterisk.ari.arrival import call_info, helper_of, in_place_of, moved
+from ivr.asterisk.ari.assisted import AssistedVoice
 from ivr.asterisk.ari.chores import Chores, tidy
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriDisconnected, place
@@ -18,7 +20,7 @@ from ivr.asterisk.ari.requests import back_to_dialplan, drop_bridge, hang_up
 from ivr.asterisk.ari.router import Router
 from ivr.asterisk.ari.survey import Survey, living_channels
 from ivr.asterisk.ari.timing import Timing
-from ivr.asterisk.ari.voice import AriVoice
+from ivr.asterisk.ari.voice import AriVoice, Silencer
 from ivr.asterisk.settings import Ari
 from ivr.domain.legs import HangupCause
 from ivr.runtime.ports import CallInfo, Emit
@@ -35,6 +37,9 @@ LegAnswered follows if the two were not joined yet, and LegEnded at its end.
 OnReplace = Callable[[AriVoice, CallInfo], Emit]
 """A caller who comes in the place of another one (of that call), whose call goes on with them."""
 
+MOST_HELPERS: Final = 1000
+"""Agents at once whose callers have not come yet."""
+
 log = structlog.get_logger()
 
 
@@ -48,6 +53,7 @@ class AriSwitch:
         timing: Timing = Timing(),  # noqa: B008 -- frozen
         *,
         on_replace: OnReplace | None = None,
+        silencer: Silencer | None = None,
     ) -> None:
         self._timing = timing
         self.client = AriClient(
@@ -55,6 +61,9 @@ class AriSwitch:
         )
         self._on_call = on_call
         self._on_replace = on_replace
+        self._silencer = silencer
+        self._helpers: dict[str, Channel] = {}
+        """Agents who came before the callers whom they are to help, by the caller's channel."""
         self._router = Router()
         self._voices: dict[str, AriVoice] = {}
         self._chores = Chores()
@@ -91,6 +100,8 @@ class AriSwitch:
         left = [channel for call_id, channel in survey.callers().items() if call_id not in self._voices]
         for channel in left:
             self._admit(channel, resume)
+        for helper in survey.helpers():
+            self._assist(helper, helper_of(helper) or "")
         for channel in survey.moved():
             voice = AriVoice(self.client, moved(channel), self._left)
             voice.attach(resume(voice))
@@ -115,6 +126,9 @@ class AriSwitch:
         if isinstance(event, StasisStart) and event.replace_channel is not None:
             self._take_place(event.channel, event.replace_channel.id)
             return
+        if isinstance(event, StasisStart) and (caller := helper_of(event.channel)) is not None:
+            self._assist(event.channel, caller)
+            return
         if self._router.dispatch(event) or not isinstance(event, StasisStart):
             return
         if leg_of(event.channel.id) is None:
@@ -125,7 +139,7 @@ class AriSwitch:
 
     def _admit(self, channel: Channel, on_call: OnCall) -> None:
         try:
-            voice = AriVoice(self.client, call_info(channel), self._left)
+            voice = self._voice(channel)
             voice.attach(on_call(voice))
         except Exception as exc:  # noqa: BLE001 -- whatever is wrong with us, the caller must hear the dialplan's fallback
             log.error("call_not_taken", call_id=channel.id, where=place(exc))
@@ -133,6 +147,25 @@ class AriSwitch:
             return
         self._voices[channel.id] = voice
         self._router.attach(channel.id, voice.on_event)
+        if (helper := self._helpers.pop(channel.id, None)) is not None:
+            self._assist(helper, channel.id)
+
+    def _voice(self, channel: Channel) -> AriVoice:
+        info = call_info(channel)
+        if info.assisted:
+            return AssistedVoice(self.client, info, self._left, channel.name, self._silencer)
+        return AriVoice(self.client, info, self._left, silencer=self._silencer, name=channel.name)
+
+    def _assist(self, helper: Channel, caller: str) -> None:
+        """An agent who is to help this caller; either may come first."""
+        voice = self._voices.get(caller)
+        if isinstance(voice, AssistedVoice):
+            self._router.attach(helper.id, voice.on_event)
+            voice.assisted_by(helper)
+        elif len(self._helpers) < MOST_HELPERS:
+            self._helpers[caller] = helper
+        else:
+            tidy(self.client, hang_up(helper.id, HangupCause.NORMAL))
 
     def _take_place(self, channel: Channel, replaced: str) -> None:
         """An agent called one of our numbers, and then gave the caller their own place there."""
@@ -148,8 +181,10 @@ class AriSwitch:
         self._router.attach(channel.id, voice.on_event)
 
     def _left(self, call_id: str) -> None:
-        self._voices.pop(call_id, None)
+        voice = self._voices.pop(call_id, None)
         self._router.detach(call_id)
+        if isinstance(voice, AssistedVoice) and voice.agent_id is not None:
+            self._router.detach(voice.agent_id)
         for ended in self._looks:
             ended.add(call_id)
 

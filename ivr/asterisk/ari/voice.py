@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from ivr.asterisk.ari import events as ari
 from ivr.asterisk.ari.arrival import call_info, parameters
-from ivr.asterisk.ari.chores import tidy, unless_gone
+from ivr.asterisk.ari.chores import Chores, tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
 from ivr.asterisk.ari.events import (
@@ -52,6 +52,7 @@ from ivr.asterisk.checks import check_header_name, check_order
 from ivr.asterisk.render.agents import QUEUE, TELL, TOKEN, TRANSFER_CONTEXT, WAIT, queue_of
 from ivr.domain.errors import BadInput
 from ivr.domain.legs import HangupCause, LegResult
+from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
 from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
@@ -60,21 +61,48 @@ HEADER_TRIES: Final = 3
 HEADER_PATIENCE: Final = 10.0
 """Seconds that reading a header waits for a lost connection to come back."""
 
+LINGER: Final = 0.6
+"""Seconds that a call stays closed off after the last secret digit: the key comes before its tone is over."""
+
+_CLOSED: Final = (Privacy.OPEN, Privacy.RECORDINGS, Privacy.ALL)
+
 log = structlog.get_logger()
+
+
+class Silencer(Protocol):
+    """Who keeps recordings silent."""
+
+    async def silence(self, channels: Sequence[str], on: bool) -> None:
+        """Of these channels, by name. Raises Unusable when that cannot be made sure."""
+        ...
 
 
 class AriVoice:
     """Fulfils `ivr.runtime.ports.Voice`. Made by `AriSwitch`."""
 
-    def __init__(self, client: AriClient, info: CallInfo, on_gone: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: AriClient,
+        info: CallInfo,
+        on_gone: Callable[[str], None],
+        *,
+        silencer: Silencer | None = None,
+        name: str = "",
+    ) -> None:
+        """`silencer` keeps recordings silent, by the channel's `name`; None: there is no way to."""
         self.info = info
+        self._silencer = silencer
+        self._chores = Chores()
+        self._privacy = Privacy.OPEN
+        self._opening: asyncio.TimerHandle | None = None
+        self._name = name
         self._client = client
         self._on_gone = on_gone
         self._emit: Emit = _unheard
         self._gone = False
         self._unanswered = False
         self._hanging_up: HangupCause | None = None
-        self._owed: dict[int, _Owed] = {}
+        self._owed: dict[int, Owed] = {}
         self._has_played = False
         self._leg: DialledLeg | None = None
         self._keys = Keys()
@@ -100,7 +128,7 @@ class AriVoice:
             self._emit(PromptFinished(token))
             return
         self._has_played = True
-        owed = self._owed[token] = _Owed(playback_id(self.info.call_id, token), media)
+        owed = self._owed[token] = Owed(playback_id(self.info.call_id, token), media)
         self._start(token, owed)
 
     def stop(self, token: int) -> None:
@@ -157,6 +185,31 @@ class AriVoice:
             return {name: asked.get(name.lower()) for name in names}
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))
+
+    async def guard(self, privacy: Privacy) -> None:
+        """Close the call off at once, or open it a moment later. Raises Unusable when closing it is not certain."""
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        closes = _CLOSED.index(privacy) >= _CLOSED.index(self._privacy)
+        if closes:
+            await self._close_off(privacy)
+        else:
+            self._opening = asyncio.get_running_loop().call_later(LINGER, self._open_up, privacy)
+        self._privacy = privacy if closes else self._privacy
+
+    def _open_up(self, privacy: Privacy) -> None:
+        self._opening, self._privacy = None, privacy
+        if not self._gone:
+            self._chores.add(self._close_off(privacy), self.info.session_id)
+
+    async def _close_off(self, privacy: Privacy) -> None:
+        """Every recording is silent, or no longer."""
+        if self._silencer is not None and self._name:
+            await self._silencer.silence(self._channel_names(), privacy is not Privacy.OPEN)
+
+    def _channel_names(self) -> Sequence[str]:
+        return [self._name]
 
     async def release(self) -> None:
         """Give the caller back to the dialplan, which waits with them for the next process."""
@@ -287,11 +340,11 @@ class AriVoice:
             else:
                 self.gone(elsewhere=True)
 
-    def _start(self, token: int, owed: "_Owed") -> None:
+    def _start(self, token: int, owed: "Owed") -> None:
         owed.connect = self._client.connects
         self._client.post(play(self.info.call_id, owed.playback_id, owed.media), partial(self._started, token, owed))
 
-    def _started(self, token: int, owed: "_Owed", error: AriError | AriDisconnected | None) -> None:
+    def _started(self, token: int, owed: "Owed", error: AriError | AriDisconnected | None) -> None:
         if error is None:
             owed.accepted = True
         elif isinstance(error, Gone):
@@ -314,7 +367,7 @@ class AriVoice:
             talked = recording.duration > 0 if recording.talking_duration is None else recording.talking_duration > 0
             self._say(RecordingFinished(token, recording.name, talked, failed))
 
-    def _looked_at(self, token: int, owed: "_Owed", error: AriError | AriDisconnected | None) -> None:
+    def _looked_at(self, token: int, owed: "Owed", error: AriError | AriDisconnected | None) -> None:
         if not isinstance(error, AriError) or self._owed.get(token) is not owed:
             return
         if not isinstance(error, Gone):
@@ -381,7 +434,7 @@ class _Away(NamedTuple):
     order: TransferOrder
 
 
-class _Owed:
+class Owed:
     """A playback whose end has not been told yet."""
 
     __slots__ = ("accepted", "connect", "media", "playback_id")

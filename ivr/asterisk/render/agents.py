@@ -26,6 +26,19 @@ the caller waits at most (seconds), and by which token the caller comes back."""
 COMES: Final = "IVR_COMES"
 """How often agents have sent this caller to one of our numbers."""
 
+BY: Final = "IVR_BY"
+"""The channel of the agent who stays on the line with this caller."""
+ASSIST_CONTEXT: Final = "ivr-assist"
+"""Where a caller and the agent who helps them are moved to: our numbers, and `help<the caller's channel id>`."""
+ASSIST_AGENT: Final = "help"
+"""Begins a pattern, so none of its letters may be X, Z or N."""
+ASSISTING: Final = "assisting"
+"""Stands where a caller's trunk would, for an agent who stays on the line."""
+ASSIST_EVENT: Final = "IvrAssist"
+"""The user event that says that an agent wants to help the caller whom they are talking to."""
+ASSIST_KEY: Final = "*7"
+ASSIST_FEATURE: Final = "ivrassist"
+
 RING_COLLEAGUE_SECONDS: Final = 30
 PEOPLES_LANGUAGE: Final = "fa"
 """In which Asterisk itself speaks to agents, and to callers on hold."""
@@ -96,10 +109,9 @@ def sip_sections(settings: AsteriskSettings, media: str | None) -> Iterator[Sect
 
 def queues_file(settings: AsteriskSettings) -> File:
     """queues.conf: the queues, and one for each agent alone."""
-    own = tuple(Queue(queue_of(agent.name), (agent.name,)) for agent in settings.agents)
-    general = section(
-        "general", persistentmembers=False, autofill=True, shared_lastcall=True, log_membername_as_agent=True
-    )
+    own = tuple(Queue(queue_of(agent.name), (agent.name,), record=agent.record) for agent in settings.agents)
+    lines = {"persistentmembers": "no", "autofill": "yes", "shared_lastcall": "yes", "log_membername_as_agent": "yes"}
+    general = Section("general", (*lines.items(), ("monitor-type", "MixMonitor")))
     return File("queues.conf", (general, *(_queue(queue) for queue in (*own, *settings.queues))))
 
 
@@ -121,6 +133,7 @@ def features_file(settings: AsteriskSettings) -> File:
                 xferfailsound=_prompt(settings, "agent/transfer_failed"),
             ),
             section("featuremap", blindxfer=BLIND_TRANSFER, atxfer=ATTENDED_TRANSFER),
+            Section("applicationmap", ((ASSIST_FEATURE, f"{ASSIST_KEY},self/callee,UserEvent,{ASSIST_EVENT}"),)),
         ),
     )
 
@@ -159,6 +172,7 @@ def _queue(queue: Queue) -> Section:
         ("leavewhenempty", _NOBODY),
         ("announce-frequency", "0"),
         ("reportholdtime", "no"),
+        *((("monitor-format", "wav"),) if queue.record else ()),
     ]
     lines += [("member", f"PJSIP/{agent},0,{agent},PJSIP/{agent}") for agent in queue.agents]
     return Section(name(queue.name, "a queue's name"), tuple(lines))

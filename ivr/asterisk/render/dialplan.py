@@ -12,6 +12,11 @@ from typing import Final
 from ivr.asterisk.agi.commands import LEG_CALLER, LEG_CONTEXT, LEG_HEADERS, LEG_NAME, LEG_VALUE
 from ivr.asterisk.render.agents import (
     AGENTS_CONTEXT,
+    ASSIST_AGENT,
+    ASSIST_CONTEXT,
+    ASSIST_FEATURE,
+    ASSISTING,
+    BY,
     COMES,
     QUEUE,
     TELL,
@@ -88,6 +93,8 @@ def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, awa
     """What agents may dial and send callers to, and where our application sends a caller who is to talk to one."""
     application = name(settings.ari.application, "ari.application")
     came = f"{application},{AGENTS_TRUNK},${{CALLERID(pres)}},comes=${{{COMES}}}"
+    caller = f"${{EXTEN:{len(ASSIST_AGENT)}}}"
+    assist = f"Stasis({came},by=${{{BY}}},assist=yes)"
     enter = f"Stasis({came},by=${{BLINDTRANSFER}})"
     back = f"Stasis({came},back=${{{TOKEN}}},how=${{QUEUESTATUS}})"
     queue = f"Queue(${{{QUEUE}}},tcr,,${{{TELL}}},${{{WAIT}}})"
@@ -101,7 +108,20 @@ def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, awa
         ),
         Section(
             TRANSFER_CONTEXT,
-            (("exten", f"s,1,{queue}"), ("same", f"n(back),{back}"), *_waiting("back", prompt, away)),
+            (
+                ("exten", f"s,1,Set(__DYNAMIC_FEATURES={ASSIST_FEATURE})"),
+                ("same", f"n,{queue}"),
+                ("same", f"n(back),{back}"),
+                *_waiting("back", prompt, away),
+            ),
+        ),
+        Section(
+            ASSIST_CONTEXT,
+            (
+                *(line for one in numbers for line in _extension(one, assist, prompt, away, count=True)),
+                ("exten", f"_{ASSIST_AGENT}.,1,Stasis({application},{ASSISTING},,caller={caller})"),
+                ("same", "n,Hangup()"),
+            ),
         ),
     )
 

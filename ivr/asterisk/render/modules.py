@@ -39,6 +39,7 @@ _AGENT_MODULES: Final = (
     "app_userevent",
     "bridge_builtin_features",
     "bridge_builtin_interval_features",
+    "chan_bridge_media",
     "func_devstate",
     "res_musiconhold",
     "res_pjsip_refer",

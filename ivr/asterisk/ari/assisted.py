@@ -1,0 +1,154 @@
+"""A caller whom an agent helps to pay: both are in one bridge, and hear the flow together.
+
+Laws:
+- No key of the caller's reaches the agent, and while a secret is keyed no sound of the caller's either; every recording
+  of either is silent then.
+- The agent is not in the bridge in which the caller talks to the bank.
+- When the flow is done, both go on talking until one of them hangs up. An agent who leaves early changes nothing for
+  the caller. Neither is ever left alone in silence.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from ivr.asterisk.ari.chores import tidy
+from ivr.asterisk.ari.client import AriClient
+from ivr.asterisk.ari.errors import AriDisconnected, AriError
+from ivr.asterisk.ari.events import CallEvent, Channel, ChannelDestroyed, StasisEnd
+from ivr.asterisk.ari.requests import (
+    drop_bridge,
+    hang_up,
+    hold_bridge,
+    join_quietly,
+    make_bridge,
+    mute,
+    play_in_bridge,
+    unhold_bridge,
+    unmute,
+)
+from ivr.asterisk.ari.router import ASSIST
+from ivr.asterisk.ari.survey import Survey
+from ivr.asterisk.ari.voice import AriVoice, Owed, Silencer
+from ivr.domain.errors import Unusable
+from ivr.domain.legs import HangupCause, LegResult
+from ivr.domain.privacy import Privacy
+from ivr.flow.events import Event, LegEnded
+from ivr.runtime.ports import CallInfo, LegOrder, TransferOrder
+
+log = structlog.get_logger()
+
+
+class AssistedVoice(AriVoice):
+    """Fulfils `ivr.runtime.ports.Voice` for a caller and an agent together."""
+
+    def __init__(
+        self,
+        client: AriClient,
+        info: CallInfo,
+        on_gone: Callable[[str], None],
+        caller_name: str,
+        silencer: Silencer | None,
+    ) -> None:
+        super().__init__(client, info, on_gone, silencer=silencer, name=caller_name)
+        self.bridge = f"{info.call_id}{ASSIST}"
+        self._agent: Channel | None = None
+        self._talking = False
+        """The flow is done."""
+        self._over = False
+        client.post(make_bridge(self.bridge), lambda error: None)  # one of this name (409) is what we want
+        self._join_caller()
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent's channel, once it is there."""
+        return self._agent.id if self._agent is not None else None
+
+    def assisted_by(self, agent: Channel) -> None:
+        """The agent is there."""
+        if self._over:
+            tidy(self._client, hang_up(agent.id, HangupCause.NORMAL))
+            return
+        self._agent = agent
+        tidy(self._client, join_quietly(self.bridge, agent.id))
+
+    # ---- what is another than without an agent
+
+    def answer(self) -> None:
+        """They are talking already."""
+
+    def dial(self, token: int, leg: LegOrder) -> None:
+        """The agent waits with music while the caller talks to the far side."""
+        super().dial(token, leg)
+        tidy(self._client, hold_bridge(self.bridge))
+
+    def transfer(self, token: int, order: TransferOrder) -> None:
+        """An agent is on the line already."""
+        self._emit(LegEnded(token, LegResult.UNREACHABLE))
+
+    async def release(self) -> None:
+        """Both stay where they are: the next process finds them together."""
+
+    def hang_up(self, cause: HangupCause) -> None:
+        """The flow is done, and they go on talking; a caller whose agent has left is hung up."""
+        self._talking = True
+        tidy(self._client, unhold_bridge(self.bridge))
+        if self._agent is None:
+            super().hang_up(cause)
+
+    def on_event(self, event: CallEvent) -> None:
+        """One event of either."""
+        if isinstance(event, StasisEnd | ChannelDestroyed) and event.channel.id == self.agent_id:
+            self._agent = None
+            log.info("agent_left", call_id=self.info.session_id)
+            if self._talking:
+                super().hang_up(HangupCause.NORMAL)
+            return
+        super().on_event(event)
+
+    def gone(self, *, elsewhere: bool = False) -> None:
+        """The caller has hung up: so does the agent."""
+        if not self._over:
+            self._over = True
+            if self._agent is not None:
+                tidy(self._client, hang_up(self._agent.id, HangupCause.NORMAL))
+            tidy(self._client, drop_bridge(self.bridge))
+        super().gone(elsewhere=elsewhere)
+
+    def look(self, survey: Survey) -> None:
+        """Catch up: an agent who left unseen is gone; who is there is where they belong."""
+        if self._agent is not None and self._agent.id not in survey.channels:
+            self._agent = None
+            if self._talking:
+                super().hang_up(HangupCause.NORMAL)
+        super().look(survey)
+
+    # ---- helpers
+
+    async def _close_off(self, privacy: Privacy) -> None:
+        """The agent hears nothing of the caller either. Raises Unusable when that is not certain."""
+        if privacy is Privacy.ALL:
+            try:
+                await self._client.send(mute(self.info.call_id))
+            except (AriError, AriDisconnected) as exc:
+                raise Unusable(f"the caller cannot be muted: {exc}") from None
+        await super()._close_off(privacy)
+        if privacy is not Privacy.ALL:
+            tidy(self._client, unmute(self.info.call_id))
+
+    def _channel_names(self) -> Sequence[str]:
+        return [self._name, *([self._agent.name] if self._agent is not None else [])]
+
+    def _start(self, token: int, owed: Owed) -> None:
+        owed.connect = self._client.connects
+        request = play_in_bridge(self.bridge, owed.playback_id, owed.media)
+        self._client.post(request, lambda error: self._started(token, owed, error))
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, LegEnded) and not self._gone:
+            self._join_caller()  # first: what the flow says next is said in there
+            tidy(self._client, unhold_bridge(self.bridge))
+        super()._tell(event)
+
+    def _join_caller(self) -> None:
+        tidy(self._client, join_quietly(self.bridge, self.info.call_id))
