@@ -339,7 +339,7 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
 
 
 async def _own_invoice(invoices: Invoices, provider: str, amount: int, order: str) -> Invoice:
-    """An invoice whose number is ours to choose: not one after the other, so that nobody keys a stranger's by guessing."""
+    """An invoice whose number is ours to choose: thrown, so that nobody keys a stranger's by counting on."""
     for _ in range(OWN_NUMBER_TRIES):
         number = str(secrets.randbelow(9 * 10 ** (OWN_NUMBER_DIGITS - 1)) + 10 ** (OWN_NUMBER_DIGITS - 1))
         if await invoices.invoice(provider, number) is None:

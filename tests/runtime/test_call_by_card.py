@@ -91,7 +91,7 @@ async def test_the_process_dies_while_the_card_is_charged(house: House) -> None:
 
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_two_tries(house: House, leaves: bool) -> None:
-    """A wrong password, then a right one: two lines in the book, one of them approved, also when nobody waits for it."""
+    """A wrong password, then a right one: the first try is declined, and the second counts whoever waits for it."""
     voice = await at_the_otp(house)
     house.mellat.answers["request_otp"].append(Reply("ok"))
     house.mellat.answers["pay"] += [WRONG_OTP, APPROVED]
