@@ -239,6 +239,7 @@ def play(
     record: Annotated[Path | None, typer.Option(help="Write the call down as a test.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Make the call of such a file; say the first difference.")] = None,
     caller: Annotated[str, typer.Option(help="The caller's number, or 'withheld'.")] = trying.CALLER,
+    agent: Annotated[str | None, typer.Option(help="One of your own people, who sent the caller here.")] = None,
     given: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What the call knows from its beginning.")
     ] = None,
@@ -259,6 +260,7 @@ def play(
             as_json=as_json,
             record=record,
             caller=caller,
+            agent=agent,
             given=trying.given_values(given or ()),
         )
         raise typer.Exit(status)

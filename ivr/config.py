@@ -193,7 +193,9 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
     trunks = fields.fields("trunks", "the trunks")
     settings = replace(settings, trunks=_trunks(trunks, base, settings, default))
     agents = read_agents(
-        fields.fields("agents", "the agents", required=False), lambda one, name: read_secret(one, name, base)
+        fields.fields("agents", "the agents", required=False),
+        lambda one, name: read_secret(one, name, base),
+        taken={taken for trunk in settings.trunks for taken in (trunk.name, trunk.username) if taken},
     )
     queues = read_queues(fields.fields("queues", "the queues", required=False), agents)
     settings = replace(settings, agents=agents, queues=queues)

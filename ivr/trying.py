@@ -60,14 +60,28 @@ class Found:
             raise BadInput(f"there is no language '{wanted}'; there are {', '.join(self.catalogue.languages)}")
         return wanted
 
-    def knows(self, caller: str, given: Mapping[str, str]) -> dict[str, str | int]:
-        """What a call knows from its beginning."""
+    def knows(self, caller: str, agent: str | None, given: Mapping[str, str]) -> dict[str, str | int]:
+        """What a call knows from its beginning. `agent`: who sent it. Raises BadInput."""
         known: dict[str, str | int] = {} if caller == WITHHELD else {"caller_number": caller}
+        if agent is not None:
+            known["agent"] = agent
         known["dialled_number"] = self.number.number if self.number else SETTING
         known["call_id"] = CALL_ID
         known |= dict.fromkeys(sorted(self.flow.settings), SETTING)
         known |= self.number.settings if self.number else {}
-        return {**known, **given}
+        return {**known, **given, **self._brought(given)}
+
+    def _brought(self, given: Mapping[str, str]) -> dict[str, str | int]:
+        """Of these values those that the flow lets a call bring along, as they would be taken. Raises BadInput."""
+        brought: dict[str, str | int] = {}
+        for name, want in self.flow.brings.items():
+            if name in given:
+                value = want.value(given[name])
+                if value is None:
+                    what = "characters" if want.kind == "text" else "digits"
+                    raise BadInput(f"'{name}' must be {want.least} to {want.most} {what}: else it is not taken")
+                brought[name] = value
+        return brought
 
 
 def find_flow(settings: Settings, name: str) -> Found:
@@ -133,6 +147,7 @@ def play(
     as_json: bool,
     record: Path | None,
     caller: str,
+    agent: str | None = None,
     given: Mapping[str, str],
 ) -> int:
     """Play one call; returns the exit status. Raises BadInput."""
@@ -151,7 +166,7 @@ def play(
     def in_words(say: Sequence[Say], language: str) -> str:
         return words(found.catalogue, say, language, found.settings.currency)
 
-    session = Session(CALL_ID, flow.name, flow.version, spoken, flow.first, answers=found.knows(caller, given))
+    session = Session(CALL_ID, flow.name, flow.version, spoken, flow.first, answers=found.knows(caller, agent, given))
     game = Game(flow, session, words=in_words, providers=providers, tell=front.tell)
     try:
         if source is None and sys.stdin.isatty():

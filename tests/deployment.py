@@ -69,6 +69,7 @@ class Deployment:
                 "paystar": {"host": "127.0.0.3"},
                 "merchant": {"host": "127.0.0.4", "match": ["127.0.0.4"], "trust_headers": True},
             },
+            "queues": {"sales": {"agents": []}},
             "providers": {
                 "paystar": {
                     "kind": "paystar_saman",

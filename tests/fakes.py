@@ -149,6 +149,11 @@ class FakeVoice:
         await self.changes.until(lambda: len(self.legs) >= times)
         return self.legs[-1]
 
+    async def transferred(self, times: int = 1) -> tuple[int, TransferOrder]:
+        """The token and the order of the newest transfer, once there are so many."""
+        await self.changes.until(lambda: len(self.transfers) >= times)
+        return self.transfers[-1]
+
     def _do(self, method: str) -> None:
         self.did.append(method)
         self.changes.tell()

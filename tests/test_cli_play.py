@@ -91,6 +91,30 @@ def test_the_caller_and_what_is_known(deployment: Deployment) -> None:
     assert any(note.get("step") == "ask_mobile" for note in rest)
 
 
+def test_a_call_that_an_agent_sent(deployment: Deployment) -> None:
+    """The invoice comes along and is not asked for; at the end no goodbye, for the agent is next."""
+    options = ("--agent", "sara", "--set", "invoice_id=0065843148", "--json")
+    text = "hear\napprove\ndecline\nhear\n"
+    told = notes(play(deployment, "pay_invoice", *options, text=text))
+    assert (told[0]["knows"]["agent"], told[0]["knows"]["invoice_id"]) == ("sara", "65843148")
+    entered = [note["step"] for note in told if note["note"] == "step_entered"]
+    assert "ask_invoice" not in entered and entered[-1] == "end" and "say_goodbye" not in entered
+
+
+def test_a_caller_on_the_way_back_to_the_agent(deployment: Deployment) -> None:
+    """What the agent hears first is told in words; what cannot become of an agent's telephone is refused."""
+    options = ("--agent", "sara", "--set", "outcome=paid", "--language", "en")
+    ran = play(deployment, "back_to_agent", *options, text="hear\nno_answer\nhear\nended\nhear\n")
+    assert ran.exit_code == 0, ran.stderr
+    assert "to agent sara, waiting up to 30 s" in ran.stdout and "to queue sales, waiting up to 180 s" in ran.stdout
+    assert "the agent hears first: «پرداخت این مشتری انجام شد.»" in ran.stdout
+    told = notes(play(deployment, "back_to_agent", *options, "--json", text="hear\nended\nhear\n"))
+    [transferred] = [note for note in told if note["note"] == "transfers"]
+    assert (transferred["agent"], transferred["queue"], transferred["wait"]) == ("sara", None, 30.0)
+    refused = play(deployment, "back_to_agent", *options, text="hear\nrejected\n")
+    assert refused.exit_code == 2 and "input:2: who is called here is never 'rejected'" in refused.stderr
+
+
 def test_the_codes_of_a_provider(deployment: Deployment) -> None:
     """`decline 4` is what PayStar means by its code 4."""
     ran = play(deployment, "pay_invoice", "--json", text="hear\n6584#\ndecline 4\nquit\n")
@@ -142,10 +166,14 @@ def test_a_flow_with_faults(deployment: Deployment, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("pay_invoce",), "did you mean 'pay_invoice'?"),
-        (("nothing_like_it",), "there are all_busy, closed, merchant_invoice, merchant_order, pay_invoice"),
+        (
+            ("nothing_like_it",),
+            "there are all_busy, back_to_agent, closed, merchant_invoice, merchant_order, pay_invoice",
+        ),
         (("no/such.yaml",), "no such file"),
         (("pay_invoice", "--language", "de"), "there are en, fa"),
         (("pay_invoice", "--set", "x"), "name=value"),
+        (("pay_invoice", "--set", "invoice_id=123"), "must be 4 to 12 digits"),
         (("pay_invoice", "--caller", "me"), "withheld"),
         (("pay_invoice", "--input", "/no/such"), "cannot be read"),
         (("pay_invoice", "--record", "/no/such/dir/x.yaml"), "cannot be written"),

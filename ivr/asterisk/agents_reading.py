@@ -3,19 +3,26 @@
 Law: what Asterisk's configuration could not say is a fault with its place, found when the configuration is read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Final
 
-from ivr.asterisk.render.agents import queue_of
+from ivr.asterisk.render.agents import GENERAL, queue_of
+from ivr.asterisk.render.modules import CODECS
 from ivr.asterisk.settings import AGENTS_TRUNK, Agent, Queue, Strategy
 from ivr.domain.digits import is_digits
 from ivr.domain.reading import Fields, did_you_mean
 from ivr.domain.secret import Secret
 
-MOST_NUMBER_DIGITS = 15
+MOST_NUMBER_DIGITS: Final = 15
 
 
-def read_agents(fields: Fields, credential: Callable[[Fields, str], Secret]) -> tuple[Agent, ...]:
-    """`agents: {sara: {password: {env: NAME}, number: "101"}}`. `credential` reads one field that holds a secret."""
+def read_agents(
+    fields: Fields, credential: Callable[[Fields, str], Secret], taken: Collection[str] = ()
+) -> tuple[Agent, ...]:
+    """`agents: {sara: {password: {env: NAME}, number: "101"}}`. `credential` reads one field that holds a secret.
+
+    `taken`: the trunks' names and user names.
+    """
     agents: list[Agent] = []
     for name, key, node in fields.names():
         one = Fields(fields.source, node, f"agent '{name}'")
@@ -25,13 +32,19 @@ def read_agents(fields: Fields, credential: Callable[[Fields, str], Secret]) -> 
         if number and number in (agent.number for agent in agents):
             one.blame(f"another agent has the number {number} already", "number")
         usual = Agent(name, Secret("x"))
-        codecs = tuple(text for text, _ in one.texts("codecs", required=False)) or usual.codecs
-        agents.append(Agent(name, credential(one, "password"), number, codecs, one.truth("record", False)))
+        codecs = one.texts("codecs", required=False)
+        for codec, place in codecs:
+            if codec not in CODECS:
+                fields.source.blame(place, f"'{codec}' is none of {', '.join(CODECS)}{did_you_mean(codec, CODECS)}")
+        listed = tuple(codec for codec, _ in codecs) or usual.codecs
+        agents.append(Agent(name, credential(one, "password"), number, listed, one.truth("record", False)))
         one.done()
         if not _is_name(name) or name == AGENTS_TRUNK:
             fields.source.blame(
                 key, f"'{name}' cannot be an agent's name: letters a-z, digits and - only, not {AGENTS_TRUNK}"
             )
+        elif name in taken:
+            fields.source.blame(key, f"'{name}' cannot be an agent's name: it is a trunk's, or a trunk's user name")
     return tuple(agents)
 
 
@@ -57,9 +70,10 @@ def read_queues(fields: Fields, agents: tuple[Agent, ...]) -> tuple[Queue, ...]:
             )
         )
         one.done()
-        if not _is_name(name) or name.startswith(queue_of("")):
+        if not _is_name(name) or name.startswith(queue_of("")) or name == GENERAL:
             fields.source.blame(
-                key, f"'{name}' cannot be a queue's name: letters a-z, digits and - only, not {queue_of('…')}"
+                key,
+                f"'{name}' cannot be a queue's name: letters a-z, digits and - only, not {queue_of('…')} or {GENERAL}",
             )
     return tuple(queues)
 

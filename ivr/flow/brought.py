@@ -80,7 +80,7 @@ def read_wanted(one: Fields, *, header: str | None = None, parts: bool = True) -
 def read_brought(fields: Fields) -> dict[str, tuple[Wanted, yaml.Node]]:
     """A flow's `brings: {invoice_id: {min: 4, max: 12, kind: number, header: X-Invoice-Id}}`, each with its place."""
     return {
-        name: (read_wanted(Fields(fields.source, node, f"'{name}' of 'brings'"), header="", parts=False), key)
+        name: (read_wanted(Fields(fields.source, node, f"what a call brings as '{name}'"), header="", parts=False), key)
         for name, key, node in fields.names()
     }
 

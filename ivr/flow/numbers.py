@@ -81,8 +81,11 @@ def _number(fields: Fields, known: _Known) -> DialledNumber:
         )
     languages = sorted(known.world.prompts)
     trunk = fields.text("trunk", "") or None
-    if trunk is not None and trunk not in known.world.trunks | ({AGENTS} if known.world.agents else set()):
-        fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, known.world.trunks)}", "trunk")
+    trunks = known.world.trunks | ({AGENTS} if known.world.agents else set())
+    if trunk == AGENTS and AGENTS not in trunks:
+        fields.blame(f"there is no trunk '{AGENTS}': the configuration has no agents", "trunk")
+    elif trunk is not None and trunk not in trunks:
+        fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, trunks)}", "trunk")
     own = _flow(fields, known, {})
     return DialledNumber(
         number=number,
@@ -106,6 +109,8 @@ def _afterwards(fields: Fields, own: Detour, known: _Known) -> Detour | None:
     inner = Fields(fields.source, node, "'afterwards'")
     detour = _flow(inner, known, own.settings, handed=AFTERWARDS)
     inner.done()
+    if detour.flow and detour.flow == own.flow:
+        inner.blame("'afterwards' leads to the number's own flow", "flow")
     return detour
 
 
@@ -149,8 +154,11 @@ def _flow(
     name = fields.text("flow")
     if name and name not in known.flows and name not in known.broken:
         fields.blame(f"there is no flow '{name}'{did_you_mean(name, known.flows)}", "flow")
-    elif name in known.flows and (known.flows[name].endings or not known.flows[name].takes.items() <= handed.items()):
+    elif name in known.flows and (known.flows[name].endings or (known.flows[name].takes and not handed)):
         fields.blame(f"flow '{name}' is for other flows to call: it has 'return' or 'takes'", "flow")
+    elif name in known.flows and not known.flows[name].takes.items() <= handed.items():
+        words = " and ".join(f"{known_name} ({kind.value})" for known_name, kind in handed.items())
+        fields.blame(f"flow '{name}' takes more than there is: {words}", "flow")
     setting_fields = fields.fields("settings", "the settings", required=False)
     settings = {}
     for setting, _, value in setting_fields.names():

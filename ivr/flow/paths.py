@@ -5,7 +5,7 @@ of the values that `choose` looks at. What a provider, a trunk or a caller does 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +40,11 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Walks:
-    """Walks that together take every exit that can be taken; `untaken` are those that no walk of ours takes."""
+    """Walks that together take every exit that can be taken; `untaken` are those that no walk of ours takes.
+
+    A step of a called flow that looks at a value leaves by what the calling flow lets it find: its other exits are
+    taken where that flow is walked by itself, and are not counted here.
+    """
 
     walks: tuple[Walk, ...]
     untaken: tuple[tuple[str, str], ...]
@@ -80,7 +84,7 @@ def walks(flow: Flow) -> Walks:
             walk = Walk((*_back(came, place), way, *onward), end)
             taken |= walk.exits
             (endings if ends else others).append(walk)
-    every = [(step.name, exit_name) for step in _reached(flow) for exit_name in step.exits]
+    every = _could_take(flow, leaving.keys())
     chosen = sorted({*endings, *_needed(others, endings)}, key=lambda walk: (len(walk.ways), walk.ways))
     untaken = tuple(way for way in every if way not in taken)
     return Walks(tuple(chosen) or (Walk((), flow.first),), untaken)
@@ -245,15 +249,19 @@ def walk_home(home: Home, place: Place) -> tuple[list[tuple[str, str]], str]:
     return ways, place.step
 
 
-def _reached(flow: Flow) -> list[Step]:
-    """The steps that lie on calls that do not fail, in the order of the file."""
-    found = {flow.first}
+def _could_take(flow: Flow, found: Set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The exits on calls that do not fail, in the order of the file. `found`: those that a place on paper leaves by."""
+    exits = {
+        name: [by for by in step.exits if (name, by) in found or "/" not in name or step.facts.looks_at is None]
+        for name, step in flow.steps.items()
+    }
+    seen = {flow.first}
     todo = [flow.first]
     for name in todo:
-        new = set(flow.steps[name].exits.values()) - found
-        found |= new
+        new = {flow.steps[name].exits[by] for by in exits[name]} - seen
+        seen |= new
         todo += new
-    return [step for name, step in flow.steps.items() if name in found]
+    return [(name, by) for name in flow.steps if name in seen for by in exits[name]]
 
 
 def _needed(chosen: list[Walk], beside: list[Walk]) -> Iterator[Walk]:

@@ -192,8 +192,9 @@ class Visit:
     def transfer(
         self, *, agent: str | None, queue: str | None, tell: Sequence[Say], language: str, wait: float
     ) -> None:
-        """Let the caller talk to an agent, or to one of a queue."""
-        self.session.leg = self._token()
+        """Let the caller talk to an agent, or to one of a queue; once more under the same token if they may be gone."""
+        if self.session.leg is None:
+            self.session.leg = self._token()
         self.commands.append(Transfer(self.session.leg, agent, queue, tuple(tell), language, wait))
 
     def record(self, longest: float, silence: float, finish_key: str | None, *, beep: bool) -> None:

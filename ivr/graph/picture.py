@@ -183,11 +183,12 @@ def _endings(flow: Flow, described: Mapping[str, Description]) -> set[str]:
             return True
         exits = flow.steps[name].exits
         only_says = described[name].kind == "say" and len(exits) == 1
-        return only_says and closes(next(iter(exits.values())), (*seen, name))
+        goes_on = only_says or described[name].kind == "choose"  # to the agent, say, or to a goodbye
+        return goes_on and all(closes(target, (*seen, name)) for target in exits.values())
 
     found = {name for name in flow.steps if not described[name].ends and closes(name)}
-    said_last = {next(iter(flow.steps[name].exits.values())) for name in found}
-    return found - said_last - {flow.first, flow.on_failure}
+    said_last = {target for name in found for target in flow.steps[name].exits.values()}
+    return {name for name in found if described[name].kind == "say"} - said_last - {flow.first, flow.on_failure}
 
 
 def _boxed(flow: Flow, endings: set[str]) -> set[str]:

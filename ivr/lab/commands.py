@@ -160,7 +160,16 @@ async def _stay(asterisk: Installation) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     home = _fresh(STATE / "town")
-    async with Town(asterisk, _recordings(), home=home, phone=False, visitors=["127.0.0.1"], all_flows=True) as town:
+    town_of_all = Town(
+        asterisk,
+        _recordings(),
+        home=home,
+        phone=False,
+        visitors=["127.0.0.1"],
+        all_flows=True,
+        queues={"sales": ()},  # the reception's; nobody is in it
+    )
+    async with town_of_all as town:
         state = {
             "pid": os.getpid(),
             "phone": {"address": town.handset.address, "ari": town.handset.ari_port, "password": town.handset.password},

@@ -39,6 +39,10 @@ class Attachments:
         self._kept: dict[str, _Attached] = {}
         self._order: deque[_Attached] = deque()
 
+    def __len__(self) -> int:
+        """How many take up room, those that were replaced included."""
+        return len(self._order)
+
     def attach(self, agent: str, values: Mapping[str, str]) -> None:
         """In the place of what was attached for this agent before; nothing when empty."""
         self._forget_old()
@@ -70,14 +74,15 @@ async def brought(voice: Voice, flow: Flow, attachments: Attachments) -> Values:
     """What this call brings. What is keyed behind the number counts most, then what is attached, then headers."""
     info = voice.info
     said: dict[str, str] = {}
-    headers = {want.header: name for name, want in flow.brings.items() if want.header}
+    headers = {name: want.header for name, want in flow.brings.items() if want.header}
     if headers:
         try:
-            found = await voice.headers(list(headers))
+            found = await voice.headers(list(dict.fromkeys(headers.values())))
         except IvrError as exc:
             _log.warning("headers_not_read", call_id=info.call_id, error=str(exc))
             found = {}
-        said |= {headers[header]: text.strip() for header, text in found.items() if text is not None}
+        came = {name: found.get(header) for name, header in headers.items()}
+        said |= {name: text.strip() for name, text in came.items() if text is not None}
     if info.agent is not None:
         said |= {name: text for name, text in attachments.take(info.agent).items() if name in flow.brings}
     said |= dict(zip(flow.brings, info.behind, strict=False))

@@ -479,8 +479,8 @@ class Call:
             return NOT_TRIED
         try:
             return await self._services.cashier.outcome(self.session.payment)
-        except IvrError as exc:
-            _log.error("outcome_not_read", payment_id=self.session.payment, error=str(exc))
+        except Exception as exc:  # noqa: BLE001 - the flow has ended: nothing else would tell the caller anything
+            _log.error("outcome_not_read", payment_id=self.session.payment, error=type(exc).__name__)
             return UNKNOWN
 
     async def _settle(self) -> None:

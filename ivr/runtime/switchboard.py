@@ -133,8 +133,9 @@ class Switchboard:
         number = dialplan.number(str(session.answers.get("dialled_number", "")), voice.info.trunk)
         detours = {detour.flow for detour in number.detours} if number is not None else set()
         key = number.key if number is not None and session.flow not in detours else None
-        back = voice.info.back
-        first = Resumed(leg) if back is None else LegEnded(back.token, back.result)
+        back = voice.info.back  # news of a transfer; known already when the call has gone on since
+        news = back is not None and back.token == session.leg
+        first = LegEnded(back.token, back.result) if back is not None and news else Resumed(leg)
         afterwards = _afterwards(dialplan, number, session) if key is not None else None
         return self._drive(voice, dialplan.flows[session.flow], session, first, key, afterwards=afterwards)
 

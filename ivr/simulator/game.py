@@ -228,6 +228,8 @@ class Game(Call):
             raise NotNow(f"nobody is dialled now; {self._instead()}")
         if what == LegResult.BEING_PAID.value and what not in self.step.exits:
             raise NotNow("this leg is no try to pay")
+        if what != "answered" and what not in self.step.exits:
+            raise NotNow(f"who is called here is never '{what}'")
         self._tell(notes.LegChanged(at=self.clock, result=what))
         self.tape.leg(what)
         self.send(events.LegAnswered(token) if what == "answered" else events.LegEnded(token, LegResult(what)))

@@ -1,7 +1,8 @@
 """Every broken dialplan in tests/bad_flows/ is refused whole, with exactly the messages that its file expects.
 
 A file ends in comments `#! line:column: message`, one for each fault, in order. `numbers/` holds broken numbers.yaml;
-they stand beside two good flows, of which `other` needs no settings.
+they stand beside good flows: `good` needs a setting and `other` none, `back` is for those whom an agent sent, and
+`wants_more` takes what only another flow could hand it.
 """
 
 from pathlib import Path
@@ -51,6 +52,10 @@ def test_numbers(path: Path, tmp_path: Path) -> None:
     (tmp_path / "flows" / "good.yaml").write_text(GOOD_FLOW, encoding="utf-8")
     other = GOOD_FLOW.replace("flow: good\nsettings: [merchant_phone]", "flow: other")
     (tmp_path / "flows" / "other.yaml").write_text(other, encoding="utf-8")
+    back = other.replace("flow: other", "flow: back\ntakes: {agent: text, outcome: text}")
+    (tmp_path / "flows" / "back.yaml").write_text(back, encoding="utf-8")
+    more = other.replace("flow: other", "flow: wants_more\ntakes: {agent: text, invoice_id: digits}")
+    (tmp_path / "flows" / "wants_more.yaml").write_text(more, encoding="utf-8")
     numbers = tmp_path / "numbers.yaml"
     numbers.write_bytes(path.read_bytes())
     assert messages(numbers, tmp_path) == expected(path) != []

@@ -1,5 +1,6 @@
 """numbers.yaml: which entry takes a call, and what its caller gets when it cannot be served now."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -151,6 +152,24 @@ def test_the_readme_s_example_can_be_copied(tmp_path: Path) -> None:
     nowruz, office = (datetime(2026, month, 23, 9, 0, tzinfo=ZoneInfo("Asia/Tehran")) for month in (3, 11))
     assert number.instead(nowruz, 0) == ("closed", Detour("closed", {}))
     assert number.instead(office, 19) is None and number.instead(office, 20) == ("number_full", Detour("all_busy", {}))
+
+
+def test_the_readme_s_number_for_agents_can_be_copied(tmp_path: Path) -> None:
+    """Agents alone reach it, and whom they send comes back to them."""
+    readme = (DIALPLAN / "README.md").read_text(encoding="utf-8").partition("## Agents")[2]
+    dialplan = load(tmp_path, readme.split("```yaml\n")[2].partition("```")[0])
+    number = dialplan.number("42473051", "agents")
+    assert number is not None and number.afterwards == Detour("back_to_agent", {})
+    assert dialplan.number("42473051", "public") is None
+    with pytest.raises(Faults, match="there is no trunk 'agents': the configuration has no agents"):
+        load_dialplan(tmp_path, replace(world(), agents=frozenset()))
+
+
+def test_a_flow_that_brings_can_be_copied(tmp_path: Path) -> None:
+    """The readme's own example."""
+    readme = (DIALPLAN / "README.md").read_text(encoding="utf-8").partition("**brings**")[2]
+    (tmp_path / "pay.yaml").write_text(readme.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    assert list(load_dialplan(tmp_path / "pay.yaml", world()).flows["pay"].brings) == ["invoice_id"]
 
 
 def test_a_detour_into_a_broken_flow_is_not_blamed(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivr.flow.events import Answered, CallerHungUp, PromptFinished, RecordingFinished, TimerFired
+from ivr.domain.legs import LegResult
+from ivr.flow.events import Answered, CallerHungUp, LegEnded, PromptFinished, RecordingFinished, TimerFired
 from ivr.flow.linking import MOST_STEPS
 from ivr.flow.loader import KINDS, load_dialplan
 from ivr.flow.model import Flow
@@ -51,7 +52,11 @@ steps:
       missing: end
   card: {call: {flow: cards, with: {amount: fee}, save: got}, exits: {got: tell, none: again}}
   again: {say: [pay/is, {date: day}], next: card, at_most: 2, exits: {too_often: end}}
-  tell: {notify: {to: shop, event: keyed, with: {four: got.last_four}}, next: read}
+  tell: {notify: {to: shop, event: keyed, with: {four: got.last_four}}, next: talk}
+  talk:
+    transfer: {queue: sales, prompt: pay/is, tell: {for: kind, prompts: {"4567": pay/is}, otherwise: pay/paid}}
+    next: read
+    exits: {busy: read, no_answer: read, unreachable: end}
   read: {say: {last_four: got.last_four}, next: end}
   sorry: {say: common/technical_problem, next: end}
   end: {hang_up: normal}
@@ -151,7 +156,7 @@ def _move(caller: Caller, move: str, number: int) -> None:
         case "stale":
             _stale(caller, number)
         case "crash":
-            caller.restart()
+            caller.restart(leg_is_up=number % 2 == 0)
         case "broken" if number % 4 == 0:
             caller.break_down()
         case "hang_up" if number % 4 == 0:
@@ -168,6 +173,8 @@ def _go_on(caller: Caller, number: int) -> None:
         caller.record(talked=number % 3 != 0, failed=number % 7 == 1)
     elif caller.playing is not None:
         caller.hear(failed=number % 7 == 1)
+    elif caller.session.leg is not None:
+        caller.send(LegEnded(caller.session.leg, list(LegResult)[number % len(LegResult)]))
     else:
         caller.wait()
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final
 
 import jsonschema
@@ -98,7 +99,8 @@ def test_everything_that_can_be_written() -> None:
 
 def examples() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What the reference shows: (flow, steps or numbers; the text; its schema)."""
-    for text in re.findall(r"```yaml\n(.*?)```", (DIALPLAN / "README.md").read_text("utf-8"), re.DOTALL):
+    for found in re.findall(r"```yaml\n(.*?)```", (DIALPLAN / "README.md").read_text("utf-8"), re.DOTALL):
+        text = dedent(found) if found.startswith("   ") else found  # beneath a list's number
         if text.startswith("flow:"):
             yield "flow", text, FLOW
         elif text.startswith("  "):
@@ -149,6 +151,10 @@ def test_there_are_such_files() -> None:
         ('"{merchant_phone}"', "1234"),
         ("20s", "20"),
         ("hang_up: unavailable", "hang_up: gone"),
+        ("queue: sales", "queue: 1"),
+        ("wait: 40s", "wait: 40"),
+        ("otherwise: pay/paid", "else: pay/paid"),
+        ("header: X-Invoice-Id", "headers: X-Invoice-Id"),
     ],
 )
 def test_slips(right: str, wrong: str) -> None:
@@ -181,7 +187,8 @@ steps:
 """Fields that only some forms have. It cannot be called; its fields can be read."""
 
 ODD_NUMBERS: Final = """numbers:
-  - {number: "1", flow: good, hours: x, closed: {flow: good, settings: {a: "1"}}, most_calls: 1, full: busy}
+  - {number: "1", flow: good, hours: x, closed: {flow: good, settings: {a: "1"}}, most_calls: 1, full: busy,
+     afterwards: {flow: good}}
 holidays: [{date: "01-01", days: 1, name: x}, {jalali: "01-01"}]
 hours: {x: {sat: "08:00-12:00"}}
 timezone: Asia/Tehran
@@ -254,6 +261,7 @@ SCHEMA_OF: Final[Mapping[str, tuple[str | int, ...]]] = {
     **{kind: ("$defs", "step", "properties", kind) for kind in KINDS if kind not in ("return", "hang_up", *FREE)},
     "the payment": ("$defs", "step", "properties", "dial", "properties", "payment"),
     "a case": ("$defs", "step", "properties", "choose", "properties", "cases", "anyOf", 1, "items"),
+    "what a call brings as": ("properties", "brings", "additionalProperties"),
     "the header of": ("$defs", "step", "properties", "headers", "additionalProperties"),
     "the value of": ("$defs", "step", "properties", "set", "additionalProperties"),
     "a spoken value": ("$defs", "part"),
@@ -261,8 +269,12 @@ SCHEMA_OF: Final[Mapping[str, tuple[str | int, ...]]] = {
     "a number": ("properties", "numbers", "items"),
     "a holiday": ("properties", "holidays", "items"),
     "'closed'": ("properties", "numbers", "items", "properties", "closed"),
+    "'afterwards'": ("properties", "numbers", "items", "properties", "afterwards"),
 }
 """What a reader says it reads -> where the schema speaks of it."""
+
+
+OF_NUMBERS: Final = ("numbers.yaml", "a number", "a holiday", "'closed'", "'afterwards'")
 
 
 def in_schema(what: str) -> set[str]:
@@ -271,7 +283,7 @@ def in_schema(what: str) -> set[str]:
 
 
 def _schema_of(what: str) -> dict[str, Any]:
-    schema: Any = FLOW if what not in ("numbers.yaml", "a number", "a holiday", "'closed'") else NUMBERS
+    schema: Any = NUMBERS if what in OF_NUMBERS else FLOW
     for part in SCHEMA_OF[what]:
         schema = schema[part]
     assert isinstance(schema, dict)
@@ -312,7 +324,7 @@ def test_nothing_is_read_that_the_schema_does_not_speak_of() -> None:
     """A new reader needs its place in SCHEMA_OF; what is left over has names of the admin's own."""
     free = {"the steps", "the exits of", "what the provider gets", "what the flow gets", "what the flow takes"}
     free |= {"the menu's keys", "the language's keys", "the cases", "the SIP headers", "the notice's values"}
-    free |= {"the settings", "'hours'", "the hours", *FREE}
+    free |= {"the settings", "'hours'", "the hours", "the prompts", *FREE}
     assert set(asked()) - free == set(SCHEMA_OF) - {"'full'"}
 
 

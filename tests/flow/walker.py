@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Final
 
 from ivr.domain.legs import LegResult
@@ -25,6 +24,7 @@ from ivr.flow.events import (
     PromptFinished,
     ProviderReplied,
 )
+from ivr.flow.facts import MAY_BE_MISSING, MISSING
 from ivr.flow.model import Flow
 from ivr.flow.paths import Walk
 from tests.flow.caller import Caller
@@ -111,21 +111,20 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     taped = replace(flow, steps={n: replace(s, exits=_Taped(n, s.exits, tape)) for n, s in flow.steps.items()})
     looked = [(flow.steps[step].facts.looks_at, by) for step, by in walk.ways]
     special = {name: by.removeprefix("case ") for name, by in looked if name in KNOWN and by.startswith("case ")}
-    for known in _may_come(flow):
-        answers = {name: special.get(name, v) for name, v in KNOWN.items() if name in _always(flow) | known}
-        walker = Walker(taped, session_of(flow, answers))
-        tape.ways.clear()
-        walker.send(Answered())
-        if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is not None:
-            return done
-    raise AssertionError(f"the engine does not go this way: {walk}")
+    known = _always(flow) | _known_at_first(flow, walk)
+    walker = Walker(taped, session_of(flow, {n: special.get(n, v) for n, v in KNOWN.items() if n in known}))
+    walker.send(Answered())
+    if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is None:
+        raise AssertionError(f"the engine does not go this way: {walk}")
+    return done
 
 
-def _may_come(flow: Flow) -> Iterator[set[str]]:
-    """What a call may know besides, from everything to nothing."""
-    doubtful = sorted({"caller_number", "agent", *flow.brings})
-    for size in range(len(doubtful), -1, -1):
-        yield from map(set, combinations(doubtful, size))
+def _known_at_first(flow: Flow, walk: Walk) -> set[str]:
+    """What may be missing from a call's beginning, and is there in this one: whoever looks first finds it."""
+    first: dict[str, str] = {}
+    for step, by in walk.ways:
+        first.setdefault((flow.steps[step].facts.looks_at or "").rpartition("/")[2], by)
+    return {name for name in MAY_BE_MISSING | flow.brings.keys() if first.get(name) != MISSING}
 
 
 def _always(flow: Flow) -> set[str]:

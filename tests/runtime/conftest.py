@@ -23,7 +23,7 @@ from ivr.sandbox import bank
 from tests.fakes import FakeBooks, FakeProvider, FakeSessionStore, FakeVoice
 from tests.flow.world import SHIPPED, shipped
 
-PAY, CHAIN, SWITCH, BANK, CARD = "1000", "1001", "1002", "1003", "1004"
+PAY, CHAIN, SWITCH, BANK, CARD = "1000", "1001", "1002", "1003", "1090"
 NUMBERS = [
     DialledNumber(PAY, "pay_invoice", "fa", None, {"merchant_phone": "2191071390"}),
     DialledNumber(CHAIN, "merchant_invoice", "fa", None, {"switch_number": "42474000"}),
@@ -62,13 +62,14 @@ class House:
 
     def new_switchboard(self) -> Switchboard:
         """The one of a process that has just started."""
+        self.cashier = Cashier(self.books, self.books, lambda: NOW)
         services = Services(
             providers={"paystar": self.paystar, "bank": self.bank, "mellat": self.mellat},
-            cashier=Cashier(self.books, self.books, lambda: NOW),
+            cashier=self.cashier,
             snapshots=self.snapshots,
             observer=self.observer,
             speak=lambda say, language: speak(say, language, Currency.RIAL),
-            trusted_trunks=frozenset({"merchant"}),
+            trusted_trunks=frozenset({"merchant", "agents"}),
             longest_call=self.longest_call,
             notify=self.notices.append,
         )

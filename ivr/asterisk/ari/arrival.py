@@ -31,7 +31,7 @@ QUEUE_RESULTS: Final[Mapping[str, LegResult]] = {
 _ENDPOINT: Final = re.compile(r"PJSIP/(.+)-[0-9a-f]{8}")
 _PARAMETERS: Final = re.compile(r"[;?&]([^;?&=>]+)=([^;?&=>]*)")
 MOST_REFER_TO: Final = 1024
-"""Characters of a Refer-To header that are looked at."""
+"""Characters of a Refer-To header; nothing is taken from a longer one."""
 
 
 def call_info(channel: Channel) -> CallInfo:
@@ -93,7 +93,7 @@ def parameters(refer_to: str) -> dict[str, str]:
 
     Asterisk keeps no more of it than the address with its parameters: headers behind a `?` are lost.
     """
-    found = _PARAMETERS.findall(refer_to[:MOST_REFER_TO])
+    found = _PARAMETERS.findall(refer_to) if len(refer_to) <= MOST_REFER_TO else ()  # cut off, a number is another one
     return {unquote(name).lower(): unquote(value) for name, value in found}
 
 

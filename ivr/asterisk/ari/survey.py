@@ -17,7 +17,7 @@ class Survey:
     channels: dict[str, Channel]
     bridges: dict[str, Bridge]
     ours: frozenset[str] = frozenset()
-    """The channels that Asterisk counts as our application's."""
+    """The channels of which Asterisk tells our application."""
 
     def callers(self) -> dict[str, Channel]:
         """Callers who are in our application."""
@@ -31,8 +31,10 @@ class Survey:
         """Agents who help callers."""
         return [one for one in self.channels.values() if self.in_application(one) and helper_of(one) is not None]
 
-    def moved(self) -> list[Channel]:
-        """Callers whom an agent gave their own place in a call: Asterisk goes on naming what they were in before."""
+    def perhaps_moved(self) -> list[Channel]:
+        """Callers whom an agent gave their own place in a call: Asterisk goes on naming what they were in before. And
+        callers whom we only watch, while they talk to an agent.
+        """
         return [
             channel
             for name, channel in self.channels.items()

@@ -13,10 +13,10 @@ from ivr.asterisk.ari.arrival import call_info, helper_of, in_place_of, moved
 from ivr.asterisk.ari.assisted import AssistedVoice
 from ivr.asterisk.ari.chores import Chores, tidy
 from ivr.asterisk.ari.client import AriClient
-from ivr.asterisk.ari.errors import AriDisconnected, place
+from ivr.asterisk.ari.errors import AriDisconnected, AriError, place
 from ivr.asterisk.ari.events import CallEvent, Channel, StasisStart
 from ivr.asterisk.ari.ids import bridge_of, leg_id, leg_of
-from ivr.asterisk.ari.requests import back_to_dialplan, drop_bridge, hang_up
+from ivr.asterisk.ari.requests import back_to_dialplan, drop_bridge, hang_up, set_variable
 from ivr.asterisk.ari.router import Router
 from ivr.asterisk.ari.survey import Survey, living_channels
 from ivr.asterisk.ari.timing import Timing
@@ -36,6 +36,9 @@ LegAnswered follows if the two were not joined yet, and LegEnded at its end.
 
 OnReplace = Callable[[AriVoice, CallInfo], Emit]
 """A caller who comes in the place of another one (of that call), whose call goes on with them."""
+
+HERE: Final = "IVR_HERE"
+"""A channel variable that only a channel in Stasis lets us set."""
 
 MOST_HELPERS: Final = 1000
 """Agents at once whose callers have not come yet."""
@@ -102,12 +105,20 @@ class AriSwitch:
             self._admit(channel, resume)
         for helper in survey.helpers():
             self._assist(helper, helper_of(helper) or "")
-        for channel in survey.moved():
+        for channel in [one for one in survey.perhaps_moved() if await self._is_ours(one)]:
             voice = AriVoice(self.client, moved(channel), self._left)
             voice.attach(resume(voice))
             self._voices[channel.id] = voice
             self._router.attach(channel.id, voice.on_event)
         self._catch_up_with(survey, [self._voices[c.id] for c in left if c.id in self._voices])
+
+    async def _is_ours(self, channel: Channel) -> bool:
+        """Whether it is in Stasis, whatever Asterisk says that it does: others are only watched."""
+        try:
+            await self.client.send(set_variable(channel.id, HERE, "1"))
+        except AriError:  # 409: it is not; 404: it is gone
+            return False
+        return True
 
     async def wait_closed(self) -> None:
         """Return after `close()`; raise Unusable when another process took the application over."""

@@ -24,6 +24,7 @@ def check(settings: AsteriskSettings) -> None:
     core_files(settings, Path("/etc/asterisk"), None)
     modules_file(settings, ())
     sip_file(settings)
+    queues_file(settings)
     dialplan_file(settings, (), Away())
 
 

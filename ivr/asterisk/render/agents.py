@@ -55,6 +55,9 @@ _STRATEGIES: Final = {
     Strategy.RANDOM: "random",
 }
 
+GENERAL: Final = "general"
+"""The section of queues.conf that is no queue."""
+
 _NOBODY: Final = "unavailable,invalid,unknown,paused"
 """A queue whose agents are all in one of these states is not waited in."""
 
@@ -111,7 +114,7 @@ def queues_file(settings: AsteriskSettings) -> File:
     """queues.conf: the queues, and one for each agent alone."""
     own = tuple(Queue(queue_of(agent.name), (agent.name,), record=agent.record) for agent in settings.agents)
     lines = {"persistentmembers": "no", "autofill": "yes", "shared_lastcall": "yes", "log_membername_as_agent": "yes"}
-    general = Section("general", (*lines.items(), ("monitor-type", "MixMonitor")))
+    general = Section(GENERAL, (*lines.items(), ("monitor-type", "MixMonitor")))
     return File("queues.conf", (general, *(_queue(queue) for queue in (*own, *settings.queues))))
 
 
@@ -189,6 +192,8 @@ def check_names(settings: AsteriskSettings) -> None:
         if label in taken:
             raise BadInput(f"{label} is both an agent and a trunk, or a trunk's username")
     for queue in settings.queues:
+        if queue.name == GENERAL:
+            raise BadInput(f"a queue cannot be called {GENERAL}: Asterisk calls the settings of all queues so")
         if queue.name.startswith(queue_of("")):
             raise BadInput(f"queue {queue.name}: names that begin with {queue_of('')} are agents' own queues")
         for label in queue.agents:

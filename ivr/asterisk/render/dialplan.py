@@ -98,6 +98,9 @@ def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, awa
     enter = f"Stasis({came},by=${{BLINDTRANSFER}})"
     back = f"Stasis({came},back=${{{TOKEN}}},how=${{QUEUESTATUS}})"
     queue = f"Queue(${{{QUEUE}}},tcr,,${{{TELL}}},${{{WAIT}}})"
+    for agent in settings.agents:
+        if agent.number in numbers:
+            raise BadInput(f"agent {agent.name}: {agent.number} is a number of ours that callers dial")
     return (
         Section(
             AGENTS_CONTEXT,

@@ -123,8 +123,10 @@ _MODULES: Final = (
 
 
 def modules_file(settings: AsteriskSettings, extra: Sequence[str] = ()) -> File:
-    """modules.conf: ours, those of the trunks' codecs and the extra ones, each once."""
-    wanted = [*_MODULES, *(codec_module(codec) for trunk in settings.trunks for codec in trunk.codecs)]
+    """modules.conf: ours, those of the trunks' and phones' codecs and the extra ones, each once."""
+    codecs = [codec for trunk in settings.trunks for codec in trunk.codecs]
+    codecs += [codec for agent in settings.agents for codec in agent.codecs]
+    wanted = [*_MODULES, *(codec_module(codec) for codec in codecs)]
     wanted += _SRTP_MODULES if any(trunk.srtp for trunk in settings.trunks) else ()
     wanted += _AGI_MODULES if settings.agi is not None else ()
     wanted += _AGENT_MODULES if settings.has_people else ()

@@ -55,10 +55,11 @@ class Reading:
             self.source.blame(node, f"'{name}' says nothing")
         return Saying(tuple(parts))
 
-    def prompt(self, fields: Fields, name: str, default: str) -> Prompt:
-        """One prompt by name."""
+    def prompt(self, fields: Fields, name: str, default: str | None = None) -> Prompt:
+        """One prompt by name. Without a default it must be written."""
         found = Prompt(fields.text(name, default))
-        self.uses.prompts.append((found.name, fields.value(name, required=False) or fields.node))
+        if found.name:
+            self.uses.prompts.append((found.name, fields.value(name, required=False) or fields.node))
         return found
 
     def prompts(self, fields: Fields, name: str, default: str, attempts: int) -> tuple[Prompt, ...]:
@@ -145,12 +146,14 @@ class Reading:
     def _decided(self, fields: Fields) -> PromptFor:
         """`{for: outcome, prompts: {paid: agent/paid}, otherwise: agent/unknown}`, or `group: agent`."""
         name = self.reference(fields, "for", frozenset({Kind.TEXT, Kind.DIGITS})) or ""
+        if (node := fields.value("for")) is not None:
+            self.uses.optional.append(node)  # `otherwise` is for a value that is not known, too
         if fields.has("group"):
             prompts = self._group(fields)
         else:
             inner = fields.fields("prompts", "the prompts")
-            prompts = {text: self.prompt(inner, text, "") for text, _, _ in inner.names()}
-        return PromptFor(name, prompts, self.prompt(fields, "otherwise", ""))
+            prompts = {text: self.prompt(inner, text) for text, _, _ in inner.names()}
+        return PromptFor(name, prompts, self.prompt(fields, "otherwise"))
 
     def _group(self, fields: Fields) -> dict[str, Prompt]:
         """Every prompt of a group, by its name in the group and by its whole name."""

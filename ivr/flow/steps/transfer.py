@@ -52,12 +52,11 @@ class TransferStep:
                 visit.forget_keys()
 
     def resume(self, visit: Visit, leg: int | None) -> None:
-        """Whoever is here again without news of the agent has talked, or was about to: not once more."""
-        if visit.session.leg is None and "transferred" not in visit.data:
+        """Whoever has talked comes back with news of it; whoever is here without was never sent, or is about to go."""
+        if visit.session.leg is None:
             self.enter(visit)
-        elif leg is None or leg != visit.session.leg:
-            visit.session.leg = None
-            visit.leave(LegResult.ENDED.value)
+        elif leg is None:
+            self._transfer(visit)
 
     def describe(self) -> Description:
         """Who it is."""
@@ -69,7 +68,6 @@ class TransferStep:
         agent = self.agent.fill(visit) if self.agent is not None else None
         if agent == "":
             raise Illegal("nobody knows which agent")
-        visit.data["transferred"] = True
         visit.transfer(
             agent=agent,
             queue=self.queue,
@@ -87,7 +85,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     queue = fields.text("queue") if fields.has("queue") else None
     if (agent is None) == (queue is None):
         fields.blame("'transfer' needs 'agent' or 'queue', one of them")
-    if agent is not None and not agent.references and agent.text and agent.text not in world.agents:
+    written = agent is not None and not agent.references and not agent.fault
+    if agent is not None and written and agent.text and agent.text not in world.agents:
         fields.blame(f"there is no agent '{agent.text}'{did_you_mean(agent.text, world.agents)}", "agent")
     if queue and queue not in world.queues:
         fields.blame(f"there is no queue '{queue}'{did_you_mean(queue, world.queues)}", "queue")
