@@ -131,7 +131,8 @@ class _Flows:
 
     def lacking(self) -> dict[str, Sequence[str]]:
         """Flow -> the providers that it, or a flow that it calls, names and that are not there."""
-        drafts, found = self.drafts, {}
+        drafts = self.drafts
+        found: dict[str, Sequence[str]] = {}
         for name, draft in drafts.items():
             reached = [drafts[other] for other in sorted(_reached([name], drafts)) if other in drafts]
             lacks = dict.fromkeys(provider for one in (draft, *reached) for provider in one.uses.absent)

@@ -150,6 +150,8 @@ class Reading:
             self.uses.optional.append(node)  # `otherwise` is for a value that is not known, too
         if fields.has("group"):
             prompts = self._group(fields)
+            if fields.has("prompts"):
+                fields.blame("'prompts' or a whole 'group' of them: leave one out", "prompts")
         else:
             inner = fields.fields("prompts", "the prompts")
             prompts = {text: self.prompt(inner, text) for text, _, _ in inner.names()}
