@@ -86,6 +86,14 @@ class Cashier:
             case _:
                 return Go.SEND
 
+    async def in_doubt(self, order: PaymentOrder) -> bool:
+        """Whether nobody knows what became of another payment of this invoice.
+
+        Ask once the order is written as sent: from then on no other one can be, so the answer stands.
+        """
+        payments = await self._journal.for_invoice(order.provider, order.invoice_id)
+        return any(payment.state is State.UNKNOWN and payment.id != order.id for payment in payments)
+
     async def answered(self, payment_id: str, reply: Reply) -> bool:
         """A provider's answer about this payment. True when the book now says what became of it."""
         match reply.outcome:

@@ -30,6 +30,10 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
         go = await cashier.before_sending(command.payment, session.call_id)
         if go is not Go.SEND:
             return Reply(UNKNOWN), False
+        operation = services.providers[command.provider].operations[command.operation]
+        if operation.inquiry is None and await cashier.in_doubt(command.payment):
+            await cashier.unsent(command.payment.id, "unresolved")
+            return Reply(UNKNOWN), False
     try:
         reply = await services.providers[command.provider].ask(command.operation, command.arguments)
     except BadInput as exc:

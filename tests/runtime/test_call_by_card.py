@@ -10,7 +10,7 @@ from ivr.domain.operations import Outcome
 from ivr.flow.session import Session
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Reply
-from ivr.payments.state import State
+from ivr.payments.state import Payment, State
 from tests.fakes import FakeVoice
 from tests.runtime.conftest import CARD, INVOICE, House
 
@@ -133,3 +133,21 @@ async def test_another_caller_was_quicker(house: House) -> None:
     quick.go()
     await house.over()
     assert house.books.states() == [State.APPROVED] and asked(house, "pay") == 1
+
+
+async def test_another_try_came_into_doubt_at_the_last_moment(house: House) -> None:
+    """After the books were asked, and before the line is written: nobody could tell later which one was charged."""
+    voice = await at_the_otp(house)
+    other = Payment("other.1", "other", "mellat", INVOICE, None, 160_000, State.UNKNOWN)
+    create = house.books.create
+
+    async def create_late(payment: Payment) -> bool:
+        house.books.put(other, State.UNKNOWN)
+        return await create(payment)
+
+    house.books.create = create_late  # type: ignore[method-assign]
+    voice.keys(f"{OTP}#")
+    await voice.hears("card/result_will_follow")
+    await house.over()
+    assert asked(house, "pay") == 0
+    assert house.books.states() == [State.UNKNOWN, State.CREATED]
