@@ -48,6 +48,10 @@ KNOWN: Final[dict[str, str | int]] = {
     "merchant_id": "10000005",
     "transaction_id": "70012345",
     "amount": 160000,
+    "invoice.amount": 160000,
+    "card.last_four": "5443",
+    "card.bank": "keshavarzi",
+    "answer.reference": "200100300",
 }
 """Everything that a call of a shipped flow may know by some step, secrets excepted."""
 
@@ -58,7 +62,7 @@ def known_in(flow: Flow) -> dict[str, str | int]:
     return {scope + name: value for scope in sorted(scopes) for name, value in KNOWN.items()}
 
 
-SECRETS: Final = {"card": "6037701689095443", "pin": "48151623"}
+SECRETS: Final = {"card": "6037701689095443", "pin": "48151623", "otp": "48151623"}
 
 
 @cache
