@@ -99,6 +99,23 @@ async def an_agent_transfers_with_keys(stage: Stage) -> Spent:
 
 
 @story
+async def an_agent_asks_first_with_keys(stage: Stage) -> Spent:
+    """`*2` and the number: the agent hears the flow, hangs up, and the caller has the agent's place."""
+    invoice = stage.invoice()
+    caller, agent = await talks_to(stage, "yasmin")
+    await agent.keys("*2")
+    await asyncio.sleep(1.5)
+    await agent.keys(f"{PAY}*{invoice.tracking_code}")
+    await agent.hears("invoice/sent_here")
+    await agent.call.hang_up()
+    await caller.hears("pay/amount_payable")
+    await caller.barges("pay/press_keys", "1")
+    await caller.pays()
+    await caller.hears("pay/paid")
+    return Spent((await comes_back(stage, caller, "yasmin", "agent/paid")).told, invoice.tracking_code)
+
+
+@story
 async def the_agent_is_gone_afterwards(stage: Stage) -> Spent:
     """The caller leaves the payment with `*`; the agent does not answer, so somebody of the queue hears of it."""
     invoice = stage.invoice()
@@ -168,6 +185,14 @@ async def test_sent_paid_and_back(evening: Evening, name: str) -> None:
     assert heard[-2:] == ["agent/connecting", "common/goodbye"] and heard.count("common/goodbye") == 1
     assert evening.states("merchant", spent.code) == [("approved", "paid")]
     assert len(evening.invites_for(spent.code)) == 1
+
+
+async def test_asked_first_with_keys(evening: Evening) -> None:
+    """The same; then the flow from which the caller first came to the agent says goodbye, too."""
+    spent = evening.of("an_agent_asks_first_with_keys")
+    after = spent.told.after("pay/tracking_number_is")
+    assert after[-3:] == ["agent/connecting", "common/goodbye", "common/goodbye"]
+    assert evening.states("merchant", spent.code) == [("approved", "paid")]
 
 
 async def test_somebody_else_is_told(evening: Evening) -> None:

@@ -1,7 +1,8 @@
 """Who comes, by which way, and with what: read from the arguments that the dialplan gives to `Stasis()`.
 
 `Stasis(<application>,<trunk>,${CALLERID(pres)},<name>=<value>…)`: `comes` and `by` for callers whom an agent sent,
-`back` and `how` for those who have talked to one. See `ivr.asterisk.render`.
+`asked` for a call that an agent makes with keys to give it to a caller, `back` and `how` for those who have talked to
+one. See `ivr.asterisk.render`.
 """
 
 import re
@@ -43,15 +44,16 @@ def call_info(channel: Channel) -> CallInfo:
     # Without the presentation, a number that came with a wish for privacy cannot be told from any other.
     shown = not presentation or presentation.startswith("allowed")
     dialled, *behind = channel.dialplan.exten.split("*")
+    by = said.get("by") or said.get("asked", "")
     return CallInfo(
         call_id=channel.id,
         trunk=trunk,
         dialled_number=dialled,
         caller_number=caller_number(channel.caller.number) if shown else None,
-        agent=endpoint(said.get("by") or channel.name) if trunk == AGENTS_TRUNK else None,
+        agent=endpoint(by or channel.name) if trunk == AGENTS_TRUNK else None,
         behind=tuple(behind[:MOST_BEHIND]),
         assisted=said.get("assist") == "yes",
-        sent=bool(said.get("by")),
+        sent=bool(by),
         visit="" if said.get("comes", "0") in ("", "0") else f"{_number(said['comes'])}",
         back=Back(_number(said["back"]), QUEUE_RESULTS.get(said.get("how", ""), LegResult.UNREACHABLE))
         if "back" in said

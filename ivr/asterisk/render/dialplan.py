@@ -95,7 +95,7 @@ def _agents(settings: AsteriskSettings, numbers: Sequence[str], prompt: str, awa
     came = f"{application},{AGENTS_TRUNK},${{CALLERID(pres)}},comes=${{{COMES}}}"
     caller = f"${{EXTEN:{len(ASSIST_AGENT)}}}"
     assist = f"Stasis({came},by=${{{BY}}},assist=yes)"
-    enter = f"Stasis({came},by=${{BLINDTRANSFER}})"
+    enter = f"Stasis({came},by=${{BLINDTRANSFER}},asked=${{ATTENDEDTRANSFER}})"
     back = f"Stasis({came},back=${{{TOKEN}}},how=${{QUEUESTATUS}})"
     queue = f"Queue(${{{QUEUE}}},tcr,,${{{TELL}}},${{{WAIT}}})"
     for agent in settings.agents:

@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "paused": True,
     "reason": "چای",
     "name": "Paid",
+    "value": "PJSIP/sara-00000001",
     "fields": {"Invoice": "42"},
 }
 FUNCTIONS = [

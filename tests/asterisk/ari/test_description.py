@@ -37,6 +37,16 @@ EVERY_REQUEST = (
     requests.read_variable("1.2", "X"),
     requests.hang_up("1.2", HangupCause.NORMAL),
     requests.back_to_dialplan("1.2"),
+    requests.look_at_application("ivr"),
+    requests.watch("ivr", "1.2"),
+    requests.set_variable("1.2", "X", "1"),
+    requests.go_on_in_dialplan("1.2", "ivr-transfer"),
+    requests.join_quietly("1.2.assist", "1.2"),
+    requests.play_in_bridge("1.2.assist", "1.2.play1", ["a"]),
+    requests.hold_bridge("1.2.assist"),
+    requests.unhold_bridge("1.2.assist"),
+    requests.mute("1.2"),
+    requests.unmute("1.2"),
 )
 MODELS: dict[type, str] = {
     events.Caller: "CallerID",

@@ -42,7 +42,12 @@ class Stage:
             await self.held[name].wait()
         if name in self.replies:
             return self.replies[name]
-        return {"GET /channels": (200, self.channels), "GET /bridges": (200, self.bridges)}.get(name, (204, None))
+        known: dict[str, tuple[int, Any]] = {
+            "GET /channels": (200, self.channels),
+            "GET /bridges": (200, self.bridges),
+            "GET /applications/ivr": (200, {"channel_ids": []}),
+        }
+        return known.get(name, (204, None))
 
     async def asked(self, name: str) -> None:
         await self.fake.until(lambda: name in self.fake.paths())

@@ -115,16 +115,17 @@ def test_a_caller_whom_an_agent_sends_is_counted_and_named(rendered: Path) -> No
     """Each time is a call of its own; who is asked again while we are away is not counted again."""
     lines = context(rendered, "from-agents")
     assert lines[0] == "exten = 42473000,1,Set(IVR_COMES=$[0${IVR_COMES} + 1])"
-    assert lines[1] == "same = n(enter),Stasis(ivr,agents,${CALLERID(pres)},comes=${IVR_COMES},by=${BLINDTRANSFER})"
+    came = "Stasis(ivr,agents,${CALLERID(pres)},comes=${IVR_COMES}"
+    assert lines[1] == f"same = n(enter),{came},by=${{BLINDTRANSFER}},asked=${{ATTENDEDTRANSFER}})"
     assert "same = n,Goto(enter)" in lines
 
 
 def test_a_caller_comes_back_from_a_queue(rendered: Path) -> None:
     """By our application alone, with the token and the outcome; while we are away they wait, and do not queue again."""
     lines = context(rendered, "ivr-transfer")
-    assert lines[0] == "exten = s,1,Queue(${IVR_QUEUE},tcr,,${IVR_TELL},${IVR_WAIT})"
+    assert lines[1] == "same = n,Queue(${IVR_QUEUE},tcr,,${IVR_TELL},${IVR_WAIT})"
     assert (
-        lines[1].startswith("same = n(back),Stasis(ivr,agents,") and "back=${IVR_TOKEN},how=${QUEUESTATUS})" in lines[1]
+        lines[2].startswith("same = n(back),Stasis(ivr,agents,") and "back=${IVR_TOKEN},how=${QUEUESTATUS})" in lines[2]
     )
     assert "same = n,Goto(back)" in lines
     text = (rendered / "extensions.conf").read_text()
