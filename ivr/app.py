@@ -8,6 +8,7 @@ import asyncio
 import gc
 import os
 import random
+import secrets
 import signal
 import socket
 import time
@@ -34,7 +35,7 @@ from ivr.flow.model import Dialplan
 from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan, load_kept_dialplan, recordings_note
 from ivr.payments.invoice import Invoice
-from ivr.payments.port import Provider
+from ivr.payments.port import Invoices, Provider
 from ivr.payments.state import Payment
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
@@ -68,6 +69,12 @@ FORGET_AFTER: Final = 60.0
 GC_THRESHOLD: Final = 20_000
 """Objects made and not freed before the collector looks at the youngest."""
 
+OWN_NUMBER_DIGITS: Final = 8
+"""Digits of the number of an invoice that no provider makes for us."""
+
+OWN_NUMBER_TRIES: Final = 20
+"""Numbers that are thrown for one such invoice before the disk is doubted."""
+
 LAG_EVERY: Final = 0.5
 """Seconds between two looks at how late the event loop wakes up."""
 
@@ -84,6 +91,8 @@ async def serve(settings: Settings) -> None:
         store = await stack.enter_async_context(open_store(settings.storage, time.time))
         loaded = await _in_use(begun, settings, store)
         dialplan = loaded.dialplan
+        for flow, lacks in dialplan.set_aside.items():
+            _log.info("flow_set_aside", flow=flow, provider=", ".join(lacks))
         observer = Observer()
         providers = await stack.enter_async_context(_providers(settings, observer))
         snapshots = Snapshots(store.sessions)
@@ -328,11 +337,13 @@ def _spare_the_collector() -> None:
 
 
 async def create_invoice(settings: Settings, provider: str, amount: int, order: str, phone: str) -> Invoice:
-    """Have a provider make an invoice, and remember what it is for."""
+    """Have a provider make an invoice, and remember what it is for. One that makes none is paid by invoices of ours."""
     if provider not in settings.providers:
         raise BadInput(f"there is no provider '{provider}' in the configuration")
     _make_directory(settings.storage)
     async with open_invoices(settings.storage, time.time) as invoices:  # first: an invoice nobody remembers is lost
+        if "create_invoice" not in settings.providers[provider].operations:
+            return await _own_invoice(invoices, provider, amount, order)
         client = settings.providers[provider].make(lambda *_: None)
         try:
             arguments: dict[str, str | int | Secret] = {
@@ -350,6 +361,17 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
         invoice = Invoice(provider, str(reply.values["tracking_code"]), amount, order)
         await invoices.remember_invoice(invoice)
     return invoice
+
+
+async def _own_invoice(invoices: Invoices, provider: str, amount: int, order: str) -> Invoice:
+    """An invoice whose number is ours to choose: thrown, so that nobody keys a stranger's by counting on."""
+    for _ in range(OWN_NUMBER_TRIES):
+        number = str(secrets.randbelow(9 * 10 ** (OWN_NUMBER_DIGITS - 1)) + 10 ** (OWN_NUMBER_DIGITS - 1))
+        if await invoices.invoice(provider, number) is None:
+            invoice = Invoice(provider, number, amount, order)
+            await invoices.remember_invoice(invoice)
+            return invoice
+    raise Unusable(f"no free invoice number was found for {provider}")
 
 
 def _make_directory(path: Path) -> None:

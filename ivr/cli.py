@@ -163,8 +163,9 @@ def check(
             if named in (None, flow.name):
                 _say("\n".join(report(flow)) + "\n")
         _say(f"{len(loaded.flows)} flows and {len(loaded.numbers)} numbers: nothing wrong")
-        if (note := recordings_note(settings, catalogue)) is not None:
-            _say(f"note: {note}")
+        for note in (loaded.set_aside_note, recordings_note(settings, catalogue)):
+            if note is not None:
+                _say(f"note: {note}")
 
 
 @cli.command(rich_help_panel=_WRITE, epilog="Example: ivr reload")

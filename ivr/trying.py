@@ -94,6 +94,8 @@ def find_flow(settings: Settings, name: str) -> Found:
         [flow] = dialplan.flows.values()
         return Found(flow, None, catalogue, settings)
     dialplan, catalogue = load_world(settings)
+    if name in dialplan.set_aside:
+        raise BadInput(f"{settings.file} has no provider {', '.join(dialplan.set_aside[name])}, which '{name}' needs")
     if name not in dialplan.flows:
         near = difflib.get_close_matches(name, dialplan.flows, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(dialplan.flows)}"

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from ivr.cli import cli
 from ivr.payments.state import EntryKind, Payment, State
 from ivr.store.opening import open_store
-from tests.deployment import Deployment, fake_recordings
+from tests.deployment import ROOT, Deployment, fake_recordings
 
 PAYMENT = Payment("1700000000.1.6", "1700000000.1", "paystar", "65843148", "70012345", 160_000, State.CREATED)
 
@@ -129,7 +130,16 @@ def test_every_command_has_words_and_an_example(name: str) -> None:
 def test_check(deployment: Deployment) -> None:
     """What is well is said in one line."""
     ran = ivr(deployment, "check")
-    assert ran.exit_code == 0 and re.fullmatch(r"\d+ flows and \d+ numbers: nothing wrong\n", ran.stdout)
+    assert ran.exit_code == 0 and re.fullmatch(r"\d+ flows and \d+ numbers: nothing wrong\n(note: .*\n)*", ran.stdout)
+
+
+def test_check_tells_what_is_set_aside(deployment: Deployment) -> None:
+    """A shipped flow whose provider is not there is named in a note; it is a fault where a number runs it."""
+    assert "note: set aside" in (said := ivr(deployment, "check").stdout) and "pay_by_card (no provider mellat)" in said
+    ran = ivr(deployment, "check", str(ROOT / "dialplan" / "flows" / "pay_by_card.yaml"))
+    assert ran.exit_code == 1 and "there is no provider 'mellat'" in ran.stderr
+    ran = ivr(deployment, "check", "--paths", "pay_by_card")
+    assert ran.exit_code == 1 and "there is no flow 'pay_by_card'" in ran.stderr
 
 
 def test_check_of_one_file(deployment: Deployment, tmp_path: Path) -> None:
@@ -231,6 +241,15 @@ def test_an_invoice_that_cannot_be_made(deployment: Deployment, arguments: tuple
     ran = ivr(deployment, "invoices", "create", *arguments)
     assert ran.exit_code == 1 and ran.stdout == ""
     assert said in ran.stderr and len(ran.stderr.splitlines()) == 1
+
+
+def test_an_invoice_of_our_own(deployment: Deployment) -> None:
+    """A provider that makes no invoices is paid by ours: nobody is asked, and every number is another."""
+    mellat = {"kind": "paystar_mellat", "base_url": "http://127.0.0.1:9", "sequence": {"env": "TEST_SEQUENCE"}}
+    mine = replace(deployment, changes={"providers": {"mellat": mellat}}).write()
+    made = [ivr(mine, "invoices", "create", "160000", "--order", "1", "--provider", "mellat") for _ in range(2)]
+    first, second = (ran.stdout.strip() for ran in made)
+    assert len(first) == len(second) == 8 and first.isdigit() and first[0] != "0" and first != second
 
 
 # -- prompts -----------------------------------------------------------------------------------------------------------

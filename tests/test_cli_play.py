@@ -21,15 +21,15 @@ from tests.flow.world import BANK_DIALPLAN
 CARD = "6037701689095443"
 PIN = "48151"
 PAID = "# a paid call\nhear\n65843148#\napprove\napprove\n1\nhear\nanswered\nended\napprove\nhear\nhear\n"
+PAYSTAR = {"paystar": {"kind": "paystar_saman", "base_url": "http://127.0.0.1:9", "sequence": {"env": "TEST_SEQUENCE"}}}
 BANK_CALL = f'headers "From=<sip:1*2*3@h>" Amount=160000\nhear\n{CARD}\n{PIN}#\napprove\nhear\n'
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     recordings = fake_recordings(tmp_path_factory.mktemp("recordings"))
-    paystar = {"kind": "paystar_saman", "base_url": "http://127.0.0.1:9", "sequence": {"env": "TEST_SEQUENCE"}}
     bank = {"kind": "sandbox_bank", "base_url": "http://127.0.0.1:9"}
-    changes = {"providers": {"paystar": paystar, "bank": bank}}
+    changes = {"providers": {**PAYSTAR, "bank": bank}}
     return Deployment(tmp_path_factory.mktemp("deployment"), recordings, changes).write()
 
 
@@ -54,6 +54,24 @@ def test_a_paid_call_in_words(deployment: Deployment, language: str, said: str) 
     assert ran.exit_code == 0, ran.stderr
     for words in (said, "● ask_invoice", "paystar.create_transaction", "on trunk bank", "hangs up", "4 to 12 digits"):
         assert words in ran.stdout
+
+
+def test_a_card_is_charged(deployment: Deployment, tmp_path: Path) -> None:
+    """The amount is what the books are made to say; card and password are dots."""
+    mellat = {"kind": "paystar_mellat", "base_url": "http://127.0.0.1:9", "sequence": {"env": "TEST_SEQUENCE"}}
+    mine = Deployment(tmp_path, deployment.recordings, {"providers": {**PAYSTAR, "mellat": mellat}}).write()
+    keyed = f"hear\n65843148#\napprove amount=25000\n1\n{CARD}\n1\napprove\n{PIN}#\napprove\napprove reference=777\n"
+    ran = play(mine, "pay_by_card", "--input", "-", "--language", "en", text=f"{keyed}hear\nhang up\n")
+    assert ran.exit_code == 0, ran.stderr
+    for words in (
+        "twenty-five thousand",
+        "Bank Keshavarzi",
+        "mellat.request_otp",
+        "mellat.pay",
+        "reference number is 777",
+    ):
+        assert words in ran.stdout
+    assert CARD not in ran.stdout and PIN not in ran.stdout
 
 
 def test_one_line_of_json_for_each_thing(deployment: Deployment, tmp_path: Path) -> None:
@@ -170,6 +188,7 @@ def test_a_flow_with_faults(deployment: Deployment, tmp_path: Path) -> None:
             ("nothing_like_it",),
             "there are all_busy, back_to_agent, closed, merchant_invoice, merchant_order, pay_invoice",
         ),
+        (("pay_by_card",), "has no provider mellat, which 'pay_by_card' needs"),
         (("no/such.yaml",), "no such file"),
         (("pay_invoice", "--language", "de"), "there are en, fa"),
         (("pay_invoice", "--set", "x"), "name=value"),

@@ -1,11 +1,12 @@
 """YAML -> dialplan. Everything that is wrong is reported at once, each fault with its file, line and column.
 
-Law: a dialplan with any fault is refused whole. Nothing here touches a telephone, a provider or a prompt: what exists
-is told by the World that is handed in.
+Law: a dialplan with any fault is refused whole; a flow that no number leads to, and that needs a provider which this
+deployment does not have, is no fault and no part of it. Nothing here touches a telephone, a provider or a prompt: what
+exists is told by the World that is handed in.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -97,7 +98,7 @@ class _Flows:
         self.verified = verified
         self._read: dict[str, _Draft | None] = {}
         self._reading: list[str] = []
-        self.faults: list[Fault] = []
+        self._faults: dict[str, Sequence[Fault]] = {}
 
     def read(self, stem: str) -> _Draft | None:
         """The flow in this file, or None when nothing can be made of it. Its faults are kept."""
@@ -106,7 +107,7 @@ class _Flows:
             self._reading.append(stem)
             self._read[stem] = _read_flow(source, text, stem, self._world, self) if text is not None else None
             self._reading.remove(stem)
-            self.faults += source.faults
+            self._faults[stem] = source.faults
         return self._read[stem]
 
     def read_all(self) -> None:
@@ -123,6 +124,21 @@ class _Flows:
             return f"flows cannot call each other in a circle: {circle}"
         draft = self.read(name)
         return draft.flow if draft is not None else f"flow '{name}' cannot be called before its own faults are mended"
+
+    def faults(self, but: Collection[str] = ()) -> list[Fault]:
+        """What is wrong with the files, `but` these."""
+        return [fault for stem, faults in self._faults.items() if stem not in but for fault in faults]
+
+    def lacking(self) -> dict[str, Sequence[str]]:
+        """Flow -> the providers that it, or a flow that it calls, names and that are not there."""
+        drafts = self.drafts
+        found: dict[str, Sequence[str]] = {}
+        for name, draft in drafts.items():
+            reached = [drafts[other] for other in sorted(_reached([name], drafts)) if other in drafts]
+            lacks = dict.fromkeys(provider for one in (draft, *reached) for provider in one.uses.absent)
+            if lacks and self._read.get(name) is draft:  # one by another name than its file's has a fault to be mended
+                found[name] = tuple(lacks)
+        return found
 
     @property
     def drafts(self) -> dict[str, _Draft]:
@@ -149,12 +165,27 @@ def load_dialplan(directory: Path, world: World, *, verified: bool = True) -> Di
     numbers_source, text = read_file(directory / "numbers.yaml", directory)
     known = {name: draft.flow for name, draft in drafts.items()}
     numbers = read_numbers(numbers_source, text, known, flows.broken, world) if text is not None else []
-    faults = flows.faults + numbers_source.faults
+    used = _reached((name for number in numbers for name in number.flows), drafts)
+    set_aside = {name: lacks for name, lacks in flows.lacking().items() if name not in used}
+    drafts = {name: draft for name, draft in drafts.items() if name not in set_aside}
+    faults = flows.faults(but=set_aside) + numbers_source.faults
     for draft in drafts.values():
         faults += _missing_prompts(draft, _spoken(draft, drafts, numbers, world), world)
     if faults:
         raise Faults(faults)
-    return Dialplan(known, numbers)
+    return Dialplan({name: draft.flow for name, draft in drafts.items()}, numbers, set_aside=set_aside)
+
+
+def _reached(begin: Iterable[str], drafts: Mapping[str, _Draft]) -> set[str]:
+    """These flows and all that they call."""
+    todo = list(begin)
+    seen = set(todo)
+    for name in todo:
+        steps = drafts[name].flow.steps.values() if name in drafts else ()
+        called = {step.kind.flow.name for step in steps if isinstance(step.kind, call.CallStep)}
+        todo += called - seen
+        seen |= called
+    return seen
 
 
 def _spoken(draft: _Draft, drafts: Mapping[str, _Draft], numbers: Sequence[DialledNumber], world: World) -> set[str]:
@@ -172,8 +203,8 @@ def _load_single(path: Path, world: World, *, verified: bool) -> Dialplan:
     flows = _Flows(path.parent, path.parent, world, verified=verified)
     flows.read(path.stem)
     missing = [fault for d in flows.drafts.values() for fault in _missing_prompts(d, set(world.prompts), world)]
-    if flows.faults or missing:
-        raise Faults([*flows.faults, *missing])
+    if (faults := flows.faults()) or missing:
+        raise Faults([*faults, *missing])
     return Dialplan({name: draft.flow for name, draft in flows.drafts.items()}, [])
 
 

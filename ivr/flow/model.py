@@ -143,6 +143,17 @@ class Dialplan:
     numbers: Sequence[DialledNumber]
     version: str = ""
     """The id of the texts that it was read from (`ivr.flow.versions`); empty where nobody keeps versions."""
+    set_aside: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Flows that are there and cannot run, each with the providers that it names and this deployment does not have. No
+    number leads to them, and what else may be wrong with them was not looked at."""
+
+    @property
+    def set_aside_note(self) -> str | None:
+        """What an admin should know of them, in one sentence."""
+        if not self.set_aside:
+            return None
+        which = "; ".join(f"{name} (no provider {', '.join(lacks)})" for name, lacks in self.set_aside.items())
+        return f"set aside, because no number runs them and the configuration lacks what they need: {which}"
 
     def number(self, dialled: str, trunk: str) -> DialledNumber | None:
         """What runs when this number is dialled on this trunk. A trunk's own entries win, and then exact numbers."""
@@ -185,3 +196,5 @@ class Uses:
     """(name, the most digits that may be handed over, to whom, place)."""
     languages: set[str] = field(default_factory=set)
     """Languages that a caller may choose here."""
+    absent: dict[str, None] = field(default_factory=dict)
+    """Providers that are named and not there, in the order of the file."""

@@ -158,8 +158,15 @@ class Town:
             "read_timeout": self._paystar_timeout,
             "connect_timeout": "2s",
         }
+        mellat: dict[str, object] = {
+            **paystar,
+            "kind": "paystar_mellat",
+            "base_url": self.sandbox.mellat_url,
+            "sequence": {"env": "MELLAT_SEQUENCE"},
+        }
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
+        merchant.environment["MELLAT_SEQUENCE"] = sequence
         merchant.environment["STRANGE_SEQUENCE"] = "nobody-knows-this-one"
         self._passwords = {agent: secrets.token_urlsafe(16) for agent in self._agents}
         merchant.environment |= {_password_of(agent): password for agent, password in self._passwords.items()}
@@ -175,7 +182,7 @@ class Town:
                 "paystar": merchant.trunk_to(switch),
                 **self._trunks,
             },
-            providers={"paystar": paystar, **dict.fromkeys(self._strange_gateways, strange)},
+            providers={"paystar": paystar, "mellat": mellat, **dict.fromkeys(self._strange_gateways, strange)},
             dialplan=self._dialplan,
             numbers=[
                 {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},

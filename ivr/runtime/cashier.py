@@ -90,6 +90,14 @@ class Cashier:
             case _:
                 return Go.SEND
 
+    async def in_doubt(self, order: PaymentOrder) -> bool:
+        """Whether nobody knows what became of another payment of this invoice.
+
+        Ask once the order is written as sent: from then on no other one can be, so the answer stands.
+        """
+        payments = await self._journal.for_invoice(order.provider, order.invoice_id)
+        return any(payment.state is State.UNKNOWN and payment.id != order.id for payment in payments)
+
     async def answered(self, payment_id: str, reply: Reply) -> bool:
         """A provider's answer about this payment. True when the book now says what became of it."""
         match reply.outcome:
@@ -124,6 +132,15 @@ class Cashier:
         """`paid`, `declined`, `unknown`, or `not_tried` when it turned out that nothing had left."""
         payment = await self._journal.get(payment_id)
         return _OUTCOMES[payment.state] if payment is not None else _OUTCOMES[State.CREATED]
+
+    async def find_invoice(self, provider: str, invoice_id: str) -> tuple[str, int | None]:
+        """An exit of an `invoice` step that saves, and the invoice's amount in rial with `next`."""
+        invoice, said = await asyncio.gather(
+            self._invoices.invoice(provider, invoice_id), self.check_invoice(provider, invoice_id, None)
+        )
+        if invoice is None:
+            return "not_found", None
+        return said, invoice.amount_rial if said == "next" else None
 
     async def check_invoice(self, provider: str, invoice_id: str, amount_rial: int | None) -> str:
         """May this invoice be paid now? Returns an exit of the `invoice` step."""

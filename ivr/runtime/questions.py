@@ -9,7 +9,7 @@ from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
 from ivr.domain.operations import UNKNOWN, UNREACHABLE
 from ivr.flow.commands import AskProvider
 from ivr.flow.session import Session
-from ivr.flow.steps.invoice import BOOKS
+from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE
 from ivr.payments.port import Reply
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
@@ -29,6 +29,10 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
         await services.snapshots.flush(session)
         go = await cashier.before_sending(command.payment, session.call_id)
         if go is not Go.SEND:
+            return Reply(UNKNOWN), False
+        operation = services.providers[command.provider].operations[command.operation]
+        if operation.inquiry is None and await cashier.in_doubt(command.payment):
+            await cashier.unsent(command.payment.id, "unresolved")
             return Reply(UNKNOWN), False
     try:
         reply = await services.providers[command.provider].ask(command.operation, command.arguments)
@@ -51,11 +55,9 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
 
 
 async def _ask_books(command: AskProvider, cashier: Cashier) -> Reply:
+    provider, invoice_id = str(command.arguments["provider"]), str(command.arguments["invoice_id"])
+    if command.operation == FIND_INVOICE:
+        exit_name, found = await cashier.find_invoice(provider, invoice_id)
+        return Reply(exit_name, {} if found is None else {"amount": found})
     amount = command.arguments.get("amount")
-    return Reply(
-        await cashier.check_invoice(
-            str(command.arguments["provider"]),
-            str(command.arguments["invoice_id"]),
-            amount if isinstance(amount, int) else None,
-        )
-    )
+    return Reply(await cashier.check_invoice(provider, invoice_id, amount if isinstance(amount, int) else None))

@@ -156,7 +156,7 @@ class Reloader:
             Result.ACTIVE,
             dialplan,
             changed=changed(files, loaded.files),
-            notes=(*_new_numbers(before, dialplan), *notes),
+            notes=(*_new_numbers(before, dialplan), *_set_aside(before, dialplan), *notes),
         )
 
     def _try(self) -> Loaded | Exception:
@@ -197,6 +197,12 @@ def log_refused(faults: Faults, how: str) -> None:
     _log.error("dialplan_refused", how=how, faults=len(faults.faults))
     for fault in faults.faults[:MOST_LOGGED]:
         _log.error("dialplan_fault", error=str(fault))
+
+
+def _set_aside(before: Dialplan, after: Dialplan) -> Iterator[str]:
+    """What an admin must know of flows that were left out, where that is news."""
+    if after.set_aside_note is not None and after.set_aside != before.set_aside:
+        yield after.set_aside_note
 
 
 def _new_numbers(before: Dialplan, after: Dialplan) -> Iterator[str]:

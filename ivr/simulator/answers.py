@@ -12,6 +12,8 @@ from ivr.domain.reading import did_you_mean
 from ivr.flow.commands import AskProvider
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.model import Step
+from ivr.flow.steps.invoice import BOOKS
+from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.simulator.call import NotNow
 from ivr.simulator.orders import Answer, Approve, Decline
 
@@ -34,8 +36,8 @@ class Providers:
 
 
 def possible_exits(asked: AskProvider, step: Step, providers: Providers) -> tuple[str, ...]:
-    """By which exits this question may end. Our own books declare none: what the step has, and `unknown`."""
-    operation = _operation(asked, providers)
+    """By which exits this question may end. Our own books are always reached: what the step has, and `unknown`."""
+    operation = _operation(asked, providers) if asked.provider != BOOKS else None
     exits = operation.all_exits if operation else {*step.exits, UNKNOWN} - {TOO_OFTEN}
     return tuple(sorted(exits, key=lambda name: (name not in YES, name in ALWAYS_POSSIBLE, name)))
 
@@ -98,4 +100,5 @@ def _value(name: str, text: str, kind: Kind) -> str | int:
 
 
 def _operation(asked: AskProvider, providers: Providers) -> Operation | None:
-    return providers.operations.get(asked.provider, {}).get(asked.operation)
+    operations = OF_BOOKS if asked.provider == BOOKS else providers.operations.get(asked.provider, {})
+    return operations.get(asked.operation)

@@ -40,6 +40,9 @@ RECEPTION: Final = "42475050"
 RECEPTION_CLOSED: Final = "42475051"
 """The same when nobody is there, for callers who are spoken to in English."""
 
+BY_CARD: Final = "42475060"
+"""The shipped pay_by_card."""
+
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
 
@@ -80,6 +83,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         "hours": "never",
         "closed": {"flow": "closed"},
     },
+    {"number": BY_CARD, "flow": "pay_by_card"},
     {
         "number": RECEPTION,
         "flow": "reception",

@@ -253,9 +253,10 @@ class Stage:
         shown = json.loads(await parties[party].command("payments", "show", payment, "--json"))
         return [entry["kind"] for entry in shown["entries"]]
 
-    async def own_invoice(self, amount: int = MONEY) -> str:
+    async def own_invoice(self, amount: int = MONEY, provider: str = "paystar") -> str:
         """An invoice that the merchant had made."""
-        return (await self.town.merchant.command("invoices", "create", str(amount), "--order", "test")).strip()
+        made = ("invoices", "create", str(amount), "--order", "test", "--provider", provider)
+        return (await self.town.merchant.command(*made)).strip()
 
 
 def money(amount: int, language: str = "fa") -> list[str]:

@@ -9,6 +9,7 @@ from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
 from ivr.sandbox.settings import DEMO_CARDS, DEMO_GATEWAY
 from tests.end_to_end.evening import Evening, Spent, stories
 from tests.end_to_end.odd_numbers import SECRET_CARD
+from tests.end_to_end.payer import at_the_otp, otp, own_invoice
 from tests.end_to_end.stage import Stage
 
 KEYS_IN_A_LOG = re.compile(rb"DTMF (begin|end)|\bdigit\W+[0-9*#]\b")
@@ -39,18 +40,34 @@ async def _pays_in_secret(number: str, stage: Stage) -> Spent:
     return Spent(await caller.hangs_up(), code)
 
 
+OTPS: list[str] = []
+"""One-time passwords that were keyed."""
+
+
+async def _charges_in_secret(stage: Stage) -> Spent:
+    code = await own_invoice(stage)
+    caller = await at_the_otp(stage, code, SECRET_CARD)
+    OTPS.append(await otp(stage, code))
+    await caller.keys(f"{OTPS[-1]}#", secret=True)
+    await caller.hears("card/reference_is")
+    return Spent(await caller.hangs_up(), code)
+
+
 CALLS = stories(
     {
         "secret directly": partial(_pays_in_secret, PAY_NUMBER),
         "secret by the chain": partial(_pays_in_secret, CHAIN_NUMBER),
     }
 )
+[CHARGED] = stories({"secret by card": _charges_in_secret})
 
 
 def test_cards_and_pins_are_nowhere(evening: Evening, stage: Stage, homes: Path) -> None:
-    """Two calls with a card and a PIN that are like nothing else: neither can be found in anything left behind."""
+    """Calls with a card, a PIN and a one-time password that are like nothing else: none is in anything left behind."""
     for name in CALLS:
         assert stage.town.sandbox.books.invoices[evening.of(name).code].reference is not None
+    assert [state for state, _ in evening.states("merchant", evening.of(CHARGED).code)] == ["approved"]
+    assert len(OTPS[0]) == 12 and _holding(homes, OTPS[0]) == []
     cards = (SECRET_CARD, *DEMO_CARDS)
     assert {card.pan: found for card in cards if (found := _holding(homes, card.pan.reveal()))} == {}
     assert _holding(homes, SECRET_CARD.pin.reveal()) == []

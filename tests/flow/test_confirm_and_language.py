@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from ivr.domain.reading import Faults
 from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
 from ivr.flow.commands import Dial
 from ivr.flow.events import Digit
@@ -156,3 +157,29 @@ def test_an_amount_may_stand_in_a_prompt_with_others(tmp_path: Path) -> None:
     caller = answered(flow)
     caller.keys("5000#")
     assert said(caller) == (Amount(50_000),)
+
+
+# -- a prompt of a group -----------------------------------------------------------------------------------------------
+
+WHY = """  a: {{say: [{{for: caller_number, group: {group}, otherwise: decline/gateway_refused}}], next: end}}"""
+
+
+@pytest.mark.parametrize(
+    ("value", "prompt"),
+    [
+        ("card_expired", "decline/card_expired"),
+        ("decline/card_expired", "decline/card_expired"),
+        ("of_tomorrow", "decline/gateway_refused"),
+        ("pay/paid", "decline/gateway_refused"),
+    ],
+)
+def test_the_prompt_is_called_as_the_value_is(tmp_path: Path, value: str, prompt: str) -> None:
+    """By its name in the group or by its whole name; another value gets the other words, never another group's."""
+    caller = answered(small_flow(tmp_path, WHY.format(group="decline")), {"caller_number": value})
+    assert said(caller) == (Prompt(prompt),)
+
+
+def test_a_group_that_is_none(tmp_path: Path) -> None:
+    """It is found before a caller meets it."""
+    with pytest.raises(Faults, match="there is no group of prompts 'declines'"):
+        small_flow(tmp_path, WHY.format(group="declines"))

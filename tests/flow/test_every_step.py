@@ -52,6 +52,8 @@ def test_another_process_goes_on(flow: str, step: str) -> None:
     again = without_token(caller.take())
     if (flow, step) == ("bank_ivr", "ask_pin"):
         assert isinstance(again, Play) and again.say == (Prompt("bank/enter_card"),)
+    elif (flow, step) == ("pay_by_card", "pay"):
+        assert isinstance(again, Play) and again.say == (Prompt("card/result_will_follow"),)
     elif (flow, step) == ("bank_ivr", "settle"):
         assert isinstance(again, Play) and again.say == (Prompt("common/technical_problem"),)
     else:

@@ -1,6 +1,7 @@
 """The ways through a flow that `ivr check --paths` prints are real: the engine goes each of them."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from ivr.flow.engine import MOST_VISITS
 from ivr.flow.facts import Facts
-from ivr.flow.paths import Paper, Walk, report, walk_home, walks
+from ivr.flow.paths import Home, Paper, Walk, report, walk_home, walks
 from tests.flow.walker import walk_through
 from tests.flow.world import SHIPPED, shipped, small_flow
 
@@ -38,14 +39,20 @@ def test_every_exit_of_every_step_is_walked(name: str) -> None:
     assert {(step, by) for step in reached - handed for by in flow.steps[step].exits} <= taken
 
 
+@cache
+def _drawn(name: str) -> tuple[Paper, Home]:
+    """A shipped flow on paper, and the way home from everywhere; drawn once for all walks."""
+    paper = Paper(shipped(name))
+    return paper, paper.home(paper.explore())
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 @given(turns=st.lists(st.integers(0, 2**8), max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_any_walk_goes_as_written(name: str, turns: list[int]) -> None:
     """Calls that wander through the flow before they end: never in silence, never without a way on."""
     flow = shipped(name)
-    paper = Paper(flow)
-    home = paper.home(paper.explore())
+    paper, home = _drawn(name)
     place = paper.begin()
     ways: list[tuple[str, str]] = []
     for turn in turns:

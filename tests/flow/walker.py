@@ -28,7 +28,7 @@ from ivr.flow.facts import MAY_BE_MISSING, MISSING
 from ivr.flow.model import Flow
 from ivr.flow.paths import Walk
 from tests.flow.caller import Caller
-from tests.flow.world import KNOWN, operation_results, session_of, world
+from tests.flow.world import KNOWN, operation, operation_results, session_of
 
 NUMBERS: Final = ("65843148", "09121234567", "6037701689095443", "4815", "1", "160000")
 """What a caller may key: one of them fits whatever a shipped flow asks for."""
@@ -186,9 +186,8 @@ class _Act:
     def _answer(self, asked: AskProvider | ReadHeaders) -> ProviderReplied | HeadersRead:
         if isinstance(asked, ReadHeaders):
             return HeadersRead(asked.token, self.headers is not None, self.headers or {})
-        operation = world().providers.get(asked.provider, {}).get(asked.operation)
-        comes = operation.comes_with(self.exit) if operation is not None else frozenset[str]()
-        known = operation_results(asked.provider, asked.operation) if comes else {}
+        comes = operation(asked.provider, asked.operation).comes_with(self.exit)
+        known = operation_results(asked.provider, asked.operation)
         values = {name: value for name, value in known.items() if name in comes}
         return ProviderReplied(asked.token, self.exit, values)
 

@@ -4,15 +4,16 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from ivr.domain.operations import Kind
+from ivr.domain.operations import Kind, Operation
 from ivr.flow.events import Answered
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, Flow, World
 from ivr.flow.session import Session
 from ivr.flow.steps.invoice import BOOKS
+from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
-from ivr.providers import paystar_saman
+from ivr.providers import paystar_mellat, paystar_saman
 from ivr.sandbox import bank
 from tests.flow.caller import Caller
 
@@ -22,6 +23,7 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
+    "pay_by_card",
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
@@ -46,6 +48,10 @@ KNOWN: Final[dict[str, str | int]] = {
     "merchant_id": "10000005",
     "transaction_id": "70012345",
     "amount": 160000,
+    "invoice.amount": 160000,
+    "card.last_four": "5443",
+    "card.bank": "keshavarzi",
+    "answer.reference": "200100300",
 }
 """Everything that a call of a shipped flow may know by some step, secrets excepted."""
 
@@ -56,7 +62,7 @@ def known_in(flow: Flow) -> dict[str, str | int]:
     return {scope + name: value for scope in sorted(scopes) for name, value in KNOWN.items()}
 
 
-SECRETS: Final = {"card": "6037701689095443", "pin": "48151623"}
+SECRETS: Final = {"card": "6037701689095443", "pin": "48151623", "otp": "48151623"}
 
 
 @cache
@@ -67,7 +73,7 @@ def world() -> World:
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
-        providers={"paystar": paystar_saman.OPERATIONS, "bank": bank.OPERATIONS},
+        providers={"paystar": paystar_saman.OPERATIONS, "mellat": paystar_mellat.OPERATIONS, "bank": bank.OPERATIONS},
         notices=frozenset({"shop"}),
         agents=frozenset({"sara"}),
         queues=frozenset({"sales"}),
@@ -122,7 +128,12 @@ def answered(flow: Flow, answers: dict[str, str | int] | None = None) -> Caller:
     return caller
 
 
-def operation_results(provider: str, operation: str) -> dict[str, str | int]:
-    """Values that this operation may answer with; our own books answer with none."""
-    results = world().providers[provider][operation].results if provider != BOOKS else {}
-    return {name: 160000 if kind is Kind.AMOUNT else "70012345" for name, kind in results.items()}
+def operation(provider: str, name: str) -> Operation:
+    """What a provider, or our own books, declare of a question."""
+    return (OF_BOOKS if provider == BOOKS else world().providers[provider])[name]
+
+
+def operation_results(provider: str, name: str) -> dict[str, str | int]:
+    """Values that this question may be answered with."""
+    results = operation(provider, name).results
+    return {result: 160000 if kind is Kind.AMOUNT else "70012345" for result, kind in results.items()}

@@ -147,3 +147,30 @@ async def test_another_amount_than_the_invoices(books: FakeBooks, cashier: Cashi
     assert await cashier.check_invoice("paystar", "65843148", 1_600) == "amount_mismatch"
     assert await cashier.check_invoice("paystar", "65843148", 160_000) == "next"
     assert await cashier.check_invoice("paystar", "65843148", None) == "next"
+
+
+@pytest.mark.parametrize(
+    ("state", "exit", "amount"),
+    [
+        (None, "next", 160_000),
+        (State.APPROVED, "already_paid", None),
+        (State.SENT, "being_paid", None),
+        (State.UNKNOWN, "unresolved", None),
+        (State.DECLINED, "next", 160_000),
+        (State.CREATED, "next", 160_000),
+    ],
+)
+async def test_an_invoice_of_our_own(
+    books: FakeBooks, cashier: Cashier, state: State | None, exit: str, amount: int | None
+) -> None:
+    """Our books say what it costs, unless an earlier try stands in the way."""
+    await books.remember_invoice(Invoice("paystar", "65843148", 160_000, "1"))
+    if state is not None:
+        books.put(OTHER, state)
+    assert await cashier.find_invoice("paystar", "65843148") == (exit, amount)
+
+
+async def test_an_invoice_that_our_books_do_not_have(books: FakeBooks, cashier: Cashier) -> None:
+    """Nobody can pay it, whatever another provider calls by this number."""
+    await books.remember_invoice(Invoice("mellat", "65843148", 160_000, "1"))
+    assert await cashier.find_invoice("paystar", "65843148") == ("not_found", None)

@@ -25,6 +25,13 @@ from tests.flow.world import world
 from tests.greeting import NUMBER, NUMBERS, ONE, THREE, TWO, Greeting, flow
 from tests.runtime.conftest import House
 
+NEEDY = """  find:
+    invoice: {provider: nowhere, id: call_id}
+    next: end
+    exits: {amount_mismatch: end, already_paid: end, being_paid: end, unresolved: end}
+"""
+"""A step that this deployment has no provider for."""
+
 
 class Office:
     """A house whose dialplan is a directory that people edit."""
@@ -224,6 +231,20 @@ async def test_numbers_that_come_and_go(office: Office) -> None:
     voice = office.calls()
     await voice.changes.until(lambda: voice.cause)
     await office.calls("3014").hears(ONE)
+
+
+async def test_a_flow_that_is_set_aside(office: Office) -> None:
+    """A new flow whose provider is not there is no fault while no number runs it: said once, to who brought it."""
+    needy = flow(TWO).replace("flow: greet", "flow: needy").replace("steps:\n", f"steps:\n{NEEDY}")
+    needy = needy.replace("first: hello", "first: find").replace("next: end\n    exits", "next: hello\n    exits")
+    (office.greeting.directory / "flows" / "needy.yaml").write_text(needy, encoding="utf-8")
+    [note] = (await office.reloader.reload("reload")).notes
+    assert "set aside" in note and "needy (no provider nowhere)" in note
+    office.greeting.says(THREE)
+    done = await office.reloader.reload("reload")
+    assert (done.result, done.notes) == (Result.ACTIVE, ())
+    office.greeting.numbers.write_text(f'{NUMBERS}  - {{number: "77", flow: needy}}\n', encoding="utf-8")
+    assert (await office.reloader.reload("reload")).result is Result.REFUSED
 
 
 async def test_a_number_that_is_gone_keeps_its_callers(office: Office) -> None:

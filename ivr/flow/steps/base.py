@@ -108,6 +108,7 @@ class Reading:
         """A provider that exists."""
         text = fields.text(name)
         if text and text not in self.world.providers:
+            self.uses.absent[text] = None
             fields.blame(f"there is no provider '{text}'{did_you_mean(text, self.world.providers)}", name)
         return text
 
@@ -143,13 +144,27 @@ class Reading:
         return In(language, Prompt(prompt))
 
     def _decided(self, fields: Fields) -> PromptFor:
-        """`{for: outcome, prompts: {paid: agent/paid}, otherwise: agent/unknown}`."""
+        """`{for: outcome, prompts: {paid: agent/paid}, otherwise: agent/unknown}`, or `group: agent`."""
         name = self.reference(fields, "for", frozenset({Kind.TEXT, Kind.DIGITS})) or ""
         if (node := fields.value("for")) is not None:
             self.uses.optional.append(node)  # `otherwise` is for a value that is not known, too
-        inner = fields.fields("prompts", "the prompts")
-        prompts = {text: self.prompt(inner, text) for text, _, _ in inner.names()}
+        if fields.has("group"):
+            prompts = self._group(fields)
+            if fields.has("prompts"):
+                fields.blame("'prompts' or a whole 'group' of them: leave one out", "prompts")
+        else:
+            inner = fields.fields("prompts", "the prompts")
+            prompts = {text: self.prompt(inner, text) for text, _, _ in inner.names()}
         return PromptFor(name, prompts, self.prompt(fields, "otherwise"))
+
+    def _group(self, fields: Fields) -> dict[str, Prompt]:
+        """Every prompt of a group, by its name in the group and by its whole name."""
+        group = fields.text("group")
+        names = {name for known in self.world.prompts.values() for name in known if name.startswith(f"{group}/")}
+        if group and not names:
+            fields.blame(f"there is no group of prompts '{group}'", "group")
+        self.uses.prompts += [(name, fields.value("group")) for name in sorted(names)]
+        return {text: Prompt(name) for name in sorted(names) for text in (name, name.removeprefix(f"{group}/"))}
 
     def language(self, fields: Fields, name: str) -> str:
         """A language that there are prompts in; empty when there is none of that name."""

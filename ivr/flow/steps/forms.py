@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from ivr.domain import bills, jalali
 from ivr.domain.card import CARD_DIGITS, is_card_number
 from ivr.domain.digits import MOST_DIGITS
+from ivr.domain.issuers import issuer_of
 from ivr.domain.money import MOST_RIAL
 from ivr.domain.operations import Kind
 from ivr.domain.pattern import fits, is_pattern
@@ -54,13 +55,15 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card number; its last four digits are no secret."""
+    """A card number; its last four digits and the bank that its first six stand for are no secret."""
 
     words: str = "a card number"
 
     def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
-        """The number and `.last_four`."""
-        return {"": keyed, ".last_four": keyed[-4:]} if is_card_number(keyed) else None
+        """The number, `.last_four` and `.bank` (`ivr.domain.issuers`)."""
+        if not is_card_number(keyed):
+            return None
+        return {"": keyed, ".last_four": keyed[-4:], ".bank": issuer_of(keyed)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +149,12 @@ def _number(keyed: str) -> str | None:
 
 
 _DIGITS: Final = {"": Kind.DIGITS}
+_OF_CARD: Final = {**_DIGITS, ".last_four": Kind.DIGITS, ".bank": Kind.TEXT}
 
 FORMS: Final[Mapping[str, Entry]] = {
     "digits": Entry(Plain(_digits), 1, MOST_DIGITS, _DIGITS, may_be_secret=True),
     "number": Entry(Plain(_number), 1, MOST_DIGITS, _DIGITS, may_be_secret=True),
-    "card": Entry(Card(), CARD_DIGITS, CARD_DIGITS, {**_DIGITS, ".last_four": Kind.DIGITS}, True, always_secret=True),
+    "card": Entry(Card(), CARD_DIGITS, CARD_DIGITS, _OF_CARD, True, always_secret=True),
     "mobile": Entry(Plain(mobile, "a mobile number"), 10, 14, _DIGITS, may_be_secret=True),
     "bill_id": Entry(BillId(), bills.LEAST_DIGITS, bills.MOST_DIGITS, {**_DIGITS, ".service": Kind.DIGITS}),
     "payment_id": Entry(PaymentId(""), bills.LEAST_DIGITS, bills.MOST_DIGITS, {**_DIGITS, ".amount": Kind.AMOUNT}),

@@ -1,14 +1,16 @@
 """invoice: look the invoice up in our own books before any money can move.
 
 Law: an amount must be the one that the invoice was made with, and an invoice that was paid, or is being paid in another
-call, is not paid again.
+call, is not paid again. With `save` the amount is the books' own, and an invoice that they do not have is not found.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import yaml
 
-from ivr.domain.operations import Kind, Role
+from ivr.domain.operations import Argument, Kind, Operation, Role
 from ivr.domain.reading import Fields
 from ivr.flow.facts import Facts
 from ivr.flow.steps.base import NEXT, Made, Reading
@@ -16,27 +18,60 @@ from ivr.flow.steps.provider import ProviderStep
 
 BOOKS: Final = "books"
 CHECK_INVOICE: Final = "check_invoice"
-EXITS: Final = frozenset({NEXT, "amount_mismatch", "already_paid", "being_paid", "unresolved"})
+FIND_INVOICE: Final = "find_invoice"
+
+_IN_THE_WAY: Final = frozenset({"already_paid", "being_paid", "unresolved"})
+EXITS: Final = frozenset({NEXT, "amount_mismatch"}) | _IN_THE_WAY
 """`unresolved`: an earlier try whose outcome nobody knows yet; ask the provider before trying again."""
+FINDING_EXITS: Final = frozenset({NEXT, "not_found"}) | _IN_THE_WAY
+"""With `save`. `not_found`: the books have no such invoice."""
+
+_WHICH: Final = MappingProxyType({"provider": Argument(Kind.TEXT), "invoice_id": Argument(Kind.TEXT)})
+OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        CHECK_INVOICE: Operation(
+            CHECK_INVOICE,
+            {**_WHICH, "amount": Argument(Kind.AMOUNT, required=False)},
+            {},
+            EXITS,
+            with_results=frozenset(),
+        ),
+        FIND_INVOICE: Operation(
+            FIND_INVOICE, _WHICH, {"amount": Kind.AMOUNT}, FINDING_EXITS, with_results=frozenset({NEXT})
+        ),
+    }
+)
+"""What the books can be asked, declared as a provider's questions are."""
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
-    """`invoice: {provider: paystar, id: invoice_id, amount: transaction.amount}`."""
+    """`invoice: {provider: paystar, id: invoice_id, amount: transaction.amount}`, or `save: invoice` for its amount."""
     fields = Fields(reading.source, body, "invoice")
     arguments = {"invoice_id": reading.reference(fields, "id", frozenset({Kind.DIGITS, Kind.TEXT})) or ""}
     amount = reading.reference(fields, "amount", frozenset({Kind.AMOUNT}), required=False)
+    save = fields.name("save", "") or None
     if amount is not None:
         arguments["amount"] = amount
+    if amount is not None and save is not None:
+        fields.blame(
+            "the books say the amount ('save'), or one is compared with theirs ('amount'): leave one out", "save"
+        )
+    operation = OPERATIONS[FIND_INVOICE if save is not None else CHECK_INVOICE]
+    if save is not None:
+        for name, kind in operation.results.items():
+            reading.make(f"{save}.{name}", kind, fields.value("save"))
     made = ProviderStep(
         provider=BOOKS,
-        operation=CHECK_INVOICE,
+        operation=operation.name,
         role=Role.QUERY,
         arguments=arguments,
         constants={"provider": reading.provider(fields, "provider")},
-        save=None,
+        save=save,
         hold_prompt=reading.prompt(fields, "hold_prompt", "common/please_wait"),
         hold_after=2.0,
     )
     fields.done()
-    how = {NEXT: "our books have nothing against it"} | {by: f"our books say '{by}'" for by in EXITS - {NEXT}}
-    return Made(made, EXITS, facts=Facts(mute=True, asks=True, decides=frozenset({NEXT}), how=how))
+    how = {by: f"our books say '{by}'" for by in operation.exits} | {NEXT: "our books have nothing against it"}
+    makes = {by: frozenset(f"{save}.{name}" for name in operation.comes_with(by)) for by in operation.exits}
+    facts = Facts(mute=True, makes=makes, asks=True, decides=frozenset({NEXT}), how=how)
+    return Made(made, operation.exits, facts=facts)
