@@ -19,13 +19,18 @@ async def talks_to(stage: Stage, name: str) -> tuple[Caller, Agent]:
     return caller, agent
 
 
-async def pays_where_sent(caller: Caller) -> None:
-    """The caller is not asked for the invoice; agrees and pays."""
-    await caller.hears("invoice/sent_here")
+async def pays_from_the_amount_on(caller: Caller) -> None:
+    """The caller hears the amount, agrees and pays."""
     await caller.hears("pay/amount_payable")
     await caller.barges("pay/press_keys", "1")
     await caller.pays()
     await caller.hears("pay/paid")
+
+
+async def pays_where_sent(caller: Caller) -> None:
+    """The caller is not asked for the invoice; agrees and pays."""
+    await caller.hears("invoice/sent_here")
+    await pays_from_the_amount_on(caller)
 
 
 async def comes_back(stage: Stage, caller: Caller, name: str, hears: str) -> Spent:
@@ -54,10 +59,7 @@ async def an_agent_gives_the_caller_their_place(stage: Stage) -> Spent:
     second = await calls(stage.town, "reza", f"{PAY}*{invoice.tracking_code}", stage.sounds)
     await second.hears("invoice/sent_here")
     await agent.gives_place(second)
-    await caller.hears("pay/amount_payable")
-    await caller.barges("pay/press_keys", "1")
-    await caller.pays()
-    await caller.hears("pay/paid")
+    await pays_from_the_amount_on(caller)
     return Spent((await comes_back(stage, caller, "reza", "agent/paid")).told, invoice.tracking_code)
 
 
@@ -79,10 +81,7 @@ async def an_agents_phone_says_the_invoice_in_a_header(stage: Stage) -> Spent:
     second = await calls(stage.town, "dara", PAY, stage.sounds, {"X-Invoice-Id": invoice.tracking_code})
     await second.hears("invoice/sent_here")
     await agent.gives_place(second)
-    await caller.hears("pay/amount_payable")
-    await caller.barges("pay/press_keys", "1")
-    await caller.pays()
-    await caller.hears("pay/paid")
+    await pays_from_the_amount_on(caller)
     return Spent((await comes_back(stage, caller, "dara", "agent/paid")).told, invoice.tracking_code)
 
 
@@ -108,10 +107,7 @@ async def an_agent_asks_first_with_keys(stage: Stage) -> Spent:
     await agent.keys(f"{PAY}*{invoice.tracking_code}")
     await agent.hears("invoice/sent_here")
     await agent.call.hang_up()
-    await caller.hears("pay/amount_payable")
-    await caller.barges("pay/press_keys", "1")
-    await caller.pays()
-    await caller.hears("pay/paid")
+    await pays_from_the_amount_on(caller)
     return Spent((await comes_back(stage, caller, "yasmin", "agent/paid")).told, invoice.tracking_code)
 
 
