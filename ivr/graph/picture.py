@@ -216,6 +216,8 @@ def _node(name: str, described: Description, texts: Texts, *, failure: bool) -> 
         lines[1] += f": {described.about}"
     if words := in_words(described.says, texts):
         lines.append(shortened(words, MOST_WORDS))
+    if told := in_words(described.tells, lambda prompt, language: texts(prompt, language or described.tells_in)):
+        lines.append(f"the agent hears: {shortened(told, MOST_WORDS)}")
     if described.kind != "say" and described.awaits:
         lines.append(described.awaits)
     look = _LOOKS.get(described.kind, Look.HANG_UP if described.ends else Look.OTHER)
