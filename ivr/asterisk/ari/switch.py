@@ -66,7 +66,6 @@ class AriSwitch:
         silencer: Silencer | None = None,
     ) -> None:
         self._timing = timing
-        self._helper_patience = HELPER_PATIENCE
         self.client = AriClient(
             settings, on_event=self._on_event, on_connected=self._on_connected, on_gap=self._on_gap, timing=timing
         )
@@ -192,7 +191,7 @@ class AriSwitch:
         elif len(self._helpers) < MOST_HELPERS:
             self._helpers[caller] = helper
             self._router.attach(helper.id, partial(self._on_waiting_helper, caller))
-            asyncio.get_running_loop().call_later(self._helper_patience, self._give_up_on, caller, helper)
+            asyncio.get_running_loop().call_later(HELPER_PATIENCE, self._give_up_on, caller, helper)
         else:
             self._dismiss(helper)
 
