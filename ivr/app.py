@@ -66,6 +66,9 @@ DRAIN_SECONDS: Final = 5.0
 FORGET_AFTER: Final = 60.0
 """Seconds after the start when a caller whose snapshot is left will not come any more. The dialplan waits less long."""
 
+LONGEST_TALK: Final = 8 * 3600.0
+"""Seconds after the start when a caller who was talking to an agent then is not waited for any more."""
+
 GC_THRESHOLD: Final = 20_000
 """Objects made and not freed before the collector looks at the youngest."""
 
@@ -190,7 +193,8 @@ async def serve(settings: Settings) -> None:
                 later(FORGET_AFTER, switchboard.forget_others)
             else:
                 later(FORGET_AFTER, partial(switchboard.forget_others, but_talking=True))
-                later(services.longest_call + LONGEST_OVERTIME, switchboard.forget_others)
+                longest = services.longest_call + LONGEST_OVERTIME
+                later(max(longest, LONGEST_TALK) if asterisk.has_people else longest, switchboard.forget_others)
             ready.set()
             _spare_the_collector()
             now = switchboard.dialplan

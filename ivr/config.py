@@ -16,6 +16,7 @@ from ivr.asterisk.secrecy import TRANSPORTS, trunk_faults
 from ivr.asterisk.settings import LOOPBACK, Agi, AmiSettings, Ari, AsteriskSettings, Trunk, Way
 from ivr.asterisk.sip_tls import read_sip_tls
 from ivr.domain.bills import SERVICES
+from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import Faults, Fields, Source, did_you_mean
 from ivr.domain.secret import Secret
@@ -78,6 +79,8 @@ class Settings:
     """Whether a dialplan that is saved is loaded by itself."""
     file: Path
     """Where all of this was read."""
+    assist_number_at: tuple[int, int] = (1, 1)
+    """Line and column of `asterisk.assist_number` there: whether it is one of ours the dialplan says."""
     notices: Mapping[str, NoticeTarget] = field(default_factory=dict)
     """Whom flows can send notices to, by name."""
     api_key: Secret | None = None
@@ -126,13 +129,32 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
         notices=_notices(fields.fields("notices", "the notices", required=False), base),
         limits=_limits(fields.fields("limits", "the limits", required=False)),
         watch_dialplan=fields.truth("watch_dialplan", False),
-        api_key=read_secret(web, "api_key", base) if web.has("api_key") else None,
+        api_key=_api_key(web, base),
         file=file,
+        assist_number_at=_place(fields, "asterisk", "assist_number"),
         bill_services=base.bill_services,
     )
     web.done()
     fields.done()
     return settings
+
+
+def _place(fields: Fields, part: str, name: str) -> tuple[int, int]:
+    """Where a field of this part stands; where the file begins if it does not."""
+    found = fields.value(part, required=False)
+    node = Fields(fields.source, found, part).value(name, required=False) if found is not None else None
+    return (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (1, 1)
+
+
+def _api_key(web: Fields, base: Base) -> Secret | None:
+    """`web: {api_key: {env: NAME}}`. A header carries it: no blanks, nothing but ASCII."""
+    if not web.has("api_key"):
+        return None
+    key = read_secret(web, "api_key", base)
+    text = key.reveal()
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        web.blame("'api_key' may hold printable ASCII without blanks only", "api_key")
+    return key
 
 
 def _notices(fields: Fields, base: Base) -> Mapping[str, NoticeTarget]:
@@ -199,9 +221,11 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
         fields.fields("agents", "the agents", required=False),
         lambda one, name: read_secret(one, name, base),
         taken={taken for trunk in settings.trunks for taken in (trunk.name, trunk.username) if taken},
+        can_silence=ami is not None,
     )
-    queues = read_queues(fields.fields("queues", "the queues", required=False), agents)
+    queues = read_queues(fields.fields("queues", "the queues", required=False), agents, can_silence=ami is not None)
     settings = replace(settings, agents=agents, queues=queues)
+    _check_people(asterisk, settings)
     try:
         base_url(settings.ari)
     except BadInput as exc:
@@ -216,6 +240,19 @@ def _asterisk(fields: Fields, base: Base, recordings: Path) -> AsteriskSettings:
     rtp.done()
     asterisk.done()
     return settings
+
+
+def _check_people(fields: Fields, settings: AsteriskSettings) -> None:
+    """What `asterisk` says for agents. That a number is one of ours is seen when the dialplan is loaded."""
+    if settings.assist_number:
+        if not is_digits(settings.assist_number):
+            fields.blame("'assist_number' must be digits: one of your numbers", "assist_number")
+        if not settings.agents:
+            fields.blame("'assist_number' says nothing without 'agents'", "assist_number")
+        if settings.ami is None:
+            fields.blame("'assist_number' needs 'ami': by it we hear that an agent keyed *7", "assist_number")
+    if settings.music and not settings.music.startswith("/"):
+        fields.blame("'music' must be an absolute path, as Asterisk sees it", "music")
 
 
 def _check_rendering(fields: Fields, settings: AsteriskSettings) -> None:

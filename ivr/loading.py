@@ -11,6 +11,7 @@ from ivr.domain.reading import Fault, Faults
 from ivr.flow.engine import CALL_TOO_LONG
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, World
+from ivr.flow.numbers import AGENTS
 from ivr.flow.versions import Files, Loaded
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.check import behind
@@ -33,7 +34,19 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
         agents=frozenset(agent.name for agent in settings.asterisk.agents),
         queues=frozenset(queue.name for queue in settings.asterisk.queues),
     )
-    return load_dialplan(dialplan or settings.dialplan, world), catalogue
+    where = dialplan or settings.dialplan
+    loaded = load_dialplan(where, world)
+    if where.is_dir():
+        _check_assist_number(settings, loaded)
+    return loaded, catalogue
+
+
+def _check_assist_number(settings: Settings, dialplan: Dialplan) -> None:
+    number = settings.asterisk.assist_number
+    if number and dialplan.number(number, AGENTS) is None:
+        line, column = settings.assist_number_at
+        what = f"'assist_number': numbers.yaml has no number {number} that agents may call"
+        raise Faults([Fault(str(settings.file), line, column, what)])
 
 
 def recordings_note(settings: Settings, catalogue: Catalogue, *, missing: bool = True) -> str | None:

@@ -17,11 +17,15 @@ MOST_NUMBER_DIGITS: Final = 15
 
 
 def read_agents(
-    fields: Fields, credential: Callable[[Fields, str], Secret], taken: Collection[str] = ()
+    fields: Fields,
+    credential: Callable[[Fields, str], Secret],
+    taken: Collection[str] = (),
+    *,
+    can_silence: bool = True,
 ) -> tuple[Agent, ...]:
     """`agents: {sara: {password: {env: NAME}, number: "101"}}`. `credential` reads one field that holds a secret.
 
-    `taken`: the trunks' names and user names.
+    `taken`: the trunks' names and user names. `can_silence`: whether recordings can be made silent.
     """
     agents: list[Agent] = []
     for name, key, node in fields.names():
@@ -37,7 +41,8 @@ def read_agents(
             if codec not in CODECS:
                 fields.source.blame(place, f"'{codec}' is none of {', '.join(CODECS)}{did_you_mean(codec, CODECS)}")
         listed = tuple(codec for codec, _ in codecs) or usual.codecs
-        agents.append(Agent(name, credential(one, "password"), number, listed, one.truth("record", False)))
+        record = _record(one, can_silence)
+        agents.append(Agent(name, credential(one, "password"), number, listed, record))
         one.done()
         if not _is_name(name) or name == AGENTS_TRUNK:
             fields.source.blame(
@@ -48,7 +53,7 @@ def read_agents(
     return tuple(agents)
 
 
-def read_queues(fields: Fields, agents: tuple[Agent, ...]) -> tuple[Queue, ...]:
+def read_queues(fields: Fields, agents: tuple[Agent, ...], *, can_silence: bool = True) -> tuple[Queue, ...]:
     """`queues: {sales: {agents: [sara], strategy: ring_all, ring_for: 20s, most_waiting: 10}}`."""
     queues = []
     known = [agent.name for agent in agents]
@@ -66,7 +71,7 @@ def read_queues(fields: Fields, agents: tuple[Agent, ...]) -> tuple[Queue, ...]:
                 strategy=Strategy(one.one_of("strategy", [way.value for way in Strategy], usual.strategy.value)),
                 ring_seconds=round(one.seconds("ring_for", usual.ring_seconds, least=2, most=300)),
                 most_waiting=one.whole("most_waiting", usual.most_waiting, most=1000),
-                record=one.truth("record", False),
+                record=_record(one, can_silence),
             )
         )
         one.done()
@@ -76,6 +81,16 @@ def read_queues(fields: Fields, agents: tuple[Agent, ...]) -> tuple[Queue, ...]:
                 f"'{name}' cannot be a queue's name: letters a-z, digits and - only, not {queue_of('…')} or {GENERAL}",
             )
     return tuple(queues)
+
+
+def _record(fields: Fields, can_silence: bool) -> bool:
+    record = fields.truth("record", False)
+    if record and not can_silence:
+        fields.blame(
+            "'record' needs 'asterisk: {ami: …}': without it a recording cannot be silenced while a card is keyed",
+            "record",
+        )
+    return record
 
 
 def _is_name(text: str) -> bool:

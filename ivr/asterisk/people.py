@@ -102,8 +102,10 @@ class People:
         for bridge in survey.bridges.values():
             channels = [survey.channels[name] for name in bridge.channels if name in survey.channels]
             ours = [channel for channel in channels if endpoint(channel.name) == agent]
-            others = [channel for channel in channels if endpoint(channel.name) not in (agent, None)]
+            others = [channel for channel in channels if endpoint(channel.name) not in (*self._agents, None)]
             if len(ours) == 1 and len(others) == 1 and len(channels) == 2:
+                if survey.in_application(others[0]):
+                    raise BadInput(f"agent '{agent}' is helping this caller already")
                 return ours[0], others[0]
         raise BadInput(f"agent '{agent}' is not talking to a caller now")
 

@@ -21,6 +21,10 @@ class Description:
     kind: str
     """The word that admins write: `ask`, `menu` …"""
     says: Saying = NOTHING
+    tells: Saying = NOTHING
+    """What an agent is told, and the caller does not hear."""
+    tells_in: str | None = None
+    """In which language; None: the call's."""
     about: str = ""
     """Whom or what it is about: an operation (`paystar.result`), a trunk, a value, a hangup cause."""
     awaits: str = ""

@@ -87,6 +87,8 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
             visit.session.ended = "too_long"
         return Turn(visit.session, ())
     if isinstance(event, CallTooLong):
+        if with_people(flow, session):
+            return Turn(visit.session, ())  # it came while they were being connected
         _say_farewell(visit)
         return Turn(visit.session, tuple(visit.commands))
     try:
@@ -100,6 +102,12 @@ def advance(flow: Flow, session: Session, event: Event) -> Turn:
 def deserves_more_time(session: Session) -> bool:
     """Whether ending the call now would tear the caller out of a payment, or away from whom they are talking to."""
     return session.leg is not None or session.payment is not None
+
+
+def with_people(flow: Flow, session: Session) -> bool:
+    """Whether the caller is with one of our own people, or waits for one: how long they talk is not ours to limit."""
+    step = flow.steps.get(session.step)
+    return session.leg is not None and session.ended is None and step is not None and _is_transfer(step)
 
 
 def fail(flow: Flow, session: Session, broken: str | None = None) -> Turn:
@@ -263,6 +271,11 @@ def _enter(flow: Flow, visit: Visit, name: str) -> None:
         return
     visit.guard(_privacy(step))
     step.kind.enter(visit)
+
+
+def _is_transfer(step: Step) -> bool:
+    transfers: bool = getattr(step.kind, "transfers", False)
+    return transfers
 
 
 def _privacy(step: Step) -> Privacy:

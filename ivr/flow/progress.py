@@ -39,6 +39,6 @@ def progress(flow: Flow, session: Session) -> Progress:
         name,
         keyed,
         of,
-        session.privacy == Privacy.ALL.value,
+        session.privacy == Privacy.ALL.value and session.ended is None,
         session.ended is not None,
     )

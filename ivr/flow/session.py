@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 
-SNAPSHOT_FORMAT: Final = 3
+SNAPSHOT_FORMAT: Final = 4
 
 TOKEN_LEAP: Final = 1_000_000
 """Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
@@ -64,6 +64,8 @@ class Session(msgspec.Struct):
     """Others may hear this call, an agent or a recording: they are kept out of what is secret."""
     privacy: str = Privacy.OPEN.value
     """What is closed off at the moment."""
+    goes_back: bool = False
+    """An agent sent the caller here, and wants to hear afterwards how it went."""
     # What follows lives only in memory.
     farewell: int | None = None
     """The token of the words that end a call which has lasted for too long; nothing else counts any more."""
@@ -116,6 +118,7 @@ _KEPT: Final = (
     "recording",
     "guarded",
     "privacy",
+    "goes_back",
     "failed",
     "ended",
 )

@@ -15,7 +15,7 @@ from typing import Final
 from ivr.domain.speech import In, Prompt
 from ivr.flow.describing import Description, describe
 from ivr.flow.model import Flow, Step
-from ivr.flow.saying import Saying
+from ivr.flow.saying import PromptFor, Saying
 from ivr.flow.steps.base import NEXT
 
 MOST_WORDS: Final = 90
@@ -216,10 +216,30 @@ def _node(name: str, described: Description, texts: Texts, *, failure: bool) -> 
         lines[1] += f": {described.about}"
     if words := in_words(described.says, texts):
         lines.append(shortened(words, MOST_WORDS))
+    lines += _told(described, texts)
     if described.kind != "say" and described.awaits:
         lines.append(described.awaits)
     look = _LOOKS.get(described.kind, Look.HANG_UP if described.ends else Look.OTHER)
     return Node(name, look, tuple(lines), described.secret, failure)
+
+
+def _told(described: Description, texts: Texts) -> list[str]:
+    """What the agent hears, in the language that they hear it in; of words that a value decides upon, all."""
+
+    def own(name: str, language: str | None) -> str:
+        return texts(name, language or described.tells_in)
+
+    lines = []
+    for part in described.tells.parts:
+        match part:
+            case PromptFor(name, prompts, otherwise):
+                found = {value: prompt.name for value, prompt in prompts.items()} | {"otherwise": otherwise.name}
+                lines += [
+                    f"{name} {value}: {shortened(own(prompt, None), MOST_ENDING)}" for value, prompt in found.items()
+                ]
+            case _:
+                lines.append(shortened(in_words(Saying((part,)), own), MOST_WORDS))
+    return [f"the agent hears: {line}" for line in lines]
 
 
 def _row(exits: tuple[str, ...], target: str, described: Description, texts: Texts) -> str:

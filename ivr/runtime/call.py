@@ -37,7 +37,7 @@ from ivr.flow.commands import (
     StopTimer,
     Transfer,
 )
-from ivr.flow.engine import Turn, advance, deserves_more_time, fail
+from ivr.flow.engine import Turn, advance, deserves_more_time, fail, with_people
 from ivr.flow.events import (
     Answered,
     CallTooLong,
@@ -130,7 +130,9 @@ class Call:
         self._over = asyncio.Event()
         self._context = contextvars.copy_context()
         self._overdue: asyncio.TimerHandle
-        """Ends the call for its length, and then for not having ended."""
+        """Ends the call for its length, and then for not having ended. It stands still while people talk."""
+        self._time_left: float | None = None
+        """Seconds that it had left when the caller was handed to one of our own people."""
         self._alarm = Alarm(lambda token: self.emit(TimerFired(token)))
         self._tasks: set[asyncio.Task[None]] = set()
         self._legs: dict[int, _Leg] = {}
@@ -211,6 +213,16 @@ class Call:
         self.emit(CallTooLong())
         self._overdue = asyncio.get_running_loop().call_later(OVERDUE_GRACE, self._cut_off)
 
+    def _keep_time(self, talking: bool) -> None:
+        """Stop the clock while the caller is with one of our own people."""
+        loop = asyncio.get_running_loop()
+        if talking and self._time_left is None:
+            self._time_left = max(0.0, self._overdue.when() - loop.time())
+            self._overdue.cancel()
+        elif not talking and self._time_left is not None:
+            self._overdue = loop.call_later(self._time_left, self._end_overdue)
+            self._time_left = None
+
     def _cut_off(self) -> None:
         """Not even that was taken: something that takes time never ended."""
         if not self._over.is_set():
@@ -288,6 +300,7 @@ class Call:
             _log.debug("step", step=turn.session.step)
         if (moved or turn.session.leg != before.leg) and turn.session.ended is None:
             self._services.snapshots.put(turn.session)
+        self._keep_time(with_people(self.flow, turn.session))
         if self._voice.info.assisted:
             self._show_progress()
         return self._do_all(iter(turn.commands))

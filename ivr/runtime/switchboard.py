@@ -18,6 +18,7 @@ from ivr.domain.errors import IvrError
 from ivr.domain.legs import HangupCause
 from ivr.flow.events import Answered, Event, LegEnded, Resumed
 from ivr.flow.model import Detour, DialledNumber, Dialplan, Flow, Key
+from ivr.flow.numbers import AGENTS
 from ivr.flow.session import Session
 from ivr.runtime.brought import Values, brought, may_bring
 from ivr.runtime.call import Afterwards, Call
@@ -157,8 +158,15 @@ class Switchboard:
         if voice.info.caller_number is not None:
             answers["caller_number"] = voice.info.caller_number
         session.answers = answers
+        session.guarded = session.guarded or self._services.can_guard
+        afterwards = before.afterwards
+        if not session.goes_back:  # it was the agent's own call until now
+            session.goes_back = True
+            number = self.dialplan.number(str(answers.get("dialled_number", "")), AGENTS)
+            if number is not None and number.flow == before.flow.name:
+                afterwards = _afterwards(self.dialplan, number, session)
         self._services.snapshots.put(session)
-        return self._drive(voice, before.flow, session, Resumed(None), None, afterwards=before.afterwards)
+        return self._drive(voice, before.flow, session, Resumed(None), None, afterwards=afterwards)
 
     def forget_others(self, *, but_talking: bool = False) -> None:
         """Snapshots whose callers are gone: nobody will come back for them.
@@ -223,6 +231,7 @@ class Switchboard:
             token=_first_token(info.visit),
             answers=answers,
             guarded=info.assisted or (info.sent and self._services.can_guard),
+            goes_back=info.sent and not info.assisted,
         )
         services = self._services
         bring = None
@@ -281,8 +290,8 @@ def _first_token(visit: str) -> int:
 
 
 def _afterwards(dialplan: Dialplan, number: DialledNumber | None, session: Session) -> Afterwards | None:
-    """What follows for a caller whom an agent sent."""
-    if number is None or number.afterwards is None or "agent" not in session.answers:
+    """What follows for a caller whom an agent sent. Not for an agent who only calls: nobody waits for the outcome."""
+    if number is None or number.afterwards is None or not session.goes_back:
         return None
     detour = number.afterwards
     return Afterwards(dialplan.flows[detour.flow], detour.settings, KEPT_AFTERWARDS)

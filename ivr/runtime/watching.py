@@ -35,10 +35,15 @@ class Watching:
         """Where this agent's latest assisted call stands, or stood."""
         return self._last.get(agent)
 
+    @property
+    def full(self) -> bool:
+        """Whether as many watch as may."""
+        return sum(map(len, self._watchers.values())) >= MOST_WATCHERS
+
     async def news(self, agent: str) -> AsyncIterator[Progress]:
-        """What there is now and every change; ends when too many watch already."""
+        """What there is now and every change; ends at once when it is `full`."""
         watchers = self._watchers.setdefault(agent, set())
-        if sum(map(len, self._watchers.values())) >= MOST_WATCHERS:
+        if self.full:
             return
         queue: asyncio.Queue[Progress] = asyncio.Queue(MOST_NEWS)
         watchers.add(queue)

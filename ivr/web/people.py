@@ -85,14 +85,23 @@ def people_routes(desk: Desk, key: Secret | None) -> list[Route]:
         values = _values(body)
         if values:
             desk.attachments.attach(agent, values)
-        return JSONResponse({"agent": agent, "call": await desk.assist(agent, number)})
+        try:
+            call_id = await desk.assist(agent, number)
+        except (BadInput, Unusable):
+            if values:
+                desk.attachments.take(agent)  # it was for this caller, not for whom the agent sends next
+            raise
+        return JSONResponse({"agent": agent, "call": call_id})
 
     async def call(request: Request) -> Response:
         last = desk.watching.last(agent_of(request))
         return JSONResponse(msgspec.to_builtins(last) if last is not None else None)
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(_stream(desk.watching, agent_of(request)), media_type="text/event-stream")
+        agent = agent_of(request)
+        if desk.watching.full:
+            return _problem(503, "too many watch already")
+        return StreamingResponse(_stream(desk.watching, agent), media_type="text/event-stream")
 
     return [
         route("/api/agents", "GET", everybody),

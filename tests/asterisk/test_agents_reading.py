@@ -121,6 +121,66 @@ def test_every_fault_has_its_place(file: Path, text: str, fault: str) -> None:
     assert any(one.startswith(fault) for one in found), found
 
 
+AMI = "asterisk:\n  ari: {password: {env: TEST_ARI}}\n  ami: {password: {env: TEST_ARI}}\n"
+PLAIN = "asterisk:\n  ari: {password: {env: TEST_ARI}}\n"
+
+
+def with_asterisk(file: Path, asterisk: str, text: str) -> list[str]:
+    """line: message of each fault, with another `asterisk`; [] when there is none."""
+    file.write_text(CONFIG.replace(PLAIN, asterisk) + text, encoding="utf-8")
+    try:
+        load_settings(file)
+    except Faults as faults:
+        return [f"{fault.line}: {fault.message}" for fault in faults.faults]
+    return []
+
+
+def test_agents_who_stay_on_the_line(file: Path) -> None:
+    """The manager, the number of `*7`, and music; and a manager without agents is no fault."""
+    everything = AMI + "  assist_number: '42473051'\n  music: /var/music\n"
+    assert with_asterisk(file, everything, AGENT % ", record: true") == []
+    settings = load_settings(file)
+    assert (settings.asterisk.assist_number, settings.asterisk.music) == ("42473051", "/var/music")
+    assert settings.asterisk.agents[0].record and settings.assist_number_at == (4, 18)
+    assert with_asterisk(file, AMI, "") == []
+
+
+@pytest.mark.parametrize(
+    ("asterisk", "text", "fault"),
+    [
+        (AMI + "  assist_number: '4247a'\n", AGENT % "", "4: 'assist_number' must be digits: one of your numbers"),
+        (AMI + "  assist_number: '۴۲۴۷'\n", AGENT % "", "4: 'assist_number' must be digits"),
+        (AMI + "  assist_number: 4247\n", AGENT % "", "4: 'assist_number' must be quoted"),
+        (AMI + "  assist_number: '4247'\n", "", "4: 'assist_number' says nothing without 'agents'"),
+        (PLAIN + "  assist_number: '4247'\n", AGENT % "", "3: 'assist_number' needs 'ami'"),
+        (AMI + "  music: music\n", AGENT % "", "4: 'music' must be an absolute path"),
+        (AMI + "  music: '/a;b'\n", AGENT % "", "2: music"),
+        (PLAIN, AGENT % ", record: true", "8: 'record' needs 'asterisk: {ami: …}'"),
+        (PLAIN, AGENT % "" + "queues:\n  sales: {agents: [sara], record: true}\n", "10: 'record' needs 'asterisk:"),
+        (AMI, AGENT % ", record: yes please", "9: 'record' must be true or false"),
+        (
+            AMI.replace("{password: {env: TEST_ARI}}\n  ami", "{password: x}\n  ami"),
+            "",
+            "2: 'password' is a credential",
+        ),
+        (PLAIN + "  ami: {}\n", "", "3: ami needs 'password'"),
+        (PLAIN, "web: {api_key: geheim}\n", "7: 'api_key' is a credential: write {env: NAME}"),
+        (PLAIN, "web: {api_key: {env: TEST_NO_KEY}}\n", "7: the environment has no TEST_NO_KEY"),
+        (PLAIN, "web: {api_key: {env: TEST_BLANK}}\n", "7: 'api_key' may hold printable ASCII without blanks only"),
+        (PLAIN, "web: {api_key: {env: TEST_PERSIAN}}\n", "7: 'api_key' may hold printable ASCII"),
+        (PLAIN, "web: {apikey: {env: TEST_ARI}}\n", "7: web has no field 'apikey' (did you mean 'api_key'?)"),
+    ],
+)
+def test_what_agents_need_of_the_rest(
+    file: Path, monkeypatch: pytest.MonkeyPatch, asterisk: str, text: str, fault: str
+) -> None:
+    """What would not work, or would let a recording hear a card, is found before anybody calls."""
+    monkeypatch.setenv("TEST_BLANK", "two words")
+    monkeypatch.setenv("TEST_PERSIAN", "کلید")
+    found = with_asterisk(file, asterisk, text)
+    assert any(one.startswith(fault) for one in found), found
+
+
 def test_the_readme_s_example_can_be_copied(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An admin who begins with it begins with something that works."""
     readme = (Path(__file__).parents[2] / "dialplan" / "README.md").read_text("utf-8")

@@ -52,7 +52,8 @@ def test_the_dead_process_cannot_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "snapshot", ["", "[]", "{}", "null", '{"format": 1}', '{"format": 2}', '{"format": 3}', "{", "\x00"]
+    "snapshot",
+    ["", "[]", "{}", "null", '{"format": 1}', '{"format": 2}', '{"format": 3}', '{"format": 4}', "{", "\x00"],
 )
 def test_anything_else_is_refused(snapshot: str) -> None:
     """A snapshot of another version or a torn one is no session."""

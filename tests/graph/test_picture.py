@@ -102,3 +102,17 @@ def test_a_prompt_in_a_language_of_its_own() -> None:
     """Its words are in the picture, whatever the picture's language is."""
     words = in_words(Saying((In("fa", Prompt("language/choose_fa")), DigitsOf("x"))), english)
     assert words == f"{persian('language/choose_fa')} [x]"
+
+
+def test_what_an_agent_is_told() -> None:
+    """In the language that the agent hears it in, whatever the caller's is."""
+    lines = node(draw(shipped("back_to_agent"), english), "same_agent").lines
+    assert lines[1].startswith("transfer: agent {agent}")
+    told = [line for line in lines if line.startswith("the agent hears: ")]
+    assert [line.split(": ")[1] for line in told] == [
+        "outcome paid",
+        "outcome declined",
+        "outcome not_tried",
+        "outcome otherwise",
+    ]
+    assert persian("agent/paid").split()[0] in told[0]

@@ -293,6 +293,76 @@ async def test_a_takeover_before_the_end_still_leads_back(house: House) -> None:
     assert (await again.transferred())[1] == order(NOT_TRIED)
 
 
+# -- the agent themselves ----------------------------------------------------------------------------------------------
+
+OWN = CallInfo("1700000000.78", "agents", SENT_TO, "101", "sara", (INVOICE,), "1")
+
+
+async def test_an_agent_who_calls_alone_is_not_sent_back_to_themselves(house: House) -> None:
+    """No telephone of theirs rings, neither now nor after a restart: the call is over with the flow."""
+    house.paystar.answers["create_transaction"].append(FOUND)
+    voice = house.rings(FakeVoice(OWN))
+    await voice.hears("pay/press_keys")
+    await house.switchboard.drain(0)
+    await house.snapshots.stop()
+    again = FakeVoice(OWN)
+    house.resumed(again, house.store.kept[OWN.session_id])
+    await again.hears("pay/press_keys")
+    again.keys("*")
+    await house.over()
+    assert again.transfers == [] and again.cause is HangupCause.NORMAL
+
+
+def in_place(caller_number: str | None = "09121234567") -> FakeVoice:
+    """The caller for whom the agent called."""
+    return FakeVoice(replace(OWN, call_id=CHANNEL, caller_number=caller_number, sent=True, visit=OWN.session_id))
+
+
+async def test_who_takes_the_agents_place_is_sent_back(house: House) -> None:
+    """From then on it is the caller's call: they hear the step from its beginning, and the agent the outcome."""
+    house.paystar.answers["create_transaction"].append(FOUND)
+    agent = house.rings(FakeVoice(OWN))
+    await agent.hears("pay/press_keys")
+    caller = in_place()
+    caller.emit = house.switchboard.replace(caller, OWN)
+    await caller.hears("pay/press_keys")
+    caller.keys("*")
+    assert (await caller.transferred())[1] == order(NOT_TRIED)
+
+
+@pytest.mark.parametrize("number", ["09121234567", None])
+async def test_whose_number_it_is_then(house: House, number: str | None) -> None:
+    """The caller's, never the agent's; a withheld one is not known."""
+    house.paystar.answers["create_transaction"].append(FOUND)
+    agent = house.rings(FakeVoice(OWN))
+    await agent.hears("pay/press_keys")
+    caller = in_place(number)
+    caller.emit = house.switchboard.replace(caller, OWN)
+    await caller.hears("pay/press_keys")
+    await house.switchboard.drain(0)
+    await house.snapshots.stop()
+    [(name, snapshot)] = house.store.kept.items()
+    assert name == f"{CHANNEL}~{OWN.session_id}"
+    assert json.loads(snapshot)["answers"].get("caller_number") == number
+
+
+async def test_a_place_in_a_call_that_is_over(house: House) -> None:
+    """Nobody is left in silence."""
+    caller = in_place()
+    house.switchboard.replace(caller, OWN)
+    assert caller.cause is HangupCause.NORMAL
+
+
+async def test_an_agent_on_the_line_needs_no_way_back(house: House) -> None:
+    """Who stayed with the caller has heard how it went: both talk, and no telephone rings."""
+    house.paystar.answers["create_transaction"].append(FOUND)
+    voice = house.rings(FakeVoice(replace(sent().info, assisted=True)))
+    await voice.hears("pay/press_keys")
+    voice.keys("*")
+    await house.over()
+    assert voice.transfers == [] and voice.cause is HangupCause.NORMAL
+
+
 # -- the words ---------------------------------------------------------------------------------------------------------
 
 

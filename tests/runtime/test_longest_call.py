@@ -1,6 +1,7 @@
 """A call that has lasted for as long as one may: callers are told, and nobody is torn out of a payment."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -9,17 +10,19 @@ from structlog.testing import capture_logs
 from ivr.domain.errors import Unusable
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.operations import Outcome
-from ivr.flow.events import LegEnded
+from ivr.flow.events import CallTooLong, LegEnded
 from ivr.payments.port import Reply
 from ivr.payments.state import EntryKind, Payment, State
 from ivr.runtime import call
 from tests.fakes import FakeVoice
-from tests.flow.world import session_of, shipped
+from tests.flow.world import session_of, shipped, small_flow
 from tests.runtime.conftest import INVOICE, House
 
 TOO_LONG = "common/call_too_long"
 LEG = 9
 PAYMENT = "1700000000.1.6"
+AGENT = """  a: {transfer: {agent: sara}, next: b, exits: {busy: b, no_answer: b, unreachable: b}}
+  b: {say: common/goodbye, next: end}"""
 
 
 @pytest.fixture
@@ -105,3 +108,51 @@ async def at_the_bank(house: House) -> FakeVoice:
         data={"dialled": True, "payment": PAYMENT},
     )
     return house.resumed(house.caller(), session, leg=LEG)
+
+
+# -- with our own people -----------------------------------------------------------------------------------------------
+
+
+async def to_an_agent(house: House, tmp_path: Path) -> tuple[FakeVoice, int]:
+    """A caller who is let talk to one at once."""
+    house.longest_call = 0.1
+    house.add("1901", small_flow(tmp_path, AGENT))
+    voice = house.rings(house.caller("1901", listens=False))
+    token, _ = await voice.transferred()
+    return voice, token
+
+
+async def test_who_talks_to_an_agent_is_not_torn_away(house: House, tmp_path: Path) -> None:
+    """However long it lasts; the clock goes on when they are back, and then they are told."""
+    voice, token = await to_an_agent(house, tmp_path)
+    await asyncio.sleep(3 * house.longest_call)
+    assert voice.cause is None and TOO_LONG not in voice.heard
+    voice.emit(LegEnded(token, LegResult.ENDED))
+    await voice.hears("common/goodbye")
+    await voice.hears(TOO_LONG)
+    voice.finish()
+    await house.over()
+    assert voice.cause is HangupCause.NORMAL
+
+
+async def test_it_is_too_long_just_when_they_are_connected(house: House, tmp_path: Path) -> None:
+    """The news of it waited behind something slow: it is for nobody any more, and the clock goes on afterwards."""
+    voice, token = await to_an_agent(house, tmp_path)
+    voice.emit(CallTooLong())
+    await asyncio.sleep(0.01)
+    assert voice.cause is None and TOO_LONG not in voice.heard
+    voice.emit(LegEnded(token, LegResult.ENDED))
+    await voice.hears(TOO_LONG)
+
+
+async def test_a_new_process_does_not_tear_them_away_either(house: House, tmp_path: Path) -> None:
+    """It sent them to the agent once more, because nobody could say whether they had gone."""
+    voice, _ = await to_an_agent(house, tmp_path)
+    await house.switchboard.drain(0)
+    await house.snapshots.stop()
+    again = house.caller("1901", listens=False)
+    again.info = voice.info
+    house.resumed(again, house.store.kept[voice.info.session_id])
+    await again.transferred()
+    await asyncio.sleep(3 * house.longest_call)
+    assert again.cause is None and TOO_LONG not in again.heard

@@ -18,6 +18,9 @@ from ivr.domain.errors import Unusable
 MOST_SILENT: Final = 10_000
 """Channels at once; more is a leak of ours."""
 
+NOT_RECORDED: Final = frozenset({"No such channel", "Cannot set mute flag"})
+"""Asterisk's words for a channel that is gone, and for one that nothing records. Any other refusal is no silence."""
+
 log = structlog.get_logger("ivr.recordings")
 
 
@@ -32,14 +35,16 @@ class Recordings:
         """From now on (or no longer). Raises Unusable when Asterisk cannot be asked for silence."""
         if not on:
             self._silent.difference_update(channels)
-        elif len(self._silent) < MOST_SILENT:
+        elif len(self._silent) + len(channels) <= MOST_SILENT:
             self._silent.update(channels)
+        else:
+            raise Unusable(f"more than {MOST_SILENT} recordings would have to be silent")
         for channel in channels:
             try:
                 await self._client.send(mute_recording(channel, on))
-            except AmiError:
-                continue  # nothing records this channel, or it is gone
-            except AmiDisconnected as exc:
+            except (AmiError, AmiDisconnected) as exc:
+                if isinstance(exc, AmiError) and exc.message in NOT_RECORDED:
+                    continue
                 if on:
                     raise Unusable(f"recordings cannot be silenced: {exc}") from None
                 log.warning("recording_stays_silent", error=str(exc))

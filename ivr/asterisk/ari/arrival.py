@@ -42,7 +42,7 @@ def call_info(channel: Channel) -> CallInfo:
         raise BadInput("the dialplan must name the trunk: Stasis(<application>,<trunk>,${CALLERID(pres)})")
     said = dict(one.split("=", 1) for one in more if "=" in one)
     # Without the presentation, a number that came with a wish for privacy cannot be told from any other.
-    shown = not presentation or presentation.startswith("allowed")
+    shown = not presentation or is_shown(presentation)
     dialled, *behind = channel.dialplan.exten.split("*")
     by = said.get("by") or said.get("asked", "")
     return CallInfo(
@@ -61,6 +61,11 @@ def call_info(channel: Channel) -> CallInfo:
     )
 
 
+def is_shown(presentation: str) -> bool:
+    """Whether Asterisk's CALLERID(pres) lets us have the number."""
+    return presentation.startswith("allowed")
+
+
 def helper_of(channel: Channel) -> str | None:
     """The caller's channel, if this is an agent who is to help them: `Stasis(<application>,assisting,,caller=<id>)`."""
     _, place, _, *more = (*channel.dialplan.app_data.split(","), "", "", "")
@@ -69,11 +74,14 @@ def helper_of(channel: Channel) -> str | None:
 
 
 def in_place_of(channel: Channel, replaced: CallInfo) -> CallInfo:
-    """A caller whom an agent gives their own place in a call to one of our numbers."""
+    """A caller whom an agent gives their own place in a call to one of our numbers.
+
+    Withheld until `ivr.asterisk.ari.voice` has asked: a channel that is replaced does not say its presentation.
+    """
     return replace(
         replaced,
         call_id=channel.id,
-        caller_number=caller_number(channel.caller.number),
+        caller_number=None,
         sent=True,
         visit=replaced.session_id,
     )
@@ -81,7 +89,7 @@ def in_place_of(channel: Channel, replaced: CallInfo) -> CallInfo:
 
 def moved(channel: Channel) -> CallInfo:
     """The same one, found by a new process: only the call's snapshot knows more."""
-    return CallInfo(channel.id, AGENTS_TRUNK, "", caller_number(channel.caller.number), sent=True, visit=ANY_VISIT)
+    return CallInfo(channel.id, AGENTS_TRUNK, "", None, sent=True, visit=ANY_VISIT)
 
 
 def endpoint(channel_name: str) -> str | None:

@@ -90,8 +90,12 @@ class AssistedVoice(AriVoice):
         """Both stay where they are: the next process finds them together."""
 
     def hang_up(self, cause: HangupCause) -> None:
-        """The flow is done, and they go on talking; a caller whose agent has left is hung up."""
+        """The flow is done, and they go on talking; a caller whose agent has left is hung up.
+
+        Whichever way it ended, in the middle of a secret or with the process before, both are heard again.
+        """
         self._talking = True
+        self._open_later(Privacy.OPEN)
         tidy(self._client, unhold_bridge(self.bridge))
         if self._agent is None:
             super().hang_up(cause)
@@ -121,9 +125,24 @@ class AssistedVoice(AriVoice):
             self._agent = None
             if self._talking:
                 super().hang_up(HangupCause.NORMAL)
+        if self.info.call_id in survey.channels:
+            self._mend(survey)
         super().look(survey)
 
     # ---- helpers
+
+    def _mend(self, survey: Survey) -> None:
+        """What was asked while the connection was being lost."""
+        found = survey.bridges.get(self.bridge)
+        inside = found.channels if found is not None else ()
+        if found is None:
+            self._client.post(make_bridge(self.bridge), lambda error: None)
+        if self.info.call_id not in inside and (self._leg is None or self._leg.over):
+            self._join_caller()
+        if self._agent is not None and self._agent.id not in inside:
+            tidy(self._client, join_quietly(self.bridge, self._agent.id))
+        if self._privacy is not Privacy.ALL:
+            tidy(self._client, unmute(self.info.call_id))
 
     async def _close_off(self, privacy: Privacy) -> None:
         """The agent hears nothing of the caller either. Raises Unusable when that is not certain."""

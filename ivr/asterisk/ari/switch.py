@@ -4,7 +4,10 @@ Law: every channel in our application is either a living call's or is sent away:
 a caller whom nobody takes goes back to the dialplan, which speaks to them. Nobody is left in silence.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,7 +17,7 @@ from ivr.asterisk.ari.assisted import AssistedVoice
 from ivr.asterisk.ari.chores import Chores, tidy
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import AriDisconnected, AriError, place
-from ivr.asterisk.ari.events import CallEvent, Channel, StasisStart
+from ivr.asterisk.ari.events import CallEvent, Channel, ChannelDestroyed, StasisEnd, StasisStart
 from ivr.asterisk.ari.ids import bridge_of, leg_id, leg_of
 from ivr.asterisk.ari.requests import back_to_dialplan, drop_bridge, hang_up, set_variable
 from ivr.asterisk.ari.router import Router
@@ -23,6 +26,8 @@ from ivr.asterisk.ari.timing import Timing
 from ivr.asterisk.ari.voice import AriVoice, Silencer
 from ivr.asterisk.settings import Ari
 from ivr.domain.legs import HangupCause
+from ivr.domain.phone import caller_number
+from ivr.flow.events import Event
 from ivr.runtime.ports import CallInfo, Emit
 
 OnCall = Callable[[AriVoice], Emit]
@@ -42,6 +47,8 @@ HERE: Final = "IVR_HERE"
 
 MOST_HELPERS: Final = 1000
 """Agents at once whose callers have not come yet."""
+HELPER_PATIENCE: Final = 10.0
+"""Seconds that such an agent waits in silence: both were moved at once, so the caller is gone."""
 
 log = structlog.get_logger()
 
@@ -101,12 +108,11 @@ class AriSwitch:
             return on_resume(voice, legs[-1])
 
         left = [channel for call_id, channel in survey.callers().items() if call_id not in self._voices]
+        self._find_helpers(survey)  # first: a caller whose flow is over goes on talking to theirs
         for channel in left:
             self._admit(channel, resume)
-        for helper in survey.helpers():
-            self._assist(helper, helper_of(helper) or "")
         for channel in [one for one in survey.perhaps_moved() if await self._is_ours(one)]:
-            voice = AriVoice(self.client, moved(channel), self._left)
+            voice = self._moved_voice(channel, moved(channel))
             voice.attach(resume(voice))
             self._voices[channel.id] = voice
             self._router.attach(channel.id, voice.on_event)
@@ -149,17 +155,26 @@ class AriSwitch:
             tidy(self.client, hang_up(event.channel.id, HangupCause.NORMAL))
 
     def _admit(self, channel: Channel, on_call: OnCall) -> None:
+        helper = self._helpers.pop(channel.id, None)
         try:
             voice = self._voice(channel)
+            if helper is not None and isinstance(voice, AssistedVoice):
+                voice.assisted_by(helper)
             voice.attach(on_call(voice))
         except Exception as exc:  # noqa: BLE001 -- whatever is wrong with us, the caller must hear the dialplan's fallback
             log.error("call_not_taken", call_id=channel.id, where=place(exc))
             tidy(self.client, back_to_dialplan(channel.id))
+            if helper is not None:
+                self._dismiss(helper)
             return
         self._voices[channel.id] = voice
         self._router.attach(channel.id, voice.on_event)
-        if (helper := self._helpers.pop(channel.id, None)) is not None:
-            self._assist(helper, channel.id)
+        if helper is None:
+            return
+        if isinstance(voice, AssistedVoice):
+            self._router.attach(helper.id, voice.on_event)
+        else:
+            self._dismiss(helper)
 
     def _voice(self, channel: Channel) -> AriVoice:
         info = call_info(channel)
@@ -175,8 +190,39 @@ class AriSwitch:
             voice.assisted_by(helper)
         elif len(self._helpers) < MOST_HELPERS:
             self._helpers[caller] = helper
+            self._router.attach(helper.id, partial(self._on_waiting_helper, caller))
+            asyncio.get_running_loop().call_later(HELPER_PATIENCE, self._give_up_on, caller, helper)
         else:
-            tidy(self.client, hang_up(helper.id, HangupCause.NORMAL))
+            self._dismiss(helper)
+
+    def _find_helpers(self, survey: Survey) -> None:
+        """Agents who are there and are not known; those who left unseen are forgotten."""
+        for caller, helper in list(self._helpers.items()):
+            if helper.id not in survey.channels:
+                del self._helpers[caller]
+                self._router.detach(helper.id)
+        for helper in survey.helpers():
+            caller = helper_of(helper) or ""
+            voice = self._voices.get(caller)
+            known = voice.agent_id if isinstance(voice, AssistedVoice) else None
+            if helper.id != known and caller not in self._helpers:
+                self._assist(helper, caller)
+
+    def _on_waiting_helper(self, caller: str, event: CallEvent) -> None:
+        """An agent who came first may also leave before the caller comes."""
+        if isinstance(event, StasisEnd | ChannelDestroyed):
+            self._router.detach(event.channel.id)
+            self._helpers.pop(caller, None)
+
+    def _give_up_on(self, caller: str, helper: Channel) -> None:
+        if self._helpers.get(caller) is helper:
+            del self._helpers[caller]
+            log.warning("nobody_to_help", call_id=caller)
+            self._dismiss(helper)
+
+    def _dismiss(self, helper: Channel) -> None:
+        self._router.detach(helper.id)
+        tidy(self.client, hang_up(helper.id, HangupCause.NORMAL))
 
     def _take_place(self, channel: Channel, replaced: str) -> None:
         """An agent called one of our numbers, and then gave the caller their own place there."""
@@ -186,10 +232,32 @@ class AriSwitch:
             tidy(self.client, hang_up(channel.id, HangupCause.NORMAL))
             return
         agent.leave()
-        voice = AriVoice(self.client, in_place_of(channel, agent.info), self._left)
-        voice.attach(self._on_replace(voice, agent.info))
+        voice = self._moved_voice(channel, in_place_of(channel, agent.info))
+        held: list[Event] = []
+        voice.attach(held.append)
         self._voices[channel.id] = voice
         self._router.attach(channel.id, voice.on_event)
+        self._chores.add(self._begin_in_place(voice, channel, agent.info, held, self._on_replace), channel.id)
+
+    async def _begin_in_place(
+        self, voice: AriVoice, channel: Channel, replaced: CallInfo, held: list[Event], on_replace: OnReplace
+    ) -> None:
+        """What happens until it is known whether the caller withholds their number waits in `held`."""
+        try:
+            if await voice.shows_number():
+                voice.info = replace(voice.info, caller_number=caller_number(channel.caller.number))
+            emit = on_replace(voice, replaced)
+        except Exception as exc:  # noqa: BLE001 -- as for every other caller
+            log.error("call_not_taken", call_id=channel.id, where=place(exc))
+            tidy(self.client, hang_up(channel.id, HangupCause.NORMAL))
+            self._left(channel.id)
+            return
+        voice.attach(emit)
+        for event in held:
+            emit(event)
+
+    def _moved_voice(self, channel: Channel, info: CallInfo) -> AriVoice:
+        return AriVoice(self.client, info, self._left, silencer=self._silencer, name=channel.name)
 
     def _left(self, call_id: str) -> None:
         voice = self._voices.pop(call_id, None)
@@ -212,6 +280,7 @@ class AriSwitch:
         try:
             survey = await self._look()
             if self._took_over:
+                self._find_helpers(survey)
                 for call_id, channel in survey.callers().items():
                     if call_id not in self._voices:
                         self._admit(channel, self._on_call)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from ivr.asterisk.ari import events as ari
-from ivr.asterisk.ari.arrival import call_info, parameters
+from ivr.asterisk.ari.arrival import call_info, is_shown, parameters
 from ivr.asterisk.ari.chores import Chores, tidy, unless_gone
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.ari.errors import NOT_FOUND, AriDisconnected, AriError, Gone
@@ -94,6 +94,8 @@ class AriVoice:
         self._silencer = silencer
         self._chores = Chores()
         self._privacy = Privacy.OPEN
+        self._changing = asyncio.Lock()
+        """Closing off and opening take several requests each: never both at once."""
         self._opening: asyncio.TimerHandle | None = None
         self._name = name
         self._client = client
@@ -186,22 +188,41 @@ class AriVoice:
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))
 
+    async def shows_number(self) -> bool:
+        """Whether this caller lets their number be seen; False when nobody can say."""
+        try:
+            return is_shown(await self._read("CALLERID(pres)") or "")
+        except AriDisconnected:
+            return False
+
     async def guard(self, privacy: Privacy) -> None:
         """Close the call off at once, or open it a moment later. Raises Unusable when closing it is not certain."""
+        if _CLOSED.index(privacy) < _CLOSED.index(self._privacy):
+            self._open_later(privacy)
+            return
+        self._stay_closed()
+        self._privacy = privacy  # first: what is being opened at this moment must not be
+        async with self._changing:
+            await self._close_off(privacy)
+
+    def _stay_closed(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
-        closes = _CLOSED.index(privacy) >= _CLOSED.index(self._privacy)
-        if closes:
-            await self._close_off(privacy)
-        else:
-            self._opening = asyncio.get_running_loop().call_later(LINGER, self._open_up, privacy)
-        self._privacy = privacy if closes else self._privacy
+
+    def _open_later(self, privacy: Privacy) -> None:
+        self._stay_closed()
+        self._opening = asyncio.get_running_loop().call_later(LINGER, self._open_up, privacy)
 
     def _open_up(self, privacy: Privacy) -> None:
         self._opening, self._privacy = None, privacy
         if not self._gone:
-            self._chores.add(self._close_off(privacy), self.info.session_id)
+            self._chores.add(self._opened(privacy), self.info.session_id)
+
+    async def _opened(self, privacy: Privacy) -> None:
+        async with self._changing:
+            if self._privacy is privacy:  # else it was closed again meanwhile
+                await self._close_off(privacy)
 
     async def _close_off(self, privacy: Privacy) -> None:
         """Every recording is silent, or no longer."""

@@ -25,6 +25,8 @@ def check(settings: AsteriskSettings) -> None:
     modules_file(settings, ())
     sip_file(settings)
     queues_file(settings)
+    features_file(settings)
+    music_file(settings)
     dialplan_file(settings, (), Away())
 
 

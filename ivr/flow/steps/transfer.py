@@ -33,6 +33,11 @@ class TransferStep:
     """None: that of the call."""
     wait: float
 
+    @property
+    def transfers(self) -> bool:
+        """Who this step lets the caller talk to is one of our own people."""
+        return True
+
     def enter(self, visit: Visit) -> None:
         """Say what comes next, then let them talk."""
         if self.saying.parts:
@@ -59,9 +64,10 @@ class TransferStep:
             self._transfer(visit)
 
     def describe(self) -> Description:
-        """Who it is."""
+        """Who it is, and what they are told."""
         whom = f"queue {self.queue}" if self.queue is not None else f"agent {self.agent.text if self.agent else ''}"
-        return Description("transfer", self.saying, about=f"{whom}, up to {self.wait:g} s")
+        about = f"{whom}, up to {self.wait:g} s"
+        return Description("transfer", self.saying, about=about, tells=self.tell, tells_in=self.tell_language)
 
     def _transfer(self, visit: Visit) -> None:
         visit.forget_keys()
