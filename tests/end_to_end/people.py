@@ -16,7 +16,7 @@ from tests.end_to_end.stage import Caller
 
 _NAMES: Final = (
     *("sara", "reza", "mina", "omid", "lale", "babak", "nima", "taraneh", "dara", "shirin", "kaveh"),
-    *("parisa", "yasmin", "hamid"),
+    *("parisa", "yasmin", "hamid", "nasrin", "nader"),
 )
 AGENTS: Final[Mapping[str, str]] = {name: f"{100 + number}" for number, name in enumerate(_NAMES, 1)}
 """By name, the number of their phone."""
@@ -33,7 +33,9 @@ TO_SALES: Final = "42477050"
 TO_NOBODY: Final = "42477051"
 SECRETS: Final = "42477060"
 """Asks for a card and a PIN, and does nothing with them."""
-RECORDED: Final = ("parisa", "yasmin")
+TALK_THEN_SECRETS: Final = "42477061"
+"""Leads to nader, and asks for a card and a PIN when he has hung up."""
+RECORDED: Final = ("parisa", "yasmin", "nasrin", "nader")
 """Agents whose talks are recorded."""
 
 
@@ -53,6 +55,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
     {"number": TO_SALES, "flow": "to_sales"},
     {"number": TO_NOBODY, "flow": "to_deserted"},
     {"number": SECRETS, "flow": "assisted_secrets"},
+    {"number": TALK_THEN_SECRETS, "flow": "talk_then_secrets"},
 )
 
 _FLOW: Final = """flow: to_{name}
@@ -88,9 +91,18 @@ steps:
 """
 
 
+_TALK: Final = """  talk:
+    transfer: {agent: nader, prompt: common/please_wait, tell: agent/not_tried, wait: 20s}
+    next: ask_card
+    exits: {busy: sorry, no_answer: sorry, unreachable: sorry}
+"""
+
+
 def write_flows(dialplan: Path) -> None:
     """A flow for each agent and each queue that leads straight to them, and one that asks for secrets."""
     (dialplan / "flows" / "assisted_secrets.yaml").write_text(_SECRETS, "utf-8")
+    talk = _SECRETS.replace("flow: assisted_secrets\nfirst: ask_card", "flow: talk_then_secrets\nfirst: talk")
+    (dialplan / "flows" / "talk_then_secrets.yaml").write_text(talk.replace("steps:\n", f"steps:\n{_TALK}"), "utf-8")
     for name in AGENTS:
         (dialplan / "flows" / f"to_{name}.yaml").write_text(_FLOW.format(name=name, whom=f"agent: {name}"), "utf-8")
     for name in QUEUES:

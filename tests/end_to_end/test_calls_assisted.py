@@ -14,10 +14,11 @@ import pytest
 
 from ivr.lab.hearing import Sound, load_wav
 from ivr.lab.phone import PhoneCall
+from ivr.lab.town import Town
 from tests.end_to_end.evening import Evening, Spent, story
 from tests.end_to_end.odd_numbers import SECRET_CARD
-from tests.end_to_end.people import SECRETS
-from tests.end_to_end.stage import PATIENCE, Stage, eventually
+from tests.end_to_end.people import SECRETS, TALK_THEN_SECRETS, picks_up
+from tests.end_to_end.stage import Caller, Stage
 from tests.end_to_end.test_calls_agents import talks_to
 from tests.end_to_end.tones import keys_heard, names
 
@@ -38,7 +39,6 @@ class Helped(Spent):
     agents_ear: Sound = field(default_factory=_nothing)
     agents_phone: str = ""
     """The keys that the agent's telephone was sent."""
-    recording: Sound = field(default_factory=_nothing)
     seen: tuple[dict[str, Any], ...] = ()
     """What the agent was shown, in order."""
 
@@ -54,15 +54,19 @@ async def shown(stage: Stage, agent: str) -> dict[str, Any]:
     return found
 
 
-async def recording_of(stage: Stage, caller: str) -> Sound:
-    """What was recorded of the talk with this caller, once it is whole."""
-    directory = stage.town.merchant.instance.monitor
+async def keys_secrets(caller: Caller) -> None:
+    """The card and the PIN, each as soon as it is asked for, at a person's pace, and every key can be heard."""
+    for prompt, keys in (("bank/enter_card", CARD), ("bank/enter_pin", f"{PIN}#")):
+        await caller.hears(prompt)
+        for key in keys:
+            await presses(caller.call, key, secret=True)
+            await asyncio.sleep(0.1)
+    await caller.hears("pay/paid")
 
-    async def look() -> list[Any]:
-        return [path for path in directory.glob("*.wav") if path.stat().st_size > 1000]
 
-    assert await eventually(look, bool, PATIENCE)
-    return await asyncio.to_thread(load_wav, max(directory.glob("*.wav"), key=lambda path: path.stat().st_mtime))
+def recordings_of(town: Town) -> list[str]:
+    """The keys that can be heard in each recording that the merchant has made."""
+    return [names(keys_heard(load_wav(path))) for path in sorted(town.merchant.instance.monitor.glob("*.wav"))]
 
 
 @story
@@ -89,7 +93,6 @@ async def an_agent_helps_with_a_card(stage: Stage) -> Helped:
         told,
         agents_ear=(await agent.told()).sound,
         agents_phone="".join(agent.call.received),
-        recording=await recording_of(stage, "parisa"),
         seen=tuple(seen),
     )
 
@@ -118,6 +121,37 @@ async def an_agent_helps_with_an_invoice_by_keys(stage: Stage) -> Helped:
     )
 
 
+@story
+async def an_agent_asks_first_for_secrets(stage: Stage) -> Spent:
+    """`*2` and the number that asks; the agent hears the question, and gives the caller that place."""
+    caller, agent = await talks_to(stage, "nasrin")
+    await presses(caller.call, OPENLY)
+    await asyncio.sleep(0.5)
+    await agent.keys("*2")
+    await asyncio.sleep(1.5)
+    await agent.keys(SECRETS)
+    await agent.hears("bank/enter_card", share=0.2)
+    await agent.call.hang_up()
+    await keys_secrets(caller)
+    return Spent(await caller.told())
+
+
+@story
+async def a_caller_talks_and_then_keys_secrets(stage: Stage) -> Spent:
+    """Nobody sent the caller: the flow itself let them talk to an agent, and the recording goes on."""
+    caller = await stage.call(TALK_THEN_SECRETS)
+    agent = await picks_up(stage.town, "nader", stage.sounds)
+    await agent.is_told("agent/not_tried")
+    await presses(caller.call, OPENLY)
+    await asyncio.sleep(0.5)
+    await agent.hangs_up()
+    await keys_secrets(caller)
+    return Spent(await caller.told())
+
+
+OTHER_WAYS: Final = ("an_agent_asks_first_for_secrets", "a_caller_talks_and_then_keys_secrets")
+
+
 async def test_the_agent_knows_how_far_the_caller_is(evening: Evening) -> None:
     """Three of sixteen, and later that it is over: no digit anywhere."""
     first, last = evening.of("an_agent_helps_with_a_card").seen  # type: ignore[attr-defined]
@@ -139,11 +173,13 @@ async def test_the_agents_phone_is_sent_no_key_of_a_secret(evening: Evening) -> 
     assert set(helped.agents_phone) == {OPENLY}
 
 
-async def test_the_recording_holds_no_secret(evening: Evening) -> None:
-    """Silent from the first to the last digit, and sounding before and after."""
-    helped = evening.of("an_agent_helps_with_a_card")
-    assert isinstance(helped, Helped)
-    assert names(keys_heard(helped.recording)) == OPENLY * 2
+async def test_no_recording_holds_a_secret(evening: Evening, town: Town) -> None:
+    """Whichever way led to the secret, each is silent from its first to its last digit, and sounds before and after."""
+    for name in ("an_agent_helps_with_a_card", *OTHER_WAYS):
+        assert "pay/paid" in evening.told(name).names
+    heard = await asyncio.to_thread(recordings_of, town)
+    assert set("".join(heard)) == {OPENLY}
+    assert OPENLY * 2 in heard and len([one for one in heard if one]) >= 1 + len(OTHER_WAYS)
 
 
 async def test_both_hear_the_flow(evening: Evening) -> None:

@@ -120,6 +120,12 @@ def test_a_caller_whom_an_agent_sends_is_counted_and_named(rendered: Path) -> No
     assert "same = n,Goto(enter)" in lines
 
 
+def test_no_agent_makes_a_threesome(rendered: Path) -> None:
+    """With Asterisk's own keys for it, an agent would hear and be sent every digit of a card."""
+    text = (rendered / "features.conf").read_text()
+    assert "atxferthreeway = \n" in text and "atxferswap = \n" in text
+
+
 def test_a_caller_comes_back_from_a_queue(rendered: Path) -> None:
     """By our application alone, with the token and the outcome; while we are away they wait, and do not queue again."""
     lines = context(rendered, "ivr-transfer")
