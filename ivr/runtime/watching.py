@@ -4,7 +4,7 @@ Law: nothing here ever held a digit (`ivr.flow.progress`). Whoever is too slow l
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from ivr.flow.progress import Progress
@@ -40,7 +40,7 @@ class Watching:
         """Whether as many watch as may."""
         return sum(map(len, self._watchers.values())) >= MOST_WATCHERS
 
-    async def news(self, agent: str) -> AsyncIterator[Progress]:
+    async def news(self, agent: str) -> AsyncGenerator[Progress, None]:
         """What there is now and every change; ends at once when it is `full`."""
         watchers = self._watchers.setdefault(agent, set())
         if self.full:

@@ -13,7 +13,7 @@ from ivr.domain.errors import Unusable
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, LegAnswered, LegEnded, PromptFinished
-from ivr.runtime.ports import LegOrder, TransferOrder
+from ivr.runtime.ports import Emit, LegOrder, TransferOrder
 from tests.asterisk.ari.assisting import (
     AGENT,
     AGENTS_NAME,
@@ -370,7 +370,7 @@ async def test_a_new_process_finds_both(stage: Stage) -> None:
     found: list[str | None] = []
     resume = stage.calls.on_resume
 
-    def on_resume(voice: voice_module.AriVoice, leg: int | None) -> switch_module.Emit:
+    def on_resume(voice: voice_module.AriVoice, leg: int | None) -> Emit:
         assert isinstance(voice, AssistedVoice)
         found.append(voice.agent_id)
         voice.hang_up(HangupCause.NORMAL)
