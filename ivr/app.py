@@ -264,6 +264,12 @@ def _desk(
     async def no_manager(agent: str, number: str | None) -> str:
         raise Unusable("Asterisk's manager is not configured ('asterisk: {ami: …}'), and this needs it")
 
+    def is_helping(agent: str) -> bool:
+        last = watching.last(agent)
+        return last is not None and not last.over and switchboard.drives(last.call_id)
+
+    if people is not None:
+        people.is_helping = is_helping
     names = [agent.name for agent in asterisk.agents]
     return Desk(
         states=people.states if people is not None else lambda: dict.fromkeys(names, UNKNOWN_STATE),

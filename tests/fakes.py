@@ -75,6 +75,7 @@ class FakeVoice:
         self.breaks = Breaks()
         self.changes = Changes()
         self.fails_to_play = False
+        self.apologised = False
         self._headers = headers or {}
         self._listens = listens
         self._playing: int | None = None
@@ -119,6 +120,10 @@ class FakeVoice:
     async def release(self) -> None:
         self._do("release")
         self.released = True
+
+    def apologise(self) -> None:
+        self._do("apologise")
+        self.apologised = True
 
     def hang_up(self, cause: HangupCause) -> None:
         self._do("hang_up")

@@ -43,6 +43,8 @@ class People:
         self._ari: AriClient | None = None
         self._states: dict[str, str] = {}
         self._assisting: set[asyncio.Task[None]] = set()
+        self.is_helping: Callable[[str], bool] = lambda agent: False
+        """Whether a flow goes on in which this agent helps."""
         self.on_device: Callable[[str, str], None] = lambda agent, state: None
         """Told that an agent's phone is in another state."""
 
@@ -69,11 +71,11 @@ class People:
         """Each agent's phone in Asterisk's words: NOT_INUSE, INUSE, UNAVAILABLE …"""
         return {agent: self._states.get(agent, UNKNOWN_STATE) for agent in self._agents}
 
-    async def assist(self, agent: str, number: str | None) -> str:
+    async def assist(self, agent: str, number: str | None, channel: str = "") -> str:
         """Begin the flow of this number with the caller whom the agent is talking to; returns the caller's channel id.
 
-        `number`: None: the configured one. Raises BadInput when there is nothing to help with, Unusable when Asterisk
-        cannot be asked.
+        `number`: None: the configured one. `channel`: the agent's, by name; empty: the only one that talks. Raises
+        BadInput when there is nothing to help with, Unusable when Asterisk cannot be asked.
         """
         if agent not in self._agents:
             raise BadInput(f"there is no agent '{agent}'")
@@ -81,7 +83,7 @@ class People:
         if not number:
             raise BadInput("no number was given, and the configuration has no 'assist_number'")
         try:
-            ours, caller = await self._talking(agent)
+            ours, caller = await self._talking(agent, channel)
             await self._ami.send(set_variable(caller.name, BY, ours.name))
             await self._ami.send(
                 redirect(
@@ -96,18 +98,23 @@ class People:
         log.info("assisting", agent=agent, call_id=caller.id)
         return caller.id
 
-    async def _talking(self, agent: str) -> tuple[Channel, Channel]:
+    async def _talking(self, agent: str, channel: str) -> tuple[Channel, Channel]:
         """The agent's channel and that of the caller in the same bridge."""
         survey = await living_channels(self._sure_ari())
+        found = []
         for bridge in survey.bridges.values():
             channels = [survey.channels[name] for name in bridge.channels if name in survey.channels]
-            ours = [channel for channel in channels if endpoint(channel.name) == agent]
-            others = [channel for channel in channels if endpoint(channel.name) not in (*self._agents, None)]
+            ours = [one for one in channels if endpoint(one.name) == agent and channel in ("", one.name)]
+            others = [one for one in channels if endpoint(one.name) not in (*self._agents, None)]
             if len(ours) == 1 and len(others) == 1 and len(channels) == 2:
-                if survey.in_application(others[0]):
-                    raise BadInput(f"agent '{agent}' is helping this caller already")
-                return ours[0], others[0]
-        raise BadInput(f"agent '{agent}' is not talking to a caller now")
+                found.append((ours[0], others[0]))
+        if not found:
+            raise BadInput(f"agent '{agent}' is not talking to a caller now")
+        if len(found) > 1:
+            raise BadInput(f"agent '{agent}' has several callers on the line: only the telephone's keys can tell which")
+        if self.is_helping(agent):
+            raise BadInput(f"agent '{agent}' is helping this caller already")
+        return found[0]
 
     def _sure_ari(self) -> AriClient:
         if self._ari is None:
@@ -142,7 +149,7 @@ class People:
             case UserEvent(name) if name == ASSIST_EVENT:
                 agent = endpoint(event.channel)
                 if agent is not None:
-                    task = asyncio.create_task(self._assist_by_key(agent))
+                    task = asyncio.create_task(self._assist_by_key(agent, event.channel))
                     self._assisting.add(task)
                     task.add_done_callback(self._assisting.discard)
             case BlindTransfer():
@@ -155,8 +162,8 @@ class People:
     def _sent(self, by: str, how: str, result: str) -> None:
         log.info("agent_sent_caller", agent=endpoint(by), how=how, result=result)
 
-    async def _assist_by_key(self, agent: str) -> None:
+    async def _assist_by_key(self, agent: str, channel: str) -> None:
         try:
-            await self.assist(agent, None)
+            await self.assist(agent, None, channel)
         except IvrError as exc:
             log.warning("not_assisting", agent=agent, error=str(exc))

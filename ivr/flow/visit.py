@@ -195,6 +195,7 @@ class Visit:
         """Let the caller talk to an agent, or to one of a queue; once more under the same token if they may be gone."""
         if self.session.leg is None:
             self.session.leg = self._token()
+        self.session.guarded = True  # what is talked there may be recorded, and the recording goes on afterwards
         self.commands.append(Transfer(self.session.leg, agent, queue, tuple(tell), language, wait))
 
     def record(self, longest: float, silence: float, finish_key: str | None, *, beep: bool) -> None:

@@ -477,13 +477,15 @@ class Call:
             old.version,
             old.language,
             self.flow.first,
+            visit=old.visit + 1,  # so that no id of the first flow is given out again
             token=old.token,
             answers={**answers, **afterwards.settings, "outcome": outcome},
             payment=old.payment,
+            guarded=old.guarded,
         )
         self._path.append(f"[{self.flow.name}]")
         _log.info("goes_on", flow=self.flow.name, outcome=outcome)
-        if (slow := self._carry_out(advance(self.flow, self.session, Answered()))) is not None:
+        if (slow := self._carry_out(advance(self.flow, self.session, Resumed()))) is not None:
             await slow
 
     async def _outcome(self) -> str:

@@ -22,6 +22,9 @@ MOST_BODY: Final = 64 * 1024
 MOST_HEAD: Final = 16 * 1024
 """The longest head of an answer, in bytes."""
 
+MOST_BYTES: Final = MOST_HEAD + 2 * MOST_BODY
+"""All that is read of one answer, what chunks need besides included."""
+
 NEXT_ADDRESS_SECONDS: Final = 0.25
 """A host with several addresses is tried at the next one when the one before is silent for so long (RFC 8305)."""
 
@@ -59,6 +62,7 @@ class HttpConnection(asyncio.Protocol):
         "_answer",
         "_asked_at",
         "_body",
+        "_bytes",
         "_ends_with_connection",
         "_fault",
         "_head",
@@ -102,7 +106,7 @@ class HttpConnection(asyncio.Protocol):
         self._answer = self._loop.create_future()
         self._asked_at = self._heard_at = self._loop.time()
         self._read_seconds, self._most_seconds = read_seconds, most_seconds
-        self._head = self._status = 0
+        self._head = self._status = self._bytes = 0
         self._head_only = head_only
         self._timer = self._loop.call_later(min(read_seconds, most_seconds), self._look)
         self._transport.write(request)
@@ -141,6 +145,10 @@ class HttpConnection(asyncio.Protocol):
             self.drop()  # nobody asked
             return
         self._heard_at = self._loop.time()
+        self._bytes += len(data)
+        if self._bytes > MOST_BYTES:  # trailers, and what else is neither head nor body
+            self._fail("it is too long")
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

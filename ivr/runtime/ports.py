@@ -151,6 +151,10 @@ class Voice(Protocol):
         """Give the caller back to where calls wait while nobody takes them; they come again as a new call."""
         ...
 
+    def apologise(self) -> None:
+        """Somebody who was answered already cannot be served: let them hear so, and end the call."""
+        ...
+
     def hang_up(self, cause: HangupCause) -> None:
         """End the call, any dialled leg with it."""
         ...

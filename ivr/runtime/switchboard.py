@@ -76,6 +76,10 @@ class Switchboard:
         """Whether a call of ours still looks after this payment (ids begin with their call's)."""
         return payment_id.rpartition(".")[0] in self._calls
 
+    def drives(self, session_id: str) -> bool:
+        """Whether a call of this name goes on."""
+        return session_id in self._calls
+
     def change(self, dialplan: Dialplan) -> None:
         """New calls begin on this one; every other call goes on with the flow that it has."""
         if self.left:
@@ -146,7 +150,7 @@ class Switchboard:
         """
         before = self._driven.pop(replaced.session_id, None)
         task = self._calls.get(replaced.session_id)
-        if before is None or task is None or before.session.ended is not None:
+        if before is None or task is None or before.session.ended is not None or before.session.leg is not None:
             return self._refuse(voice, "call_is_over", HangupCause.NORMAL)
         task.cancel()
         self._services.snapshots.forget(replaced.session_id)
@@ -273,8 +277,12 @@ class Switchboard:
 
     def _refuse(self, voice: Voice, why: str, cause: HangupCause) -> Emit:
         self._services.observer.refused.labels(why).inc()
-        _log.warning("call_refused", call_id=voice.info.call_id, why=why, trunk=voice.info.trunk)
-        voice.hang_up(cause)
+        info = voice.info
+        _log.warning("call_refused", call_id=info.call_id, why=why, trunk=info.trunk)
+        if info.sent or info.assisted or info.back is not None:
+            voice.apologise()  # in the middle of a talk: the network's busy tone would be a dead line
+        else:
+            voice.hang_up(cause)
         return _ignore
 
     def _send_back(self, voice: Voice) -> Emit:

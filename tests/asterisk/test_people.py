@@ -211,6 +211,7 @@ async def test_who_is_helping_already(office: Office) -> None:
         channel("1.1", "ivr,agents,allowed,comes=01,by=PJSIP/sara-00000002,assist=yes", called="PJSIP/public-00000001"),
         SARA,
     ]
+    office.people.is_helping = lambda agent: agent == "sara"
     with pytest.raises(BadInput, match="helping this caller already"):
         await office.people.assist("sara", None)
     assert office.moved() == []

@@ -274,8 +274,8 @@ async def test_old_news_of_an_agent_do_not_stop_a_call(house: House) -> None:
 async def test_who_comes_back_to_a_process_that_does_not_know_them(house: House) -> None:
     """Their call is over for us: it is ended, not begun anew, and said in the log and the figures."""
     again = house.rings(sent(back=Back(5, LegResult.ENDED)))
-    await again.changes.until(lambda: again.cause)
-    assert again.cause is HangupCause.NORMAL and again.heard == [] and again.transfers == []
+    await again.changes.until(lambda: again.apologised)
+    assert again.heard == [] and again.transfers == []
     assert house.figure("ivr_calls_refused_total", why="came_back_unknown") == 1
 
 
@@ -350,7 +350,7 @@ async def test_a_place_in_a_call_that_is_over(house: House) -> None:
     """Nobody is left in silence."""
     caller = in_place()
     house.switchboard.replace(caller, OWN)
-    assert caller.cause is HangupCause.NORMAL
+    assert caller.apologised
 
 
 async def test_an_agent_on_the_line_needs_no_way_back(house: House) -> None:

@@ -24,6 +24,8 @@ from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrd
 
 AGAIN_LABEL: Final = "again"
 """Where in our extensions a caller waits for the next process."""
+SORRY_LABEL: Final = "sorry"
+"""Where they are told to try later."""
 HANGUP_SECONDS: Final = 10.0
 """For a hangup to take place; then the connection is closed, and the dialplan goes on with whoever is still there."""
 LAST_WORDS_SECONDS: Final = 5.0
@@ -126,6 +128,13 @@ class AgiVoice:
         self._dialogue.listens = False
         await self._ask(go_to(AGAIN_LABEL))
         self._connection.close()
+
+    def apologise(self) -> None:
+        """The dialplan says that it cannot be done now."""
+        if not self._gone:
+            self._dialogue.forget_all()
+            self._dialogue.listens = False
+            self._dialogue.give(Order(go_to(SORRY_LABEL), lambda _: self._connection.close()))
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call. During Dial() Asterisk does not listen: then the call ends with its leg, or when its time is

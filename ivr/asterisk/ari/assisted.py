@@ -8,19 +8,22 @@ Laws:
   the caller. Neither is ever left alone in silence.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
 from ivr.asterisk.ari.chores import tidy
 from ivr.asterisk.ari.client import AriClient
-from ivr.asterisk.ari.errors import AriDisconnected, AriError
+from ivr.asterisk.ari.errors import AriDisconnected, AriError, Gone
 from ivr.asterisk.ari.events import CallEvent, Channel, ChannelDestroyed, StasisEnd
 from ivr.asterisk.ari.requests import (
     drop_bridge,
     hang_up,
     hold_bridge,
     join_quietly,
+    look_at_channel,
     make_bridge,
     mute,
     play_in_bridge,
@@ -37,6 +40,10 @@ from ivr.flow.events import Event, LegEnded
 from ivr.runtime.ports import CallInfo, LegOrder, TransferOrder
 
 log = structlog.get_logger()
+
+
+MOVED_SECONDS: Final = 0.5
+"""After which a channel that left us either is no more or is elsewhere."""
 
 
 class AssistedVoice(AriVoice):
@@ -57,6 +64,9 @@ class AssistedVoice(AriVoice):
         """The flow is done."""
         self._over = False
         client.post(make_bridge(self.bridge), lambda error: None)  # one of this name (409) is what we want
+
+    def begin(self) -> None:
+        """A new call: the caller comes into the bridge. Whom a new process takes over may be with the bank."""
         self._join_caller()
 
     @property
@@ -71,6 +81,12 @@ class AssistedVoice(AriVoice):
             return
         self._agent = agent
         tidy(self._client, join_quietly(self.bridge, agent.id))
+        if self._privacy is not Privacy.OPEN:  # who comes in the middle of a secret is kept out of it, too
+            self._chores.add(self._close_off(self._privacy), self.info.session_id)
+
+    def replaces(self, channel: Channel) -> None:
+        """The agent hands the caller on to a colleague: Asterisk has put this channel in the agent's place."""
+        self._agent = channel
 
     # ---- what is another than without an agent
 
@@ -89,6 +105,10 @@ class AssistedVoice(AriVoice):
     async def release(self) -> None:
         """Both stay where they are: the next process finds them together."""
 
+    def apologise(self) -> None:
+        """Nothing can be begun: they go on talking."""
+        self.hang_up(HangupCause.NORMAL)
+
     def hang_up(self, cause: HangupCause) -> None:
         """The flow is done, and they go on talking; a caller whose agent has left is hung up.
 
@@ -106,16 +126,17 @@ class AssistedVoice(AriVoice):
             self._agent = None
             log.info("agent_left", call_id=self.info.session_id)
             if self._talking:
-                super().hang_up(HangupCause.NORMAL)
+                self._end_soon(event.channel.id, self.info.call_id)
             return
         super().on_event(event)
 
     def gone(self, *, elsewhere: bool = False) -> None:
-        """The caller has hung up: so does the agent."""
+        """The caller has hung up: so does the agent, unless both were moved elsewhere together."""
         if not self._over:
             self._over = True
             if self._agent is not None:
-                tidy(self._client, hang_up(self._agent.id, HangupCause.NORMAL))
+                self._end_soon(self.info.call_id, self._agent.id)
+            tidy(self._client, unmute(self.info.call_id))
             tidy(self._client, drop_bridge(self.bridge))
         super().gone(elsewhere=elsewhere)
 
@@ -130,6 +151,18 @@ class AssistedVoice(AriVoice):
         super().look(survey)
 
     # ---- helpers
+
+    def _end_soon(self, left: str, other: str) -> None:
+        """End the other one's line, if the one who left has hung up. A channel that was moved is still there."""
+
+        def looked(error: AriError | AriDisconnected | None) -> None:
+            if isinstance(error, Gone):
+                tidy(self._client, hang_up(other, HangupCause.NORMAL))
+
+        def look() -> None:
+            self._client.post(look_at_channel(left), looked)
+
+        asyncio.get_running_loop().call_later(MOVED_SECONDS, look)
 
     def _mend(self, survey: Survey) -> None:
         """What was asked while the connection was being lost."""

@@ -49,6 +49,11 @@ def list_channels() -> Request:
     return Request("GET", "/channels")
 
 
+def look_at_channel(channel: str) -> Request:
+    """Gone once it is hung up."""
+    return Request("GET", f"/channels/{_id(channel)}")
+
+
 def list_bridges() -> Request:
     """Every bridge of this Asterisk."""
     return Request("GET", "/bridges")

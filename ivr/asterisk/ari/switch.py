@@ -160,6 +160,8 @@ class AriSwitch:
             voice = self._voice(channel)
             if helper is not None and isinstance(voice, AssistedVoice):
                 voice.assisted_by(helper)
+            if isinstance(voice, AssistedVoice) and on_call is self._on_call:
+                voice.begin()
             voice.attach(on_call(voice))
         except Exception as exc:  # noqa: BLE001 -- whatever is wrong with us, the caller must hear the dialplan's fallback
             log.error("call_not_taken", call_id=channel.id, where=place(exc))
@@ -226,6 +228,14 @@ class AriSwitch:
 
     def _take_place(self, channel: Channel, replaced: str) -> None:
         """An agent called one of our numbers, and then gave the caller their own place there."""
+        helping = next(
+            (v for v in self._voices.values() if isinstance(v, AssistedVoice) and v.agent_id == replaced), None
+        )
+        if helping is not None:
+            self._router.detach(replaced)
+            self._router.attach(channel.id, helping.on_event)
+            helping.replaces(channel)
+            return
         agent = self._voices.get(replaced)
         if agent is None or self._on_replace is None:
             log.error("call_not_taken", call_id=channel.id, why="comes in the place of a call that is not ours")

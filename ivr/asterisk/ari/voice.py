@@ -47,10 +47,10 @@ from ivr.asterisk.ari.requests import (
     stop_playback,
     watch,
 )
-from ivr.asterisk.ari.survey import Survey
+from ivr.asterisk.ari.survey import Survey, living_channels
 from ivr.asterisk.checks import check_header_name, check_order
 from ivr.asterisk.render.agents import QUEUE, TELL, TOKEN, TRANSFER_CONTEXT, WAIT, queue_of
-from ivr.domain.errors import BadInput
+from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.privacy import Privacy
 from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
@@ -60,6 +60,11 @@ HEADER_TRIES: Final = 3
 """How often a header is asked for while connections are being lost."""
 HEADER_PATIENCE: Final = 10.0
 """Seconds that reading a header waits for a lost connection to come back."""
+
+LOCAL: Final = "Local/"
+
+REFER_TO: Final = "SIPREFERTOHDR"
+"""The channel variable that holds whom an agent's REFER named."""
 
 LINGER: Final = 0.6
 """Seconds that a call stays closed off after the last secret digit: the key comes before its tone is over."""
@@ -183,7 +188,8 @@ class AriVoice:
         for name in names:
             check_header_name(name)
         if self.info.sent:
-            asked = parameters(await self._read("SIPREFERTOHDR") or "")
+            asked = parameters(await self._read(REFER_TO) or "")
+            tidy(self._client, set_variable(self.info.call_id, REFER_TO, ""))  # the next one may say nothing
             return {name: asked.get(name.lower()) for name in names}
         values = await asyncio.gather(*(self._header(name) for name in names))
         return dict(zip(names, values, strict=True))
@@ -227,7 +233,19 @@ class AriVoice:
     async def _close_off(self, privacy: Privacy) -> None:
         """Every recording is silent, or no longer."""
         if self._silencer is not None and self._name:
-            await self._silencer.silence(self._channel_names(), privacy is not Privacy.OPEN)
+            names = [*self._channel_names(), *(await self._behind() if self._name.startswith(LOCAL) else ())]
+            await self._silencer.silence(names, privacy is not Privacy.OPEN)
+
+    async def _behind(self) -> list[str]:
+        """Who is heard through the other half of a Local channel: an agent with keys has put the caller there."""
+        other = f"{self._name.removesuffix(';2')};1"
+        try:
+            survey = await living_channels(self._client)
+        except (AriError, AriDisconnected) as exc:
+            raise Unusable(f"nobody can say who is on the line: {exc}") from None
+        ids = {channel.name: channel.id for channel in survey.channels.values()}
+        bridges = [bridge.channels for bridge in survey.bridges.values() if ids.get(other) in bridge.channels]
+        return [survey.channels[one].name for channels in bridges for one in channels if one in survey.channels]
 
     def _channel_names(self) -> Sequence[str]:
         return [self._name]
@@ -238,6 +256,10 @@ class AriVoice:
             return
         with suppress(Gone, AriDisconnected):
             await self._client.send(back_to_dialplan(self.info.call_id, AGAIN_LABEL))
+
+    def apologise(self) -> None:
+        """The dialplan says that it cannot be done now."""
+        self._order(back_to_dialplan(self.info.call_id))
 
     def hang_up(self, cause: HangupCause) -> None:
         """End the call; its leg goes with it."""

@@ -130,6 +130,9 @@ def features_file(settings: AsteriskSettings) -> File:
                 transferdigittimeout=3,
                 featuredigittimeout=1000,
                 atxfernoanswertimeout=RING_COLLEAGUE_SECONDS,
+                # With both of these an agent would be in one bridge with a caller who keys a card.
+                atxferthreeway="",
+                atxferswap="",
                 transferannouncesound=_prompt(settings, "agent/transfer_to"),
                 transferretrysound=_prompt(settings, "common/wrong_key"),
                 transferinvalidsound=_prompt(settings, "agent/transfer_failed"),
@@ -161,7 +164,9 @@ def colleagues(settings: AsteriskSettings) -> Iterator[tuple[str, str]]:
         if agent.number:
             extension = number(agent.number, f"agent {agent.name}: number")
             yield "exten", f"{extension},1,Dial(PJSIP/{agent.name},{RING_COLLEAGUE_SECONDS},t)"
-            yield "same", "n,Hangup()"
+            yield "same", 'n,GotoIf($["${DIALSTATUS}" = "ANSWER"]?end)'
+            yield "same", f"n,Playback({_prompt(settings, 'common/operator_unavailable')})"
+            yield "same", "n(end),Hangup()"
 
 
 def _queue(queue: Queue) -> Section:

@@ -77,6 +77,8 @@ class Stage:
     channels: list[dict[str, Any]] = field(default_factory=list)
     bridges: list[dict[str, Any]] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
+    hung_up: set[str] = field(default_factory=set)
+    """Channels that are no more; any other is still there, ours or not."""
     replies: dict[str, Reply] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -102,6 +104,8 @@ class Stage:
             "GET /bridges": self.bridges,
             "GET /applications/ivr": {"channel_ids": [*ours, *self.watched]},
         }
+        if name in {f"GET /channels/{one}" for one in self.hung_up}:
+            return 404, {"message": "Channel not found"}
         return (200, listings[name]) if name in listings else (204, None)
 
     async def starts(self, of: dict[str, Any], **more: object) -> None:

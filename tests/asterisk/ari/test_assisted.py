@@ -237,8 +237,19 @@ async def test_when_the_flow_is_done_they_talk(stage: Stage) -> None:
     heard.voice.hang_up(HangupCause.NORMAL)
     await stage.settled()
     assert stage.names(END_CALLER, END_AGENT) == []
+    stage.hung_up.add(AGENT)
     await stage.ends(HELPER, "ChannelDestroyed", cause=16)
     await stage.asked(END_CALLER)
+
+
+async def test_both_are_moved_elsewhere(stage: Stage) -> None:
+    """A second payment in the same talk: their channels leave us, and are there all the same."""
+    heard = await stage.both()
+    heard.voice.hang_up(HangupCause.NORMAL)
+    await stage.ends(CALLER)
+    await stage.asked(f"GET /channels/{CALL}")
+    await stage.settled()
+    assert stage.names(END_CALLER, END_AGENT) == []
 
 
 @pytest.mark.parametrize("talking", [False, True])
@@ -247,6 +258,7 @@ async def test_the_caller_hangs_up(stage: Stage, talking: bool) -> None:
     heard = await stage.both()
     if talking:
         heard.voice.hang_up(HangupCause.NORMAL)
+    stage.hung_up.add(CALL)
     await stage.ends(CALLER)
     await stage.asked(END_AGENT)
     await stage.asked(f"DELETE /bridges/{BRIDGE}")
@@ -339,6 +351,7 @@ async def test_the_caller_leaves_in_a_gap(stage: Stage) -> None:
     """The agent is hung up."""
     heard = await stage.both()
     stage.channels = [HELPER]
+    stage.hung_up.add(CALL)
     await stage.lost()
     assert await heard.next() == CallerHungUp()
     await stage.asked(END_AGENT)
@@ -379,6 +392,7 @@ async def test_a_new_process_finds_both(stage: Stage) -> None:
     await stage.switch.take_over(on_resume)
     await stage.settled()
     assert found == [AGENT] and stage.names(END_CALLER, END_AGENT) == []
+    stage.hung_up.add(AGENT)
     await stage.ends(HELPER)
     await stage.asked(END_CALLER)
 

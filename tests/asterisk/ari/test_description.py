@@ -38,6 +38,7 @@ EVERY_REQUEST = (
     requests.hang_up("1.2", HangupCause.NORMAL),
     requests.back_to_dialplan("1.2"),
     requests.look_at_application("ivr"),
+    requests.look_at_channel("1.2"),
     requests.watch("ivr", "1.2"),
     requests.set_variable("1.2", "X", "1"),
     requests.go_on_in_dialplan("1.2", "ivr-transfer"),
