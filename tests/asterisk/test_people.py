@@ -217,6 +217,30 @@ async def test_who_is_helping_already(office: Office) -> None:
     assert office.moved() == []
 
 
+async def test_a_second_payment(office: Office) -> None:
+    """The first flow is over, and both still talk in our bridge: moved once more."""
+    office.channels = [
+        channel("1.1", "ivr,agents,allowed,comes=01,by=PJSIP/sara-00000002,assist=yes", called="PJSIP/public-00000001"),
+        SARA,
+    ]
+    assert await office.people.assist("sara", None) == "1.1"
+    assert len(office.moved()) == 2
+
+
+async def test_several_callers_on_one_telephone(office: Office) -> None:
+    """A program cannot say which is meant; the key on the telephone does, by its line."""
+    second = channel("1.5", "agent-sara,tcr,,,60", called="PJSIP/public-00000005", app_name="Queue")
+    line = channel("1.6", "", called="PJSIP/sara-00000006", app_name="AppQueue")
+    office.channels = [CALLER, SARA, second, line]
+    office.bridges = [TALK, {"id": "b2", "channels": ["1.5", "1.6"]}]
+    with pytest.raises(BadInput, match="several callers"):
+        await office.people.assist("sara", None)
+    assert office.moved() == []
+    office.ami.push(keyed("PJSIP/sara-00000006"))
+    await office.until(lambda: len(office.moved()) == 2)
+    assert office.moved()[1]["Channel"] == "PJSIP/public-00000005"
+
+
 async def test_no_number(office: Office) -> None:
     """Neither given nor configured."""
     office.people._assist_number = ""

@@ -24,6 +24,8 @@ from tests.end_to_end.tones import keys_heard, names
 
 OPENLY: Final = "A"
 """A key that is in no card's number: pressed where everybody may hear it."""
+MOSTLY: Final = 0.3
+"""The share of a prompt that is enough: where three are in a bridge, a busy machine loses a piece in its middle."""
 CARD: Final = SECRET_CARD.pan.reveal()
 PIN: Final = SECRET_CARD.pin.reveal()
 
@@ -76,15 +78,15 @@ async def an_agent_helps_with_a_card(stage: Stage) -> Helped:
     await presses(caller.call, OPENLY)
     await asyncio.sleep(0.5)
     await stage.town.merchant.command("agents", "assist", "parisa", "--number", SECRETS)
-    await caller.hears("bank/enter_card")
+    await caller.hears("bank/enter_card", share=MOSTLY)
     await presses(caller.call, CARD[:3], secret=True)
     seen = [await shown(stage, "parisa")]
     await presses(caller.call, CARD[3:], secret=True)
-    await caller.hears("bank/enter_pin")
+    await caller.hears("bank/enter_pin", share=MOSTLY)
     await presses(caller.call, f"{PIN}#", secret=True)
-    await caller.hears("pay/paid")
+    await caller.hears("pay/paid", share=MOSTLY)
+    seen.append(await eventually(lambda: shown(stage, "parisa"), lambda found: found["over"], PATIENCE))
     await asyncio.sleep(0.5)
-    seen.append(await shown(stage, "parisa"))
     await presses(caller.call, OPENLY)
     await asyncio.sleep(0.5)
     await agent.call.hang_up()
@@ -104,13 +106,13 @@ async def an_agent_helps_with_an_invoice_by_keys(stage: Stage) -> Helped:
     caller, agent = await talks_to(stage, "hamid")
     await stage.town.merchant.command("agents", "attach", "hamid", f"invoice_id={invoice.tracking_code}")
     await agent.keys("*7")
-    await caller.hears("invoice/sent_here")
-    await agent.hears("pay/amount_payable")
+    await caller.hears("invoice/sent_here", share=MOSTLY)
+    await agent.hears("pay/amount_payable", share=MOSTLY)
     await caller.barges("pay/press_keys", "1")
     await caller.pays(SECRET_CARD)
-    await caller.hears("pay/paid")
-    await agent.hears("pay/paid")
-    await caller.hears("pay/tracking_number_is")
+    await caller.hears("pay/paid", share=MOSTLY)
+    await agent.hears("pay/paid", share=MOSTLY)
+    await caller.hears("pay/tracking_number_is", share=MOSTLY)
     await asyncio.sleep(6)
     told = await caller.hangs_up()
     return Helped(
