@@ -18,7 +18,7 @@ from ivr.lab.town import Town
 from tests.end_to_end.evening import Evening, Spent, story
 from tests.end_to_end.odd_numbers import SECRET_CARD
 from tests.end_to_end.people import SECRETS, TALK_THEN_SECRETS, picks_up
-from tests.end_to_end.stage import Caller, Stage
+from tests.end_to_end.stage import PATIENCE, Caller, Stage, eventually
 from tests.end_to_end.test_calls_agents import talks_to
 from tests.end_to_end.tones import keys_heard, names
 
