@@ -181,6 +181,7 @@ async def serve(settings: Settings) -> None:
                 await ari.start()
                 if people is not None:
                     people.use(ari.client)
+                    people.on_given_away = ari.given_away
                 await ari.take_over(
                     lambda voice, leg: switchboard.resume(voice, switchboard.left.pop(voice.info.session_id, None), leg)
                 )

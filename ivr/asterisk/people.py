@@ -45,6 +45,8 @@ class People:
         self._assisting: set[asyncio.Task[None]] = set()
         self.is_helping: Callable[[str], bool] = lambda agent: False
         """Whether a flow goes on in which this agent helps."""
+        self.on_given_away: Callable[[str], None] = lambda agent: None
+        """Told that this agent has given a call of theirs to a caller."""
         self.on_device: Callable[[str, str], None] = lambda agent, state: None
         """Told that an agent's phone is in another state."""
 
@@ -156,6 +158,8 @@ class People:
                 self._sent(event.transferer_channel, "blind", event.result)
             case AttendedTransfer():
                 self._sent(event.orig_transferer_channel, "attended", event.result)
+                if event.done and (agent := endpoint(event.orig_transferer_channel)) is not None:
+                    self.on_given_away(agent)
             case _:
                 pass
 

@@ -189,8 +189,9 @@ class AgentComplete(_Event, frozen=True, gc=False):
     member_name: str
     channel: str
     unique_id: str
-    dest_channel: str
-    dest_unique_id: str
+    dest_channel: str = ""
+    """Empty when the caller was sent on and the member's channel is another one's already."""
+    dest_unique_id: str = ""
     hold_time: int = 0
     talk_time: int = 0
     reason: str = ""

@@ -126,6 +126,12 @@ class AriSwitch:
             return False
         return True
 
+    def given_away(self, agent: str) -> None:
+        """This agent has given the call that they made with keys to the caller for whom it is."""
+        for voice in list(self._voices.values()):
+            if voice.is_made_with_keys and voice.info.agent == agent:
+                voice.given_away()
+
     async def wait_closed(self) -> None:
         """Return after `close()`; raise Unusable when another process took the application over."""
         await self.client.wait_closed()

@@ -53,7 +53,7 @@ from ivr.asterisk.render.agents import QUEUE, TELL, TOKEN, TRANSFER_CONTEXT, WAI
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.legs import HangupCause, LegResult
 from ivr.domain.privacy import Privacy
-from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished
+from ivr.flow.events import CallerHungUp, Digit, Event, LegEnded, PromptFinished, RecordingFinished, Resumed
 from ivr.runtime.ports import CallInfo, Emit, LegOrder, RecordOrder, TransferOrder
 
 HEADER_TRIES: Final = 3
@@ -292,6 +292,18 @@ class AriVoice:
                 self._leg.on_left(event.bridge.id)
         elif isinstance(event, ChannelDestroyed) or (isinstance(event, StasisEnd) and self._away is None):
             self.gone()
+
+    def given_away(self) -> None:
+        """The agent who made this call with keys has given it to a caller: they hear the step from its beginning."""
+        if self._leg is not None and not self._leg.over:
+            self._chores.add(self._close_off(self._privacy), self.info.session_id)
+        else:
+            self._say(Resumed())
+
+    @property
+    def is_made_with_keys(self) -> bool:
+        """Whether an agent's keys made this call: it comes through a Local channel."""
+        return self._name.startswith(LOCAL)
 
     def arrived(self, channel: Channel) -> bool:
         """The channel is ours again. Returns whether it comes back to this call."""
