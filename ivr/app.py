@@ -46,6 +46,7 @@ from ivr.runtime.deciding import Decision, decide
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
+from ivr.runtime.ports import QueueState
 from ivr.runtime.reconciler import Reconciler
 from ivr.runtime.reloader import Reloader, find_kept, log_refused
 from ivr.runtime.services import Services
@@ -77,6 +78,8 @@ OWN_NUMBER_DIGITS: Final = 8
 
 OWN_NUMBER_TRIES: Final = 20
 """Numbers that are thrown for one such invoice before the disk is doubted."""
+
+NO_MANAGER: Final = "Asterisk's manager is not configured ('asterisk: {ami: …}'), and this needs it"
 
 LAG_EVERY: Final = 0.5
 """Seconds between two looks at how late the event loop wakes up."""
@@ -263,7 +266,10 @@ def _desk(
     """What programs can do for agents."""
 
     async def no_manager(agent: str, number: str | None) -> str:
-        raise Unusable("Asterisk's manager is not configured ('asterisk: {ami: …}'), and this needs it")
+        raise Unusable(NO_MANAGER)
+
+    async def no_queues() -> Sequence[QueueState]:
+        raise Unusable(NO_MANAGER)
 
     def is_helping(agent: str) -> bool:
         last = watching.last(agent)
@@ -274,6 +280,7 @@ def _desk(
     names = [agent.name for agent in asterisk.agents]
     return Desk(
         states=people.states if people is not None else lambda: dict.fromkeys(names, UNKNOWN_STATE),
+        queues=people.queues if people is not None else no_queues,
         attachments=attachments,
         watching=watching,
         assist=people.assist if people is not None else no_manager,

@@ -116,6 +116,14 @@ def agents_list(as_json: JsonOption = False, config: ConfigOption = DEFAULT_FILE
         _say(json.dumps(found) if as_json else "\n".join(f"{one['name']}  {one['phone']}" for one in found))
 
 
+@agents.command("queues", epilog="Example: ivr agents queues")
+def agents_queues(as_json: JsonOption = False, config: ConfigOption = DEFAULT_FILE) -> None:
+    """The queues: who takes calls, and how long each caller has waited."""
+    with _one_line_errors():
+        found = people_commands.queues(load_settings(config, credentials=False))
+        _say(json.dumps(found) if as_json else "\n".join(people_commands.in_words(queue) for queue in found))
+
+
 @agents.command("attach", epilog="Example: ivr agents attach sara invoice_id=65843148")
 def agents_attach(agent: str, values: list[str], config: ConfigOption = DEFAULT_FILE) -> None:
     """The next caller whom this agent sends to one of our numbers brings these values along."""

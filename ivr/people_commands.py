@@ -18,6 +18,12 @@ def agents(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
+def queues(settings: Settings) -> list[dict[str, Any]]:
+    """Every queue, who takes its calls and how long each caller has waited. Raises Unusable."""
+    found: list[dict[str, Any]] = ask(settings.storage, "GET", "/api/queues")["queues"]
+    return found
+
+
 def attach(settings: Settings, agent: str, values: Mapping[str, str]) -> None:
     """The next caller whom this agent sends to one of our numbers brings these values along. Raises BadInput."""
     ask(settings.storage, "POST", f"/api/agents/{_name(agent)}/attach", values)
@@ -32,6 +38,13 @@ def assist(settings: Settings, agent: str, number: str | None, values: Mapping[s
 def shown(settings: Settings, agent: str) -> str:
     """How far the caller is whom the agent helps, as JSON."""
     return json.dumps(ask(settings.storage, "GET", f"/api/agents/{_name(agent)}/call"), ensure_ascii=False)
+
+
+def in_words(queue: Mapping[str, Any]) -> str:
+    """One line of `ivr agents queues`."""
+    agents = ", ".join(queue["agents"]) or "nobody"
+    waits = queue["waits"]
+    return f"{queue['name']}  {agents}; {len(waits)} waiting" + (f", up to {max(waits)} s" if waits else "")
 
 
 def read_values(pairs: list[str]) -> dict[str, str]:

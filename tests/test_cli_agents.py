@@ -12,6 +12,7 @@ from typer.testing import Result
 from ivr.domain.errors import BadInput, Unusable
 from ivr.flow.progress import Progress
 from ivr.runtime.brought import Attachments
+from ivr.runtime.ports import QueueState
 from ivr.runtime.reloader import Reloaded
 from ivr.runtime.watching import Watching
 from ivr.web.control import control_app, control_listener
@@ -58,9 +59,12 @@ async def site(deployment: Deployment) -> AsyncIterator[Site]:
     async def reload(how: str, who: str) -> Reloaded:
         raise AssertionError("nobody reloads")
 
+    async def queues() -> list[QueueState]:
+        return [QueueState("sales", ("sara", "mina"), (41, 7)), QueueState("night", (), ())]
+
     site = Site(deployment)
     states = {"sara": "NOT_INUSE", "mina": "UNAVAILABLE"}
-    desk = Desk(lambda: states, site.attachments, site.watching, site.assist, lambda number: number == "4247")
+    desk = Desk(lambda: states, queues, site.attachments, site.watching, site.assist, lambda number: number == "4247")
     with control_listener(deployment.storage) as listener:
         async with serving(control_app(reload, people_routes(desk, None)), listener):
             yield site
@@ -79,6 +83,15 @@ async def test_list(site: Site) -> None:
         {"name": "sara", "phone": "NOT_INUSE"},
         {"name": "mina", "phone": "UNAVAILABLE"},
     ]
+
+
+async def test_queues(site: Site) -> None:
+    """Who takes calls, and the longest wait."""
+    assert (await site.ivr("queues")).stdout.splitlines() == [
+        "sales  sara, mina; 2 waiting, up to 41 s",
+        "night  nobody; 0 waiting",
+    ]
+    assert json.loads((await site.ivr("queues", "--json")).stdout)[0]["waits"] == [41, 7]
 
 
 async def test_attach(site: Site) -> None:

@@ -11,11 +11,19 @@ from typing import Final
 
 import structlog
 
-from ivr.asterisk.ami.actions import Place, device_states, redirect, set_variable
+from ivr.asterisk.ami.actions import Place, device_states, queue_status, redirect, set_variable
 from ivr.asterisk.ami.client import AmiClient
 from ivr.asterisk.ami.connection import AmiReply
 from ivr.asterisk.ami.errors import AmiDisconnected, AmiError
-from ivr.asterisk.ami.events import AmiEvent, AttendedTransfer, BlindTransfer, DeviceStateChange, UserEvent
+from ivr.asterisk.ami.events import (
+    AmiEvent,
+    AttendedTransfer,
+    BlindTransfer,
+    DeviceStateChange,
+    UserEvent,
+    queue_entries,
+    queue_members,
+)
 from ivr.asterisk.ami.events import device_states as listed_states
 from ivr.asterisk.ami.recordings import Recordings
 from ivr.asterisk.ari.arrival import endpoint
@@ -26,6 +34,7 @@ from ivr.asterisk.ari.survey import living_channels
 from ivr.asterisk.render.agents import ASSIST_AGENT, ASSIST_CONTEXT, ASSIST_EVENT, BY
 from ivr.asterisk.settings import AmiSettings, AsteriskSettings
 from ivr.domain.errors import BadInput, IvrError, Unusable
+from ivr.runtime.ports import QueueState
 
 UNKNOWN_STATE: Final = "UNKNOWN"
 
@@ -37,6 +46,7 @@ class People:
 
     def __init__(self, settings: AsteriskSettings, ami: AmiSettings) -> None:
         self._agents = [agent.name for agent in settings.agents]
+        self._queues = [queue.name for queue in settings.queues]
         self._assist_number = settings.assist_number
         self._ami = AmiClient(ami, on_event=self._on_event, on_connected=self._on_connected, on_gap=self._on_gap)
         self.recordings = Recordings(self._ami)
@@ -72,6 +82,22 @@ class People:
     def states(self) -> Mapping[str, str]:
         """Each agent's phone in Asterisk's words: NOT_INUSE, INUSE, UNAVAILABLE …"""
         return {agent: self._states.get(agent, UNKNOWN_STATE) for agent in self._agents}
+
+    async def queues(self) -> list[QueueState]:
+        """Every queue of ours, who is in it and who waits. Raises Unusable when Asterisk cannot be asked."""
+        try:
+            listed = (await self._ami.send(queue_status())).events
+        except (AmiError, AmiDisconnected) as exc:
+            raise Unusable(f"Asterisk did not say who waits: {exc}") from None
+        members, waiting = queue_members(listed), queue_entries(listed)
+        return [
+            QueueState(
+                name,
+                tuple(one.name for one in members if one.queue == name and not one.paused),
+                tuple(one.wait for one in waiting if one.queue == name),
+            )
+            for name in self._queues
+        ]
 
     async def assist(self, agent: str, number: str | None, channel: str = "") -> str:
         """Begin the flow of this number with the caller whom the agent is talking to; returns the caller's channel id.

@@ -49,6 +49,17 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue at this moment."""
+
+    name: str
+    agents: tuple[str, ...]
+    """Who takes its calls now, talking or not."""
+    waits: tuple[int, ...]
+    """For each caller who waits, how long: seconds, the first one first."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransferOrder:
     """Whom a caller is to talk to: an agent or a queue, never both."""
 

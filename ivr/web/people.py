@@ -8,8 +8,8 @@ flow that they are for; here only their shape.
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +21,7 @@ from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.secret import Secret
 from ivr.flow.progress import Progress
 from ivr.runtime.brought import Attachments
+from ivr.runtime.ports import QueueState
 from ivr.runtime.watching import Watching
 
 MOST_BODY: Final = 4096
@@ -38,6 +39,8 @@ class Desk:
 
     states: Callable[[], Mapping[str, str]]
     """Every agent, and the state of their phone in Asterisk's words."""
+    queues: Callable[[], Awaitable[Sequence[QueueState]]]
+    """Every queue now. Raises Unusable."""
     attachments: Attachments
     watching: Watching
     assist: Assist
@@ -46,7 +49,7 @@ class Desk:
 
 
 def people_routes(desk: Desk, key: Secret | None) -> list[Route]:
-    """`/api/agents…`. `key`: what a request must bring as `Authorization: Bearer …`; None: whoever comes may."""
+    """`/api/agents…` and `/api/queues`. `key`: what a request brings as `Authorization: Bearer …`; None: nothing."""
 
     def route(path: str, method: str, work: Callable[[Request], Awaitable[Response]]) -> Route:
         async def guarded(request: Request) -> Response:
@@ -69,6 +72,9 @@ def people_routes(desk: Desk, key: Secret | None) -> list[Route]:
 
     async def everybody(request: Request) -> Response:
         return JSONResponse({"agents": [{"name": name, "phone": state} for name, state in desk.states().items()]})
+
+    async def queues(request: Request) -> Response:
+        return JSONResponse({"queues": [asdict(queue) for queue in await desk.queues()]})
 
     async def attach(request: Request) -> Response:
         agent = agent_of(request)
@@ -105,6 +111,7 @@ def people_routes(desk: Desk, key: Secret | None) -> list[Route]:
 
     return [
         route("/api/agents", "GET", everybody),
+        route("/api/queues", "GET", queues),
         route("/api/agents/{agent}/attach", "POST", attach),
         route("/api/agents/{agent}/assist", "POST", assist),
         route("/api/agents/{agent}/call", "GET", call),

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from ivr.asterisk.ari.client import AriClient
 from ivr.asterisk.people import UNKNOWN_STATE, People
-from ivr.asterisk.settings import Agent, AsteriskSettings
+from ivr.asterisk.settings import Agent, AsteriskSettings, Queue
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.secret import Secret
+from ivr.runtime.ports import QueueState
 from tests.asterisk.ami import fake as fake_ami
 from tests.asterisk.ami.fake import FakeAmi, Sent, ok
 from tests.asterisk.ari import fake as fake_ari
@@ -29,6 +30,10 @@ TALK = {"id": "b1", "channels": ["1.1", "1.2"]}
 
 def state(device: str, said: str, action_id: str = "") -> str:
     return f"Event: DeviceStateChange\r\n{action_id}Device: PJSIP/{device}\r\nState: {said}\r\n\r\n"
+
+
+def listed(kind: str, of: str, **fields: str) -> str:
+    return f"Event: {kind}\r\n{of}" + "".join(f"{name}: {value}\r\n" for name, value in fields.items()) + "\r\n"
 
 
 def keyed(name: str, event: str = "IvrAssist") -> str:
@@ -82,6 +87,7 @@ async def office() -> AsyncIterator[Office]:
             ari.settings(),
             "/sounds",
             agents=(Agent("sara", Secret("x")), Agent("mina", Secret("x"))),
+            queues=(Queue("sales", ("sara", "mina")), Queue("night", ())),
             assist_number="42473051",
             ami=ami.settings(),
         )
@@ -98,6 +104,26 @@ async def office() -> AsyncIterator[Office]:
         stack.push_async_callback(people.close)
         people.use(client)
         yield office
+
+
+async def test_the_queues(office: Office) -> None:
+    """Ours alone, who is in them and not on a break, and how long each caller has waited."""
+
+    def answer(action: Sent) -> str:
+        if action["Action"] != "QueueStatus":
+            return office.answer_ami(action)
+        of = f"ActionID: {action['ActionID']}\r\n"
+        lines = [
+            listed("QueueMember", of, Queue="sales", Name="sara", Location="PJSIP/sara", Paused="0"),
+            listed("QueueMember", of, Queue="sales", Name="mina", Location="PJSIP/mina", Paused="1"),
+            listed("QueueMember", of, Queue="agent-sara", Name="sara", Location="PJSIP/sara"),
+            listed("QueueEntry", of, Queue="sales", Position="1", Channel="PJSIP/x-1", Uniqueid="1.1", Wait="41"),
+        ]
+        end = f"Event: QueueStatusComplete\r\n{of}EventList: Complete\r\nListItems: {len(lines)}\r\n\r\n"
+        return ok(action, "EventList: start\r\n") + "".join(lines) + end
+
+    office.ami.answer = answer
+    assert await office.people.queues() == [QueueState("sales", ("sara",), (41,)), QueueState("night", (), ())]
 
 
 # -- states ------------------------------------------------------------------------------------------------------------

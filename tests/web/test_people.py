@@ -17,6 +17,7 @@ from ivr.domain.secret import Secret
 from ivr.flow.progress import Progress
 from ivr.runtime import watching as watching_module
 from ivr.runtime.brought import Attachments
+from ivr.runtime.ports import QueueState
 from ivr.runtime.watching import MOST_NEWS, Watching
 from ivr.web.people import MOST_BODY, MOST_VALUES, Desk, people_routes
 from tests.serving import serving
@@ -48,7 +49,14 @@ class Office:
 
     def desk(self) -> Desk:
         states = {"sara": "NOT_INUSE", "mina": "INUSE"}
-        return Desk(lambda: states, self.attachments, self.watching, self.assist, lambda number: number == "4247")
+        return Desk(
+            lambda: states, self.queues, self.attachments, self.watching, self.assist, lambda number: number == "4247"
+        )
+
+    async def queues(self) -> list[QueueState]:
+        if self.problem is not None:
+            raise self.problem
+        return [QueueState("sales", ("sara", "mina"), (41, 7))]
 
     def watchers(self) -> int:
         return sum(map(len, self.watching._watchers.values()))
@@ -308,3 +316,13 @@ async def test_a_slow_reader_holds_up_nobody(office: Office) -> None:
             office.watching.show("sara", progress(keyed))
         assert queue.qsize() == MOST_NEWS
         assert (await office.web.get("/api/agents/sara/call", headers=WITH_KEY)).json()["keyed"] == 100 * MOST_NEWS - 1
+
+
+async def test_the_queues(office: Office) -> None:
+    """Who takes calls and how long each caller has waited; when Asterisk cannot be asked, that is said."""
+    found = await office.web.get("/api/queues", headers=WITH_KEY)
+    assert found.json() == {"queues": [{"name": "sales", "agents": ["sara", "mina"], "waits": [41, 7]}]}
+    office.problem = Unusable("Asterisk did not say who waits")
+    away = await office.web.get("/api/queues", headers=WITH_KEY)
+    assert away.status_code == 503 and "who waits" in away.json()["detail"]
+    assert (await office.web.get("/api/queues")).status_code == 401
