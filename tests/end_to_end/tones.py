@@ -18,6 +18,9 @@ LOUD: Final = 50.0
 LASTS: Final = 2
 """Windows in a row that one key takes at least."""
 
+SAME: Final = 0.6
+"""Seconds in which a tone that begins again is the same key: a busy machine breaks one into pieces."""
+
 _LOWS: Final = sorted(set(LOW.values()))
 _HIGHS: Final = sorted(set(HIGH.values()))
 _KEYS: Final = {(LOW[key], HIGH[key]): key for key in LOW}
@@ -28,13 +31,16 @@ _TIME: Final = np.arange(WINDOW) / RATE
 def keys_heard(sound: Sound) -> list[tuple[float, str]]:
     """Every key and the second at which it begins."""
     found: list[tuple[float, str]] = []
-    last, times = "", 0
+    last, times, until = "", 0, -SAME
     for start in range(0, len(sound) - WINDOW, STEP):
         key = _key(np.asarray(sound[start : start + WINDOW], dtype=np.float64))
         times = times + 1 if key == last else 1
         last = key
-        if key and times == LASTS:
+        if not key or times < LASTS:
+            continue
+        if times == LASTS and not (found and found[-1][1] == key and start / RATE - until < SAME):
             found.append((start / RATE, key))
+        until = start / RATE
     return found
 
 
