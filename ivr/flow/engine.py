@@ -208,7 +208,14 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
             visit.stop_playing()
             visit.stop_recording()
             visit.guard(_privacy(flow.steps[session.step]), again=True)
+            if event.gently and session.asking is not None:
+                return  # what is being asked, money perhaps, is not asked again
+            if event.gently:
+                visit.stop_timer()
             session.timer = session.asking = None
+            visit.forget_keys()  # another hand's, if any
+            session.entered = _NOTHING
+            session.data.pop("overflow", None)
         case _:  # pragma: no cover - CallerHungUp was taken by advance
             return
     if not session.visit:

@@ -91,10 +91,12 @@ class CallTooLong(msgspec.Struct, frozen=True):
 class Resumed(msgspec.Struct, frozen=True):
     """A new process took the living call over; what was under way when the old one died is lost.
 
-    `leg` is the token of a dialled leg that is still up, or None.
+    `leg` is the token of a dialled leg that is still up, or None. `gently`: nothing was lost, another hand has the
+    telephone; a question to a provider goes on.
     """
 
     leg: int | None = None
+    gently: bool = False
 
 
 Event = (

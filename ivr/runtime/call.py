@@ -135,6 +135,8 @@ class Call:
         """Seconds that it had left when the caller was handed to one of our own people."""
         self._alarm = Alarm(lambda token: self.emit(TimerFired(token)))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._charges: set[asyncio.Task[None]] = set()
+        """Those of them that move money."""
         self._legs: dict[int, _Leg] = {}
         self._path: list[str] = []
         self._decided: str | None = None
@@ -366,7 +368,7 @@ class Call:
                 self._alarm.clear()
             case AskProvider():
                 self._key_at = None  # the provider's time is its own histogram
-                self._spawn(self._ask(command))
+                self._spawn(self._ask(command), charges=command.payment is not None)
             case ReadHeaders(token, names):
                 return self._read_headers(token, names)
             case Record(token, longest, silence, finish_key, beep):
@@ -444,8 +446,11 @@ class Call:
 
     # -- providers ----------------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], *, charges: bool = False) -> None:
         task = asyncio.create_task(work)
+        if charges:
+            self._charges.add(task)
+            task.add_done_callback(self._charges.discard)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -524,9 +529,11 @@ class Call:
 
     async def _let_go(self) -> None:
         """The next process goes on with the caller; what was asked on their behalf is asked again by it."""
-        for task in self._tasks:
+        for task in self._tasks - self._charges:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(
+            *self._tasks, return_exceptions=True
+        )  # an answer about money is waited for and written down
         if self.session.leg is None:
             try:
                 await self._voice.release()

@@ -91,12 +91,13 @@ class Cashier:
                 return Go.SEND
 
     async def in_doubt(self, order: PaymentOrder) -> bool:
-        """Whether nobody knows what became of another payment of this invoice.
+        """Whether another payment of this invoice has taken money, or nobody knows whether it has.
 
-        Ask once the order is written as sent: from then on no other one can be, so the answer stands.
+        Ask once the order is written as sent: from then on no other one can be, and an unknown one only be decided.
         """
         payments = await self._journal.for_invoice(order.provider, order.invoice_id)
-        return any(payment.state is State.UNKNOWN and payment.id != order.id for payment in payments)
+        taken = (State.UNKNOWN, State.APPROVED)
+        return any(payment.state in taken and payment.id != order.id for payment in payments)
 
     async def answered(self, payment_id: str, reply: Reply) -> bool:
         """A provider's answer about this payment. True when the book now says what became of it."""

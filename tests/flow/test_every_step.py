@@ -9,7 +9,7 @@ from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
 from ivr.flow.commands import AskProvider, Dial, Play
-from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded
+from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded, Resumed
 from tests.flow.caller import Caller, Noticed
 from tests.flow.world import SECRETS, SHIPPED, answered, at_first, known_in, session_of, shipped
 
@@ -114,6 +114,24 @@ def test_a_crash_before_the_call_was_answered() -> None:
     caller = Caller(flow, session_of(flow, at_first(flow)))
     caller.restart()
     assert caller.session.step == "welcome" and caller.playing is not None
+
+
+def test_another_hand_takes_the_telephone() -> None:
+    """An agent who has keyed half a number gives the call to the caller: only what the caller keys counts."""
+    caller = answered(shipped("pay_invoice"))
+    caller.keys("99")
+    caller.send(Resumed(gently=True))
+    caller.keys("65843148#")
+    assert isinstance(caller.asked, AskProvider) and caller.asked.arguments["invoice_id"] == "65843148"
+
+
+def test_a_question_goes_on_when_another_hand_takes_the_telephone() -> None:
+    """The provider is not asked a second time: it might be for money."""
+    caller = answered(shipped("pay_invoice"))
+    caller.keys("65843148#")
+    asked = caller.asked
+    caller.send(Resumed(gently=True))
+    assert asked is not None and caller.asked is asked and caller.session.asking == asked.token
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ from ivr.runtime.ports import CallInfo, LegOrder, TransferOrder
 log = structlog.get_logger()
 
 
+ALONE_SECONDS: Final = 10.0
+"""In which the agent comes, who was moved together with the caller."""
+
 MOVED_SECONDS: Final = 0.5
 """After which a channel that left us either is no more or is elsewhere."""
 
@@ -63,6 +66,7 @@ class AssistedVoice(AriVoice):
         self._talking = False
         """The flow is done."""
         self._over = False
+        self._was_helped = False
         client.post(make_bridge(self.bridge), lambda error: None)  # one of this name (409) is what we want
 
     def begin(self) -> None:
@@ -80,9 +84,10 @@ class AssistedVoice(AriVoice):
             tidy(self._client, hang_up(agent.id, HangupCause.NORMAL))
             return
         self._agent = agent
+        self._was_helped = True
         tidy(self._client, join_quietly(self.bridge, agent.id))
         if self._privacy is not Privacy.OPEN:  # who comes in the middle of a secret is kept out of it, too
-            self._chores.add(self._close_off(self._privacy), self.info.session_id)
+            self._chores.add(self._close_again(), self.info.session_id)
 
     def replaces(self, channel: Channel) -> None:
         """The agent hands the caller on to a colleague: Asterisk has put this channel in the agent's place."""
@@ -117,6 +122,12 @@ class AssistedVoice(AriVoice):
         self._talking = True
         self._open_later(Privacy.OPEN)
         tidy(self._client, unhold_bridge(self.bridge))
+        if self._agent is None and self._was_helped:
+            super().hang_up(cause)
+        elif self._agent is None:  # either of them may come first
+            asyncio.get_running_loop().call_later(ALONE_SECONDS, self._hang_up_if_alone, cause)
+
+    def _hang_up_if_alone(self, cause: HangupCause) -> None:
         if self._agent is None:
             super().hang_up(cause)
 

@@ -97,6 +97,8 @@ class AriVoice:
         """`silencer` keeps recordings silent, by the channel's `name`; None: there is no way to."""
         self.info = info
         self._silencer = silencer
+        self._given = False
+        """An agent who made this call with keys has given it to a caller."""
         self._chores = Chores()
         self._privacy = Privacy.OPEN
         self._changing = asyncio.Lock()
@@ -295,10 +297,18 @@ class AriVoice:
 
     def given_away(self) -> None:
         """The agent who made this call with keys has given it to a caller: they hear the step from its beginning."""
+        if self._given:
+            return  # the agent has given away another call
+        self._given = True
         if self._leg is not None and not self._leg.over:
-            self._chores.add(self._close_off(self._privacy), self.info.session_id)
+            self._chores.add(self._close_again(), self.info.session_id)
         else:
-            self._say(Resumed())
+            self._say(Resumed(gently=True))
+
+    async def _close_again(self) -> None:
+        """Somebody has come to the line: what is closed off is closed off from them, too."""
+        async with self._changing:
+            await self._close_off(self._privacy)
 
     @property
     def is_made_with_keys(self) -> bool:

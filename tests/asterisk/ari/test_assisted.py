@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ivr.asterisk.ari import assisted as assisted_module
 from ivr.asterisk.ari import switch as switch_module
 from ivr.asterisk.ari import voice as voice_module
 from ivr.asterisk.ari.assisted import AssistedVoice
@@ -68,8 +69,9 @@ async def test_the_agent_comes_first(stage: Stage) -> None:
     assert heard.voice.agent_id is None
 
 
-async def test_the_agent_comes_first_and_hangs_up(stage: Stage) -> None:
+async def test_the_agent_comes_first_and_hangs_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller is alone with the flow from the beginning, and is hung up at its end: nobody is there to talk to."""
+    monkeypatch.setattr(assisted_module, "ALONE_SECONDS", 0.01)
     await stage.starts(HELPER)
     await stage.ends(HELPER)
     heard = await stage.caller()
@@ -77,6 +79,15 @@ async def test_the_agent_comes_first_and_hangs_up(stage: Stage) -> None:
     assert isinstance(heard.voice, AssistedVoice) and heard.voice.agent_id is None
     heard.voice.hang_up(HangupCause.NORMAL)
     await stage.asked(END_CALLER)
+
+
+async def test_nothing_begins_before_the_agent_is_there(stage: Stage) -> None:
+    """The house is full, say, and the caller was the first to be moved: nobody is hung up, and they talk."""
+    heard = await stage.caller()
+    heard.voice.apologise()
+    await stage.starts(HELPER)
+    await stage.settled()
+    assert stage.names(END_CALLER, END_AGENT) == []
 
 
 async def test_the_caller_never_comes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
