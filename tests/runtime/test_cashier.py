@@ -54,6 +54,16 @@ async def test_one_payment_of_an_invoice_at_a_time(books: FakeBooks, cashier: Ca
     assert await cashier.before_sending(ORDER, "c") is Go.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("state", "doubt"), [(State.UNKNOWN, True), (State.APPROVED, True), (State.DECLINED, False), (State.CREATED, False)]
+)
+async def test_a_rival_that_may_have_been_paid(books: FakeBooks, cashier: Cashier, state: State, doubt: bool) -> None:
+    """Looked for once more when ours is written as sent: a person may have decided meanwhile that the other was paid."""
+    await cashier.before_sending(ORDER, "c")
+    books.put(OTHER, state)
+    assert await cashier.in_doubt(ORDER) is doubt
+
+
 @pytest.mark.parametrize("method", ["create", "append"])
 async def test_a_book_that_cannot_be_written_sends_nothing(books: FakeBooks, cashier: Cashier, method: str) -> None:
     """A full disk is told to the call as it is."""
