@@ -58,7 +58,7 @@ async def test_one_payment_of_an_invoice_at_a_time(books: FakeBooks, cashier: Ca
     ("state", "doubt"), [(State.UNKNOWN, True), (State.APPROVED, True), (State.DECLINED, False), (State.CREATED, False)]
 )
 async def test_a_rival_that_may_have_been_paid(books: FakeBooks, cashier: Cashier, state: State, doubt: bool) -> None:
-    """Looked for once more when ours is written as sent: a person may have decided meanwhile that the other was paid."""
+    """Looked for once more when ours is written as sent: a person may have decided meanwhile about the other one."""
     await cashier.before_sending(ORDER, "c")
     books.put(OTHER, state)
     assert await cashier.in_doubt(ORDER) is doubt
