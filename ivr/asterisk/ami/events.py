@@ -182,15 +182,17 @@ class AgentConnect(_Event, frozen=True, gc=False):
 
 
 class AgentComplete(_Event, frozen=True, gc=False):
-    """Member and caller have parted. `reason` is caller, agent (who hung up) or transfer. Times in seconds."""
+    """Member and caller have parted. `reason` is caller, agent (who hung up) or transfer. Times in seconds.
+
+    Asterisk says nothing of a channel that is no more when it writes this: its fields are empty then.
+    """
 
     queue: str
     interface: str
     member_name: str
-    channel: str
-    unique_id: str
+    channel: str = ""
+    unique_id: str = ""
     dest_channel: str = ""
-    """Empty when the caller was sent on and the member's channel is another one's already."""
     dest_unique_id: str = ""
     hold_time: int = 0
     talk_time: int = 0
