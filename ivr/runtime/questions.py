@@ -29,11 +29,12 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
         await services.snapshots.flush(session)
         go = await cashier.before_sending(command.payment, session.call_id)
         if go is not Go.SEND:
-            return Reply(UNKNOWN), False
+            # Sent by an earlier process of this call, or refused because another one pays: then nothing has left.
+            return Reply(UNKNOWN if go is Go.SENT_BEFORE else UNREACHABLE), False
         operation = services.providers[command.provider].operations[command.operation]
         if operation.inquiry is None and await cashier.in_doubt(command.payment):
             await cashier.unsent(command.payment.id, "unresolved")
-            return Reply(UNKNOWN), False
+            return Reply(UNREACHABLE), False
     try:
         reply = await services.providers[command.provider].ask(command.operation, command.arguments)
     except BadInput as exc:

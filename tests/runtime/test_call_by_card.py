@@ -136,7 +136,9 @@ async def test_another_caller_was_quicker(house: House) -> None:
 
 
 async def test_another_try_came_into_doubt_at_the_last_moment(house: House) -> None:
-    """After the books were asked, and before the line is written: nobody could tell later which one was charged."""
+    """After the books were asked, and before the line is written: nobody could tell later which one was charged. Nothing
+    was sent, and so it is told; who tries again hears from the books why.
+    """
     voice = await at_the_otp(house)
     other = Payment("other.1", "other", "mellat", INVOICE, None, 160_000, State.UNKNOWN)
     create = house.books.create
@@ -147,7 +149,9 @@ async def test_another_try_came_into_doubt_at_the_last_moment(house: House) -> N
 
     house.books.create = create_late  # type: ignore[method-assign]
     voice.keys(f"{OTP}#")
-    await voice.hears("card/result_will_follow")
+    await voice.hears("card/unreachable_try_again")
+    voice.keys("1")
+    await voice.hears("invoice/unresolved")
     await house.over()
     assert asked(house, "pay") == 0
     assert house.books.states() == [State.UNKNOWN, State.CREATED]
