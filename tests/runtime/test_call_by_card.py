@@ -136,8 +136,9 @@ async def test_another_caller_was_quicker(house: House) -> None:
 
 
 async def test_another_try_came_into_doubt_at_the_last_moment(house: House) -> None:
-    """After the books were asked, and before the line is written: nobody could tell later which one was charged. Nothing
-    was sent, and so it is told; who tries again hears from the books why.
+    """After the books were asked, and before the line is written: nobody could tell later which one was charged.
+
+    Nothing was sent, and so it is told; who tries again hears from the books why.
     """
     voice = await at_the_otp(house)
     other = Payment("other.1", "other", "mellat", INVOICE, None, 160_000, State.UNKNOWN)
