@@ -8,6 +8,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
@@ -58,13 +59,15 @@ def places(node: Any) -> Iterator[Place]:
 def load(directory: Path, document: Any) -> Flow | None:
     """The flow, or None with faults that have their places; anything else that is raised is ours to mend."""
     name = document["flow"] if isinstance(document, dict) and isinstance(document.get("flow"), str) else ""
-    path = directory / f"{name if name.isidentifier() else 'x'}.yaml"
-    path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8", newline="")
-    try:
-        (flow,) = load_dialplan(path, world()).flows.values()
-    except Faults as exc:
-        assert exc.faults and all(f.line > 0 and f.column > 0 and "\n" not in str(f) for f in exc.faults)
-        return None
+    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
+    with TemporaryDirectory(dir=directory) as alone:  # beside another example's flow it could be one that calls it
+        path = Path(alone) / f"{name if name.isidentifier() else 'x'}.yaml"
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            (flow,) = load_dialplan(path, world()).flows.values()
+        except Faults as exc:
+            assert exc.faults and all(f.line > 0 and f.column > 0 and "\n" not in str(f) for f in exc.faults)
+            return None
     return flow
 
 
