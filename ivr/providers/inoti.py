@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from ivr.domain.errors import BadInput, IvrError, Unusable
+from ivr.domain.errors import BadInput
 from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, mobile
 from ivr.domain.reading import Fields
@@ -28,6 +28,7 @@ from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import inoti_wire
 from ivr.providers.inoti_wire import PaymentRecord
+from ivr.providers.probe import check_reachable
 from ivr.providers.soap import SoapOperation
 from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.configured import Base, ProviderSettings, read_http, read_secret
@@ -175,15 +176,7 @@ class Inoti:
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address will do; no credential is in it. Raises Unusable."""
-        problem: str
-        try:
-            answer = await self._http.request("HEAD", "/")
-            if answer.status < 500:
-                return
-            problem = f"HTTP {answer.status}"
-        except IvrError as error:
-            problem = str(error)
-        raise Unusable(f"{self._settings.name} does not answer ({problem})")
+        await check_reachable(self._settings.name, self._http)
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from ivr.domain.card import CARD_DIGITS
 from ivr.domain.digits import is_digits, to_ascii
-from ivr.domain.errors import BadInput, IvrError, Unusable
+from ivr.domain.errors import BadInput
 from ivr.domain.operations import NO_INQUIRY, UNKNOWN, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, caller_number, mobile
 from ivr.domain.reading import Fields
@@ -28,6 +28,7 @@ from ivr.providers.mellat_codes import (
     GIVE_UP,
     NEW_OTP,
 )
+from ivr.providers.probe import check_reachable
 from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.configured import Base, ProviderSettings, read_http, read_secret
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
@@ -158,14 +159,7 @@ class PaystarMellat:
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address will do. Raises Unusable."""
-        try:
-            answer = await self._http.request("HEAD", "/")
-            if answer.status < 500:
-                return
-            problem = f"HTTP {answer.status}"
-        except IvrError as error:
-            problem = str(error)
-        raise Unusable(f"{self._settings.name} does not answer ({problem})")
+        await check_reachable(self._settings.name, self._http)
 
     async def close(self) -> None:
         """Let go of connections."""

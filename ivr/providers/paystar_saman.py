@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ivr.domain.digits import is_digits
-from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
+from ivr.domain.errors import BadInput, OutcomeUnknown
 from ivr.domain.money import rial
 from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.phone import MOST_DIGITS, caller_number
@@ -24,6 +24,7 @@ from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import wire
+from ivr.providers.probe import check_reachable
 from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.configured import Base, ProviderSettings, read_http, read_secret
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
@@ -192,15 +193,7 @@ class PaystarSaman:
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address, without our credential, will do. Raises Unusable."""
-        problem: str
-        try:
-            answer = await self._prober.request("HEAD", "/")
-            if answer.status < 500:
-                return
-            problem = f"HTTP {answer.status}"
-        except IvrError as error:
-            problem = str(error)
-        raise Unusable(f"{self._settings.name} does not answer ({problem})")
+        await check_reachable(self._settings.name, self._prober)
 
     async def close(self) -> None:
         """Let go of connections."""

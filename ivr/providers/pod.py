@@ -18,7 +18,7 @@ import msgspec
 
 from ivr.domain import bills
 from ivr.domain.bills import Bill
-from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
+from ivr.domain.errors import BadInput, OutcomeUnknown
 from ivr.domain.operations import NO_INQUIRY, UNKNOWN, Operation, Outcome
 from ivr.domain.reading import Fields
 from ivr.payments.port import Reply, Value
@@ -27,6 +27,7 @@ from ivr.providers import pod_settings, pod_wire, wire
 from ivr.providers.pod_operations import OPERATIONS
 from ivr.providers.pod_settings import PodSettings, web_address
 from ivr.providers.pod_wire import BillRecord, Envelope
+from ivr.providers.probe import check_reachable
 from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.configured import Base, ProviderSettings
 from ivr.runtime.http_client import HttpClient
@@ -121,15 +122,7 @@ class Pod:
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address, without our credential, will do. Raises Unusable."""
-        problem: str
-        try:
-            answer = await self._prober.request("HEAD", "/")
-            if answer.status < 500:
-                return
-            problem = f"HTTP {answer.status}"
-        except IvrError as error:
-            problem = str(error)
-        raise Unusable(f"{self._settings.name} does not answer ({problem})")
+        await check_reachable(self._settings.name, self._prober)
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -13,7 +13,7 @@ from typing import Final
 from yarl import URL
 
 from ivr.domain.digits import is_digits
-from ivr.domain.errors import BadInput, IvrError, OutcomeUnknown, Unusable
+from ivr.domain.errors import BadInput, OutcomeUnknown
 from ivr.domain.money import rial
 from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome, Role
 from ivr.domain.reading import Fields
@@ -21,6 +21,7 @@ from ivr.domain.secret import Secret
 from ivr.payments.port import Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import wire
+from ivr.providers.probe import check_reachable
 from ivr.runtime.asking import Asked, Observe, checked
 from ivr.runtime.configured import Base, ProviderSettings, read_http, read_secret
 from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
@@ -165,14 +166,7 @@ class WebGateway:
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address, without our key, will do. Raises Unusable."""
-        try:
-            answer = await self._http.request("HEAD", "/")
-            if answer.status < 500:
-                return
-            problem = f"HTTP {answer.status}"
-        except IvrError as error:
-            problem = str(error)
-        raise Unusable(f"{self._settings.name} does not answer ({problem})")
+        await check_reachable(self._settings.name, self._http)
 
     async def close(self) -> None:
         """Let go of connections."""
