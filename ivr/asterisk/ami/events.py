@@ -155,28 +155,25 @@ class QueueCallerAbandon(_Event, frozen=True, gc=False):
     """Seconds."""
 
 
-class AgentCalled(_Event, frozen=True, gc=False):
+class _Rung(_Event, frozen=True, gc=False):
+    """A queue rings a member's device (`dest_…`) for a caller (`channel`)."""
+
+    queue: str
+    interface: str
+    member_name: str
+    channel: str
+    unique_id: str
+    dest_channel: str
+    dest_unique_id: str
+
+
+class AgentCalled(_Rung, frozen=True, gc=False):
     """A member's device (`dest_…`) is rung for a caller (`channel`)."""
 
-    queue: str
-    interface: str
-    member_name: str
-    channel: str
-    unique_id: str
-    dest_channel: str
-    dest_unique_id: str
 
-
-class AgentConnect(_Event, frozen=True, gc=False):
+class AgentConnect(_Rung, frozen=True, gc=False):
     """A member has answered a caller. Times in seconds."""
 
-    queue: str
-    interface: str
-    member_name: str
-    channel: str
-    unique_id: str
-    dest_channel: str
-    dest_unique_id: str
     hold_time: int = 0
     ring_time: int = 0
 
@@ -199,16 +196,9 @@ class AgentComplete(_Event, frozen=True, gc=False):
     reason: str = ""
 
 
-class AgentRingNoAnswer(_Event, frozen=True, gc=False):
+class AgentRingNoAnswer(_Rung, frozen=True, gc=False):
     """A member was rung and did not answer. `ring_time` in milliseconds."""
 
-    queue: str
-    interface: str
-    member_name: str
-    channel: str
-    unique_id: str
-    dest_channel: str
-    dest_unique_id: str
     ring_time: int = 0
 
 
