@@ -1,4 +1,4 @@
-.PHONY: help setup demo up down test bench prompts
+.PHONY: help setup demo up down test bench chaos prompts
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -24,3 +24,6 @@ test: setup ## every check and every test
 bench: ## the benchmark's table (BENCH_JSON=path for its figures)
 	@./scripts/setup.sh sip-tester
 	@.venv/bin/python -m ivr.lab.bench
+
+chaos: setup ## cut the process at every step of a payment, 2,000 times (CHAOS_JSON=path for its figures)
+	@.venv/bin/python -m ivr.lab.chaos
