@@ -59,7 +59,7 @@ from ivr.runtime.alarm import Alarm
 from ivr.runtime.brought import Values
 from ivr.runtime.cashier import Go
 from ivr.runtime.ports import LegOrder, Notice, RecordOrder, TransferOrder, Voice
-from ivr.runtime.questions import ask
+from ivr.runtime.questions import ask, may_dial
 from ivr.runtime.services import Services
 
 _log = structlog.get_logger("ivr.call")
@@ -422,7 +422,7 @@ class Call:
         go = await self._services.cashier.before_sending(order, self.session.call_id)
         if go is Go.SENT_BEFORE:
             self.emit(LegEnded(command.token, LegResult.ENDED))
-        elif go is Go.REFUSED:
+        elif go is Go.REFUSED or not await may_dial(order, self._services):
             self.emit(LegEnded(command.token, LegResult.BEING_PAID))
         else:
             self._dial(command)

@@ -5,7 +5,7 @@ by anyone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -95,9 +95,13 @@ class Cashier:
 
         Ask once the order is written as sent: from then on no other one can be, and an unknown one only be decided.
         """
+        return bool(await self.doubts(order))
+
+    async def doubts(self, order: PaymentOrder) -> Sequence[Payment]:
+        """Those payments."""
         payments = await self._journal.for_invoice(order.provider, order.invoice_id)
         taken = (State.UNKNOWN, State.APPROVED)
-        return any(payment.state in taken and payment.id != order.id for payment in payments)
+        return [payment for payment in payments if payment.state in taken and payment.id != order.id]
 
     async def answered(self, payment_id: str, reply: Reply) -> bool:
         """A provider's answer about this payment. True when the book now says what became of it."""

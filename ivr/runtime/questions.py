@@ -1,16 +1,18 @@
 """What a provider, or our own books, are asked on behalf of a call.
 
-Law: a question that moves money is written down before it leaves, and its answer before anybody hears it.
+Law: a question that moves money is written down before it leaves, and its answer before anybody hears it. Nothing is
+sent beside an earlier try of the same invoice that may have taken the money.
 """
 
 import structlog
 
-from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
-from ivr.domain.operations import UNKNOWN, UNREACHABLE
-from ivr.flow.commands import AskProvider
+from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable, Unusable
+from ivr.domain.operations import UNKNOWN, UNREACHABLE, Outcome
+from ivr.flow.commands import AskProvider, PaymentOrder
 from ivr.flow.session import Session
 from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE
 from ivr.payments.port import Reply
+from ivr.payments.state import Payment, State
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
 
@@ -53,6 +55,30 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
         return Reply(UNKNOWN), False
     about = command.payment.id if command.payment else command.payment_id
     return reply, about is not None and await cashier.answered(about, reply)
+
+
+async def may_dial(order: PaymentOrder, services: Services) -> bool:
+    """Whether a leg may be dialled for this order, which is written as sent; if not, it is written that nothing left.
+
+    The flow has asked about earlier tries of this invoice, but a caller takes minutes, and another one may have been at
+    the bank meanwhile. Whoever is in doubt asks now, and goes on only when the answer is that nothing was paid.
+    """
+    for payment in await services.cashier.doubts(order):
+        if payment.state is State.UNKNOWN and await _is_unpaid(payment, services):
+            continue
+        _log.warning("earlier_try_in_doubt", payment_id=order.id, provider=order.provider)
+        await services.cashier.unsent(order.id, "unresolved")
+        return False
+    return True
+
+
+async def _is_unpaid(payment: Payment, services: Services) -> bool:
+    """The provider says, now, that this payment has brought nothing."""
+    try:
+        reply = await services.providers[payment.provider].inquire(payment)
+    except (Unusable, OutcomeUnknown, BadInput):
+        return False
+    return reply.outcome is Outcome.DECLINED or (reply.outcome is Outcome.UNKNOWN and reply.not_paid)
 
 
 async def _ask_books(command: AskProvider, cashier: Cashier) -> Reply:

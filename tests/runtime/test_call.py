@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable, Unusable
 from ivr.domain.legs import HangupCause, LegResult
-from ivr.domain.operations import Outcome
+from ivr.domain.operations import NO_INQUIRY, Outcome
 from ivr.flow.events import LegAnswered, LegEnded, RecordingFinished
 from ivr.flow.session import Session
 from ivr.payments.invoice import Invoice
@@ -191,6 +191,33 @@ async def test_another_caller_is_paying_the_same_invoice(house: House) -> None:
     await second.hears("invoice/being_paid")
     assert second.legs == []
     assert house.books.states() == [State.SENT, State.CREATED]
+
+
+@pytest.mark.parametrize(
+    ("answer", "goes_on"),
+    [
+        (Reply("not_confirmed", outcome=Outcome.UNKNOWN, code=NO_INQUIRY), False),
+        (Reply("not_confirmed", outcome=Outcome.UNKNOWN), False),
+        (Reply("paid", outcome=Outcome.APPROVED, of_invoice=True), False),
+        (ProviderUnreachable("ConnectError"), False),
+        (OutcomeUnknown("ReadTimeout"), False),
+        (Reply("not_confirmed", outcome=Outcome.UNKNOWN, not_paid=True), True),
+        (Reply("cancelled", outcome=Outcome.DECLINED), True),
+    ],
+)
+async def test_another_caller_was_at_the_bank_meanwhile(house: House, answer: Reply | Exception, goes_on: bool) -> None:
+    """Nobody knows whether they have paid: who agreed before that goes to the bank only if the provider says no."""
+    voice = await house.at_the_amount()
+    other = Payment("other.1", "other", "paystar", INVOICE, "70012344", 160_000, State.CREATED)
+    house.books.put(other, State.UNKNOWN)
+    house.paystar.answers["inquire"].append(answer)
+    voice.keys("1")
+    if goes_on:
+        await voice.dialled()
+    else:
+        await voice.hears("invoice/being_paid")
+        assert voice.legs == []
+    assert house.books.states() == [State.UNKNOWN, State.SENT if goes_on else State.CREATED]
 
 
 async def test_a_payment_of_the_dead_process_is_not_sent_again(house: House) -> None:

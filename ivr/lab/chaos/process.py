@@ -161,7 +161,6 @@ class _Process:
             line.emit = switchboard.resume(line, switchboard.left.pop(one.info.session_id, None), one.leg)
         switchboard.forget_others()
         reconciling = asyncio.create_task(reconciler.run())
-        self._wire.say("ready")
         if self._orders.scenario.link is not None and self._orders.number == 1:
             self._spawn(hand_out_link(self._orders.scenario, parts, store, reconciler.nudge, self._wire, self._steps))
         await self._finish.wait()

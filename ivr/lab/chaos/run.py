@@ -114,6 +114,7 @@ class _Run:
             ours.close()
             begin(orders, self._dialplan, living, theirs)
         theirs.close()
+        self._telephone.goes_up()
         try:
             done = self._converse(ours)
         finally:
@@ -149,15 +150,13 @@ class _Run:
                 *lines, rest = (rest + some).split(b"\n")
                 for line in lines:
                     words = json.loads(line)
-                    if words == ["ready"]:
-                        telephone.goes_up()
-                    elif words[0] == "done":
+                    if words[0] == "done":
                         done = True
                     else:
                         telephone.take(words)
             telephone.tick()
             self._flush(end)
-            if telephone.is_over and telephone.is_up and not done:
+            if telephone.is_over and not done:
                 self._finish(end)
         self._result.findings.append(("stuck", "the run did not come to an end"))
         return False

@@ -70,7 +70,7 @@ class Telephone:
     # -- the process --------------------------------------------------------------------------------------------------
 
     def goes_up(self) -> None:
-        """A process is there: who wanted to call calls."""
+        """A process is there, though it may not listen yet: who wanted to call calls, and what happens is told."""
         self._up = True
         for caller in self.callers.values():
             caller.since = time.monotonic()
@@ -96,11 +96,6 @@ class Telephone:
         """Nobody is on the line, and nobody will be."""
         busy = self._to_ring or self._due or self._waits_for_link or self._afterwards
         return not busy and not any(caller.on_line for caller in self.callers.values())
-
-    @property
-    def is_up(self) -> bool:
-        """A process has said that it is there."""
-        return self._up
 
     def asks_to_finish(self) -> bool:
         """True once for each process: it may do what is left."""
