@@ -47,6 +47,8 @@ PAID_VALUES: Mapping[str, str | int] = {
     "company": "مخابرات",
     "reference": "140300112233",
     "status": "SERVICE_BILL_ACCEPTED",
+    "tracking_number": "140300112233",
+    "can_cancel": "yes",
 }
 LINK = {"unique_number": "ab12", "redirect_uri": "https://shop.test/back?a=1", "call_uri": "https://shop.test/call"}
 
