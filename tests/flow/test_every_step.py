@@ -54,6 +54,8 @@ def test_another_process_goes_on(flow: str, step: str) -> None:
         assert isinstance(again, Play) and again.say == (Prompt("bank/enter_card"),)
     elif (flow, step) == ("pay_by_card", "pay"):
         assert isinstance(again, Play) and again.say == (Prompt("card/result_will_follow"),)
+    elif (flow, step) == ("pay_bill", "pay"):
+        assert isinstance(again, AskProvider) and again.operation == "bill_status"
     elif (flow, step) == ("bank_ivr", "settle"):
         assert isinstance(again, Play) and again.say == (Prompt("common/technical_problem"),)
     else:
