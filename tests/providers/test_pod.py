@@ -355,6 +355,26 @@ async def test_every_status_in_the_list(
     assert (reply.exit, reply.outcome) == (exit, outcome)
 
 
+@pytest.mark.parametrize(
+    ("changes", "read_out", "cancelled"),
+    [
+        ({}, "140300112233", "yes"),
+        ({"referenceNumber": "A-77"}, "5501", "yes"),
+        ({"referenceNumber": None}, "5501", "yes"),
+        ({"referenceNumber": "1" * 30}, "5501", "yes"),
+        ({"status": "SERVICE_BILL_SANTA_CONFIRMED"}, "140300112233", "no"),
+        ({"status": "SERVICE_BILL_CANCELED"}, "140300112233", "no"),
+    ],
+)
+async def test_what_a_flow_may_say_of_a_bill(
+    server: RawServer, pod: Pod, changes: Mapping[str, object], read_out: str, cancelled: str
+) -> None:
+    """Digits to be read out, whatever the reference is, and whether cancelling may be offered."""
+    server.behave = says(envelope([record(**changes)]))
+    values = (await pod.ask("bill_status", BILL)).values
+    assert (values["tracking_number"], values["can_cancel"]) == (read_out, cancelled)
+
+
 async def test_a_payment_that_never_arrived_is_declined_after_its_time(server: RawServer, pod: Pod) -> None:
     """Not sooner, for the request may still be on its way; and a link may still be paid."""
     server.behave = says(envelope([], count=0))
