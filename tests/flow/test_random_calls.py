@@ -96,8 +96,8 @@ def test_no_call_is_ever_left_alone(name: str, moves: list[tuple[str, int]], kno
 
 def _move(caller: Caller, move: str, number: int) -> None:
     match move:
-        case "good" if caller.session.step in GOOD_KEYS:
-            caller.keys(GOOD_KEYS[caller.session.step])
+        case "good" if (step := caller.session.step.rpartition("/")[2]) in GOOD_KEYS:
+            caller.keys(GOOD_KEYS[step])
         case "good" if isinstance(caller.asked, AskProvider) and caller.asked.token == caller.session.asking:
             values = operation_results(caller.asked.provider, caller.asked.operation)
             caller.send(ProviderReplied(caller.asked.token, GOOD_EXITS[caller.asked.operation], values))

@@ -23,12 +23,13 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    *("pay_by_card", "pay_bill", "bill_status"),
+    *("pay_by_card", "order_by_card", "card_payment", "pay_bill", "bill_status"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
 KNOWN: Final[dict[str, str | int]] = {
     "caller_number": "09121234567",
+    "caller": "09121234567",
     "dialled_number": "42473000",
     "call_id": "1613848397.81207",
     "merchant_phone": "2191071390",
