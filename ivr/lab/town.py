@@ -61,6 +61,7 @@ class Town:
         agents: Mapping[str, str] | None = None,
         queues: Mapping[str, Sequence[str]] | None = None,
         recorded: Sequence[str] = (),
+        books: str | None = None,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -71,7 +72,8 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
-        `recorded`: agents whose talks are recorded.
+        `recorded`: agents whose talks are recorded. `books`: where in PostgreSQL the merchant keeps them; None: in a
+        file.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -94,6 +96,7 @@ class Town:
         self._agents = dict(agents or {})
         self._queues = dict(queues or {})
         self._recorded = frozenset(recorded)
+        self._books = books
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -164,6 +167,16 @@ class Town:
             "base_url": self.sandbox.mellat_url,
             "sequence": {"env": "MELLAT_SEQUENCE"},
         }
+        pod: dict[str, object] = {
+            "kind": "pod",
+            "base_url": self.sandbox.pod_url,
+            "token": {"env": "POD_TOKEN"},
+            "api_key": {"env": "POD_API_KEY"},
+            "read_timeout": self._paystar_timeout,
+            "connect_timeout": "2s",
+        }
+        merchant.environment["POD_TOKEN"] = self._sandbox_settings.pod.token.reveal()
+        merchant.environment["POD_API_KEY"] = self._sandbox_settings.pod.api_key.reveal()
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
         merchant.environment["MELLAT_SEQUENCE"] = sequence
@@ -182,7 +195,12 @@ class Town:
                 "paystar": merchant.trunk_to(switch),
                 **self._trunks,
             },
-            providers={"paystar": paystar, "mellat": mellat, **dict.fromkeys(self._strange_gateways, strange)},
+            providers={
+                "paystar": paystar,
+                "mellat": mellat,
+                "pod": pod,
+                **dict.fromkeys(self._strange_gateways, strange),
+            },
             dialplan=self._dialplan,
             numbers=[
                 {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
@@ -195,7 +213,11 @@ class Town:
             agi_numbers=self._agi_numbers,
             all_flows=self._all_flows,
             asterisk=self._manager() if self._agents else None,
-            more={"agents": agents, "queues": {name: {"agents": list(who)} for name, who in self._queues.items()}},
+            more={
+                "agents": agents,
+                "queues": {name: {"agents": list(who)} for name, who in self._queues.items()},
+                **({"database": self._books, "worker": "merchant"} if self._books else {}),
+            },
         )
         switch.configure(
             trunks={

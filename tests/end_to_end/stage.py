@@ -36,7 +36,7 @@ MOST_STALL: Final = 0.6
 """Seconds that a prompt's sound may stand still while the machine is busy elsewhere."""
 WHOLE: Final = 0.9
 """The share of a prompt from which it was heard to its end: the rest may be too quiet to be told from silence."""
-WAITS: Final = frozenset({"common/please_wait", "pay/checking_result"})
+WAITS: Final = frozenset({"common/please_wait", "pay/checking_result", "bill/paying", "bill/looking"})
 
 T = TypeVar("T")
 
@@ -160,7 +160,10 @@ class Caller:
     async def pays_with_card(self, card: SandboxCard = DEMO_CARDS[0]) -> None:
         """The bank has asked for the card already."""
         await self.keys(card.pan.reveal(), secret=True)
-        await self.barges("bank/enter_pin", f"{card.pin.reveal()}#", secret=True)
+        if await self.hears_one_of("bank/enter_pin", "bank/enter_card", share=0.2) == "bank/enter_card":
+            await self.keys(card.pan.reveal(), secret=True)  # as a caller does when the machine had no time for a key
+            await self.hears("bank/enter_pin", share=0.2)
+        await self.keys(f"{card.pin.reveal()}#", secret=True)
 
 
 def tell(recording: Path, keyed: Sequence[tuple[float, str]], sounds: Mapping[str, Sound]) -> Told:
