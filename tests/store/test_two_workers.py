@@ -31,7 +31,7 @@ from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.deciding import Decision, decide
 from ivr.runtime.verdict import Late
 from tests.clock import Clock
-from tests.store.two_workers import MAKERS, Books, Make
+from tests.store.two_workers import Hand, Make, in_a_database, in_a_file
 
 T = TypeVar("T")
 
@@ -233,7 +233,7 @@ class TwoWorkers(RuleBasedStateMachine):
         return self._do(both())
 
 
-async def _decides(worker: Books, decision: Decision) -> bool:
+async def _decides(worker: Hand, decision: Decision) -> bool:
     try:
         await decide(worker.journal, decision)
     except Illegal:
@@ -241,8 +241,9 @@ async def _decides(worker: Books, decision: Decision) -> bool:
     return True
 
 
-@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_two_workers_keep_one_book(make: Make) -> None:
+@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 40), ("postgres", 8)])
+def test_two_workers_keep_one_book(kind: str, examples: int, request: pytest.FixtureRequest) -> None:
     """Nothing that two workers, providers, people and clocks do to the books makes them untrue."""
+    make = in_a_file if kind == "sqlite" else in_a_database(request.getfixturevalue("postgres"))
     machine = type("Machine", (TwoWorkers,), {"make": staticmethod(make)})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None))

@@ -1,26 +1,26 @@
-"""Two workers on the same books, as they are after a takeover that went wrong, or where a database is shared.
+"""Two workers on the same books: two connections to one file, or two processes that share a database."""
 
-To try another kind of store, add what makes it to `MAKERS`: a context of two journals, and of a reader beside them.
-"""
-
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
+from ivr.domain.secret import Secret
+from ivr.lab.postgres import Server
 from ivr.payments.port import Invoices, Journal
 from ivr.store.database import Database
-from ivr.store.invoices import SqliteInvoices
-from ivr.store.journal import SqliteJournal
-from ivr.store.opening import JOURNAL_FILE
+from ivr.store.invoices import StoredInvoices
+from ivr.store.journal import StoredJournal
+from ivr.store.opening import JOURNAL_FILE, open_reading, open_store
 from ivr.store.reading import Reading
+from ivr.store.shared import Shared
 from ivr.store.sqlite import connect
+from ivr.store.sqlite_backend import SqliteBackend
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Hand:
     """One worker's hand in the books."""
 
     journal: Journal
@@ -28,30 +28,45 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class Both:
     """Two workers, and somebody who only reads."""
 
-    workers: tuple[Books, Books]
+    workers: tuple[Hand, Hand]
     reading: Callable[[], Reading]
 
 
-Make = Callable[[Callable[[], float]], AbstractAsyncContextManager[Shared]]
+Make = Callable[[Callable[[], float]], AbstractAsyncContextManager[Both]]
 """Given a clock: new and empty books."""
 
 
 @asynccontextmanager
-async def sqlite_books(clock: Callable[[], float]) -> AsyncIterator[Shared]:
+async def in_a_file(clock: Callable[[], float]) -> AsyncIterator[Both]:
     """Two connections to one file, each with a thread of its own."""
     async with AsyncExitStack() as stack:
-        path = Path(stack.enter_context(TemporaryDirectory())) / JOURNAL_FILE
+        directory = Path(stack.enter_context(TemporaryDirectory()))
+        path = directory / JOURNAL_FILE
 
-        def worker() -> Books:
-            database = Database(path, connect(path, "journal", synchronous="NORMAL"))
+        def hand() -> Hand:
+            database = Database(SqliteBackend(path, connect(path, "journal", synchronous="NORMAL")))
             stack.push_async_callback(database.close)
-            return Books(SqliteJournal(database, clock), SqliteInvoices(database, clock))
+            return Hand(StoredJournal(database, clock), StoredInvoices(database, clock))
 
-        yield Shared((worker(), worker()), lambda: Reading(path))
+        yield Both((hand(), hand()), lambda: open_reading(directory))
 
 
-MAKERS: Final[Mapping[str, Make]] = {"sqlite": sqlite_books}
-"""By the name of the database."""
+def in_a_database(server: Server) -> Make:
+    """Two processes, each with a directory of its own."""
+
+    @asynccontextmanager
+    async def make(clock: Callable[[], float]) -> AsyncIterator[Both]:
+        async with AsyncExitStack() as stack:
+            where = Secret(server.new_books())
+
+            async def hand(worker: str) -> Hand:
+                directory = Path(stack.enter_context(TemporaryDirectory()))
+                store = await stack.enter_async_context(open_store(directory, clock, Shared(where, worker)))
+                return Hand(store.journal, store.invoices)
+
+            yield Both((await hand("a"), await hand("b")), lambda: open_reading(Path(), Shared(where, "a")))
+
+    return make

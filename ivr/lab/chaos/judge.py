@@ -14,8 +14,7 @@ from ivr.lab.chaos.plan import Plan, Rival
 from ivr.lab.chaos.scenarios import CARD, Books
 from ivr.lab.chaos.telephone import WRONG_OTP, Telephone
 from ivr.lab.chaos.world import SECRETS
-from ivr.store.opening import JOURNAL_FILE, SESSIONS_FILE
-from ivr.store.reading import Reading
+from ivr.store.opening import SESSIONS_FILE, open_reading
 
 Finding = tuple[str, str]
 """A name for programs, and a sentence."""
@@ -50,14 +49,14 @@ class Left:
 
 def read(plan: Plan, directory: Path, books: Books, otps: Sequence[str], telephone: Telephone) -> Left:
     """Read the journal beside everything else."""
-    with Reading(directory / JOURNAL_FILE) as book:
+    with open_reading(directory) as book:
         return Left(plan, directory, books, otps, telephone, book.list_payments(limit=1000)[::-1])
 
 
 def judge(left: Left) -> list[Finding]:
     """Everything that cannot be."""
     found = [*left.telephone.findings, *_money(left), *_words(left), *_ends(left)]
-    with Reading(left.directory / JOURNAL_FILE) as book:
+    with open_reading(left.directory) as book:
         found += [("audit", finding.text) for finding in book.audit().findings]
     return [*found, *_secrets(left), *_log(left.directory)]
 

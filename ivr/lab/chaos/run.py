@@ -25,8 +25,7 @@ from ivr.lab.chaos.process import Orders, begin
 from ivr.lab.chaos.sandbox import Sandbox
 from ivr.lab.chaos.steps import Passed, passed
 from ivr.lab.chaos.telephone import Telephone
-from ivr.store.opening import JOURNAL_FILE
-from ivr.store.reading import Reading
+from ivr.store.opening import open_reading
 
 BEGIN: Final = 1_700_000_000.0
 """Where the first process's clock begins."""
@@ -180,7 +179,7 @@ class _Run:
             pass  # it is dead, and `recv` says so
 
     def _is_paid(self) -> bool:
-        with Reading(self._directory / JOURNAL_FILE) as book:
+        with open_reading(self._directory) as book:
             return any(
                 payment.state.value == "approved" for payment in book.each(provider=self._plan.scenario.provider)
             )
