@@ -19,7 +19,7 @@ from ivr.store.opening import SESSIONS_FILE, open_reading
 Finding = tuple[str, str]
 """A name for programs, and a sentence."""
 
-_CLAIMS_PAID: Final = frozenset({"pay/paid", "invoice/already_paid", "order/already_paid"})
+_CLAIMS_PAID: Final = frozenset({"pay/paid", "invoice/already_paid", "order/already_paid", "bill/already_paid"})
 _CLAIMS_NOTHING: Final = frozenset({"card/nothing_charged"})
 _BUGS: Final = frozenset({"flow_fault", "snapshot_unreadable", "entry_refused", "provider_not_asked", "call_too_long"})
 """Lines of the log that no cut and no provider may lead to, besides those of something that `broke`."""

@@ -115,11 +115,11 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario(
         "wallet",
         "pod",
-        "wallet_bill",
+        "pay_bill",
         BARCODE,
         _bills,
         ("pod_pay_bill", "pod_list"),
-        keys={"invoice/enter_number": BARCODE},
+        keys={"bill/pay_or_status": "1", "bill/enter_id": BARCODE, "bill/unreachable_try_again": "1"},
         charge="pod_pay_bill",
         amount=_BILL_AMOUNT,
     ),
