@@ -360,9 +360,10 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
         raise BadInput(f"there is no provider '{provider}' in the configuration")
     _make_directory(settings.storage)
     async with open_invoices(settings.storage, time.time) as invoices:  # first: an invoice nobody remembers is lost
-        if "create_invoice" not in settings.providers[provider].operations:
+        configured = settings.providers[provider]
+        if not configured.makes_invoices or "create_invoice" not in configured.operations:
             return await _own_invoice(invoices, provider, amount, order)
-        client = settings.providers[provider].make(lambda *_: None)
+        client = configured.make(lambda *_: None)
         try:
             arguments: dict[str, str | int | Secret] = {
                 "amount": amount,

@@ -32,6 +32,7 @@ from ivr.flow.steps import (
     dial,
     hang_up,
     headers,
+    inquire,
     invoice,
     menu,
     notify,
@@ -41,6 +42,7 @@ from ivr.flow.steps import (
     transfer,
 )
 from ivr.flow.steps import language as language_step
+from ivr.flow.steps import link as link_step
 from ivr.flow.steps import set as set_step
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.verify import verify
@@ -61,6 +63,8 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "transfer": transfer.read,
     "headers": headers.read,
     "notify": notify.read,
+    "link": link_step.read,
+    "inquire": inquire.read,
     "record": record.read,
     "hang_up": hang_up.read,
 }

@@ -9,8 +9,10 @@ from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
 from ivr.domain.operations import UNKNOWN, UNREACHABLE
 from ivr.flow.commands import AskProvider
 from ivr.flow.session import Session
-from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE
+from ivr.flow.steps.base import NEXT
+from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, WHAT_BECAME
 from ivr.payments.port import Reply
+from ivr.runtime.becoming import what_became
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
 
@@ -23,6 +25,13 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
     Raises what the store raises when something cannot be written down.
     """
     cashier = services.cashier
+    if command.provider == BOOKS and command.payment is not None:
+        await services.snapshots.flush(session)
+        go = await cashier.before_handing_out(command.payment, session.call_id)
+        return Reply("being_paid" if go is Go.REFUSED else NEXT), False  # sent before: the same link goes out again
+    if command.provider == BOOKS and command.operation == WHAT_BECAME:
+        provider, invoice_id = str(command.arguments["provider"]), str(command.arguments["invoice_id"])
+        return await what_became(provider, invoice_id, services), False
     if command.provider == BOOKS:
         return await _ask_books(command, cashier), False
     if command.payment is not None:

@@ -13,7 +13,7 @@ from ivr.flow.steps.invoice import BOOKS
 from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
-from ivr.providers import paystar_mellat, paystar_saman
+from ivr.providers import paystar_mellat, paystar_saman, pod, web_gateway
 from ivr.sandbox import bank
 from tests.flow.caller import Caller
 
@@ -23,7 +23,7 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    "pay_by_card",
+    *("pay_by_card", "pay_by_link", "bill_by_link", "link_mobile"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
@@ -73,8 +73,14 @@ def world() -> World:
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
-        providers={"paystar": paystar_saman.OPERATIONS, "mellat": paystar_mellat.OPERATIONS, "bank": bank.OPERATIONS},
-        notices=frozenset({"shop"}),
+        providers={
+            "paystar": paystar_saman.OPERATIONS,
+            "mellat": paystar_mellat.OPERATIONS,
+            "bank": bank.OPERATIONS,
+            "web": web_gateway.OPERATIONS,
+            "pod": pod.OPERATIONS,
+        },
+        notices=frozenset({"shop", "sms"}),
         agents=frozenset({"sara"}),
         queues=frozenset({"sales"}),
     )
