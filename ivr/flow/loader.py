@@ -72,12 +72,13 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
 
 BUILT_IN: Final[Mapping[str, Kind]] = {
     "caller_number": Kind.DIGITS,
+    "caller_mobile": Kind.DIGITS,
     "dialled_number": Kind.DIGITS,
     "call_id": Kind.TEXT,
     "agent": Kind.TEXT,
 }
-"""What every call knows from its beginning; `caller_number` is missing when withheld, `agent` unless one of our own
-people sent the caller, or calls."""
+"""What every call knows from its beginning; `caller_number` is missing when withheld, `caller_mobile` (the same as 09…)
+also when it is no Iranian mobile, `agent` unless one of our own people sent the caller, or calls."""
 
 
 @dataclass(slots=True)

@@ -23,12 +23,13 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    *("pay_by_card", "pay_by_link", "bill_by_link", "link_mobile"),
+    *("pay_by_card", "pay_by_link", "bill_by_link"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
 KNOWN: Final[dict[str, str | int]] = {
     "caller_number": "09121234567",
+    "caller_mobile": "09121234567",
     "dialled_number": "42473000",
     "call_id": "1613848397.81207",
     "merchant_phone": "2191071390",
@@ -52,6 +53,25 @@ KNOWN: Final[dict[str, str | int]] = {
     "card.last_four": "5443",
     "card.bank": "keshavarzi",
     "answer.reference": "200100300",
+    "made.tracking_code": "Ab3kLm9xQ2",
+    "made.pay_url": "https://pay.example/invoice/pay/Ab3kLm9xQ2",
+    "made.url": "https://pay.example/pay?uniqueNumber=ab12",
+    "same.pay_url": "https://pay.example/invoice/pay/Ab3kLm9xQ2",
+    "mobile": "09121234567",
+    "to.mobile": "09121234567",
+    "earlier.transaction": "Ab3kLm9xQ2",
+    "earlier.amount": 160000,
+    "earlier.reference": "200100300",
+    "found.reference": "200100300",
+    "bill_id": "7748317800142",
+    "payment_id": "1770160",
+    "barcode": "77483178001420000001770160",
+    "bill.bill_id": "7748317800142",
+    "bill.payment_id": "1770160",
+    "bill.barcode": "77483178001420000001770160",
+    "bill.amount": 17_000,
+    "issued.invoice_id": "880011",
+    "issued.unique_number": "ab12cd34",
 }
 """Everything that a call of a shipped flow may know by some step, secrets excepted."""
 

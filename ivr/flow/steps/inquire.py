@@ -101,7 +101,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     fields = Fields(reading.source, body, "inquire")
     operation = OPERATIONS[WHAT_BECAME]
     save = fields.name("save")
-    for name, kind in operation.results.items():
+    for name, kind in operation.results.items() if save else ():
         reading.make(f"{save}.{name}", kind, fields.value("save", required=False))
     made = InquireStep(
         provider=reading.provider(fields, "provider"),

@@ -16,6 +16,7 @@ from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Event, ProviderReplied
 from ivr.flow.facts import Facts
+from ivr.flow.model import NOTICE
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.steps.invoice import BOOKS, LINK_EXITS, OPEN_LINK
 from ivr.flow.steps.notify import read_target, read_values, told
@@ -66,6 +67,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         "mobile": reading.reference(fields, "mobile", frozenset({Kind.DIGITS})) or "",
     }
     target = read_target(fields, reading)
+    if target and target not in reading.world.notices:
+        reading.uses.absent[f"{NOTICE}{target}"] = None
     values = read_values(fields, reading)
     for name in OWN_VALUES:
         if name in values:
