@@ -41,6 +41,7 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
 from ivr.runtime.brought import Attachments
 from ivr.runtime.call import LONGEST_OVERTIME
+from ivr.runtime.callbacks import Callbacks
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.deciding import Decision, decide
 from ivr.runtime.logs import lost_lines
@@ -56,6 +57,7 @@ from ivr.runtime.verdict import Late
 from ivr.runtime.watching import Watching
 from ivr.store.dialplan_files import look
 from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
+from ivr.web.callbacks import callback_routes
 from ivr.web.control import control_app, control_listener
 from ivr.web.deciding import decision_routes
 from ivr.web.operations import Check, operations_app
@@ -214,6 +216,7 @@ async def serve(settings: Settings) -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
 
+        callbacks = Callbacks(store.journal, reconciler.ask_now, time.monotonic)
         web = operations_app(
             _vital(ari, agi, store),
             observer.registry,
@@ -221,7 +224,10 @@ async def serve(settings: Settings) -> None:
                 **{f"provider {name}": provider.check for name, provider in providers.items()},
                 **({"manager": _manager_check(people)} if people is not None else {}),
             },
-            people_routes(desk, settings.api_key) if settings.api_key is not None else (),
+            [
+                *(people_routes(desk, settings.api_key) if settings.api_key is not None else ()),
+                *callback_routes(callbacks.heard, providers, time.monotonic),
+            ],
         )
         await _until_first(
             take_calls(),

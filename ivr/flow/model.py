@@ -148,7 +148,7 @@ class Dialplan:
     """The id of the texts that it was read from (`ivr.flow.versions`); empty where nobody keeps versions."""
     set_aside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Flows that are there and cannot run, each with the providers that it names and this deployment does not have, and
-    the notices that its links need (`notice sms`). No number leads to them, and what else may be wrong with them was not
+    the notices that its links need (`notice sms`). No number leads to them, and what else may be wrong was not
     looked at."""
 
     @property

@@ -32,7 +32,6 @@ from ivr.flow.commands import (
 )
 from ivr.flow.session import Session
 
-
 CALLER_MOBILE: Final = "caller_mobile"
 """What every call knows whose caller's number is a mobile's."""
 
