@@ -21,7 +21,7 @@ from ivr.lab.desk import configure_desk, start_desk
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone
 from ivr.sandbox.server import SandboxServer
-from ivr.sandbox.settings import DEMO_GATEWAY, DemoInvoice, SandboxSettings
+from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL, DemoInvoice, SandboxSettings
 
 HOUSE: Final = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -61,6 +61,7 @@ class Town:
         agents: Mapping[str, str] | None = None,
         queues: Mapping[str, Sequence[str]] | None = None,
         recorded: Sequence[str] = (),
+        notices: Mapping[str, str] | None = None,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -71,7 +72,7 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
-        `recorded`: agents whose talks are recorded.
+        `recorded`: agents whose talks are recorded. `notices`: where the merchant's notices go, by name.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -94,6 +95,7 @@ class Town:
         self._agents = dict(agents or {})
         self._queues = dict(queues or {})
         self._recorded = frozenset(recorded)
+        self._notices = dict(notices or {})
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -164,8 +166,15 @@ class Town:
             "base_url": self.sandbox.mellat_url,
             "sequence": {"env": "MELLAT_SEQUENCE"},
         }
+        web: dict[str, object] = {
+            "kind": "web_gateway",
+            "base_url": self.sandbox.web_gateway_url,
+            "api_key": {"env": "WEB_API_KEY"},
+            "return_url": f"{merchant.web_url}/back/web?order={{order_id}}",
+        }
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
+        merchant.environment["WEB_API_KEY"] = DEMO_TERMINAL.api_key.reveal()
         merchant.environment["MELLAT_SEQUENCE"] = sequence
         merchant.environment["STRANGE_SEQUENCE"] = "nobody-knows-this-one"
         self._passwords = {agent: secrets.token_urlsafe(16) for agent in self._agents}
@@ -182,7 +191,12 @@ class Town:
                 "paystar": merchant.trunk_to(switch),
                 **self._trunks,
             },
-            providers={"paystar": paystar, "mellat": mellat, **dict.fromkeys(self._strange_gateways, strange)},
+            providers={
+                "paystar": paystar,
+                "mellat": mellat,
+                "web": web,
+                **dict.fromkeys(self._strange_gateways, strange),
+            },
             dialplan=self._dialplan,
             numbers=[
                 {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},
@@ -195,7 +209,11 @@ class Town:
             agi_numbers=self._agi_numbers,
             all_flows=self._all_flows,
             asterisk=self._manager() if self._agents else None,
-            more={"agents": agents, "queues": {name: {"agents": list(who)} for name, who in self._queues.items()}},
+            more={
+                "agents": agents,
+                "queues": {name: {"agents": list(who)} for name, who in self._queues.items()},
+                "notices": {name: {"url": url} for name, url in self._notices.items()},
+            },
         )
         switch.configure(
             trunks={

@@ -21,6 +21,7 @@ from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
 from tests.end_to_end import changing, people
 from tests.end_to_end.evening import SCENES, Evening, spend
+from tests.end_to_end.notifier import Notifier
 from tests.end_to_end.odd_numbers import (
     AGI_NUMBERS,
     BANK_EXTENSIONS,
@@ -72,8 +73,19 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def notifier() -> AsyncIterator[Notifier]:
+    """Who sends the merchant's SMS, in every town."""
+    async with Notifier() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def towns(
-    asterisk: Installation, recordings: Path, homes: Path, tmp_path_factory: pytest.TempPathFactory
+    asterisk: Installation,
+    recordings: Path,
+    homes: Path,
+    notifier: Notifier,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[list[Town]]:
     """The town, and one aside for scenes when any are to be played."""
     dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
@@ -94,6 +106,7 @@ async def towns(
             bank_extensions=BANK_EXTENSIONS,
             strange_gateways=GATEWAYS,
             agi_numbers=AGI_NUMBERS,
+            notices={"sms": notifier.url},
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD), otp_digits=12),  # like nothing else
         )
         for name in (["town", "aside"] if SCENES else ["town"])
@@ -112,15 +125,15 @@ def town(towns: list[Town]) -> Town:
 
 
 @pytest.fixture(scope="session")
-def stage(town: Town, sounds: Mapping[str, Sound]) -> Stage:
+def stage(town: Town, sounds: Mapping[str, Sound], notifier: Notifier) -> Stage:
     """The town with callers to be sent into it."""
-    return Stage(town, sounds)
+    return Stage(town, sounds, notifier)
 
 
 @pytest.fixture(scope="session")
-def aside(towns: list[Town], sounds: Mapping[str, Sound]) -> Stage | None:
+def aside(towns: list[Town], sounds: Mapping[str, Sound], notifier: Notifier) -> Stage | None:
     """The town in which scenes are played."""
-    return Stage(towns[1], sounds) if len(towns) > 1 else None
+    return Stage(towns[1], sounds, notifier) if len(towns) > 1 else None
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

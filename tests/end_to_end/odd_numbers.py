@@ -43,6 +43,9 @@ RECEPTION_CLOSED: Final = "42475051"
 BY_CARD: Final = "42475060"
 """The shipped pay_by_card."""
 
+BY_LINK: Final = "42475061"
+"""The shipped pay_by_link."""
+
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
 
@@ -84,6 +87,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         "closed": {"flow": "closed"},
     },
     {"number": BY_CARD, "flow": "pay_by_card"},
+    {"number": BY_LINK, "flow": "pay_by_link"},
     {
         "number": RECEPTION,
         "flow": "reception",
