@@ -51,7 +51,11 @@ def _as_it_stands(tries: Sequence[Payment]) -> Reply:
 def _undecided(payment: Payment, reply: Reply | None) -> Reply:
     if reply is None or not reply.not_paid or payment.transaction_id is None or payment.amount_rial is None:
         return Reply(UNKNOWN)
-    values = {"transaction": payment.transaction_id, "amount": payment.amount_rial, "payment": payment.id}
+    values: dict[str, str | int] = {
+        "transaction": payment.transaction_id,
+        "amount": payment.amount_rial,
+        "payment": payment.id,
+    }
     return Reply("not_paid", values)
 
 

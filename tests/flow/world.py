@@ -13,7 +13,7 @@ from ivr.flow.steps.invoice import BOOKS
 from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
-from ivr.providers import paystar_mellat, paystar_saman, pod, web_gateway
+from ivr.providers import paystar_mellat, paystar_saman, pod_operations, web_gateway
 from ivr.sandbox import bank
 from tests.flow.caller import Caller
 
@@ -98,7 +98,7 @@ def world() -> World:
             "mellat": paystar_mellat.OPERATIONS,
             "bank": bank.OPERATIONS,
             "web": web_gateway.OPERATIONS,
-            "pod": pod.OPERATIONS,
+            "pod": pod_operations.OPERATIONS,
         },
         notices=frozenset({"shop", "sms"}),
         agents=frozenset({"sara"}),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from ivr.domain.operations import Outcome
 from ivr.flow.commands import PaymentOrder
@@ -138,7 +139,7 @@ async def test_a_bill_by_pods_link(
     open_ = await pod.inquire(payment)
     assert (open_.outcome, open_.not_paid) == (Outcome.UNKNOWN, True)
     async with web.post(link, data={"paid": "true"}, allow_redirects=False) as back:
-        brought = [value for _, value in aiohttp.client.URL(back.headers["Location"]).query.items()]
+        brought = [value for _, value in URL(back.headers["Location"]).query.items()]
     assert await desk.callbacks.heard("pod", brought)
     assert await desk.state() is State.APPROVED
     assert (await desk.cashier.check_invoice("pod", BARCODE, 17_000)) == "already_paid"
