@@ -35,6 +35,7 @@ from ivr.runtime.configured import (
 from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.notices import NoticeTarget
 from ivr.sandbox import bank as sandbox_bank
+from ivr.store.shared import Shared, read_shared
 
 DEFAULT_FILE: Final = Path("config/ivr.yaml")
 
@@ -87,6 +88,8 @@ class Settings:
     """What programs bring that speak to `/api`; None: it is not served."""
     bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
     """Kinds of bills by the digit of their service."""
+    shared: Shared | None = None
+    """The books that several workers share, in PostgreSQL; None: they are in `storage`."""
 
 
 def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = False) -> Settings:
@@ -133,6 +136,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
         file=file,
         assist_number_at=_place(fields, "asterisk", "assist_number"),
         bill_services=base.bill_services,
+        shared=read_shared(fields, base),
     )
     web.done()
     fields.done()

@@ -62,6 +62,7 @@ class Town:
         queues: Mapping[str, Sequence[str]] | None = None,
         recorded: Sequence[str] = (),
         notices: Mapping[str, str] | None = None,
+        books: str | None = None,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -72,7 +73,8 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
-        `recorded`: agents whose talks are recorded. `notices`: where the merchant's notices go, by name.
+        `recorded`: agents whose talks are recorded. `notices`: where the merchant's notices go, by name. `books`: where
+        in PostgreSQL the merchant keeps them; None: in a file.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -96,6 +98,7 @@ class Town:
         self._queues = dict(queues or {})
         self._recorded = frozenset(recorded)
         self._notices = dict(notices or {})
+        self._books = books
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -213,6 +216,7 @@ class Town:
                 "agents": agents,
                 "queues": {name: {"agents": list(who)} for name, who in self._queues.items()},
                 "notices": {name: {"url": url} for name, url in self._notices.items()},
+                **({"database": self._books, "worker": "merchant"} if self._books else {}),
             },
         )
         switch.configure(

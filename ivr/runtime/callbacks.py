@@ -52,7 +52,7 @@ class Callbacks:
         for name in sorted(names):
             tries = await self._journal.for_invoice(provider, name)
             declined = [payment for payment in tries if payment.state is State.DECLINED]
-            if declined and all(payment.state is not State.APPROVED for payment in tries):
+            if declined and not any(payment.state in (*_OPEN, State.APPROVED) for payment in tries):
                 return declined[-1]
         return None
 

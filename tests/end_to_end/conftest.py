@@ -86,8 +86,9 @@ async def towns(
     homes: Path,
     notifier: Notifier,
     tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[list[Town]]:
-    """The town, and one aside for scenes when any are to be played."""
+    """The town, and one aside for scenes when any are to be played: its merchant keeps the books in PostgreSQL."""
     dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
     changing.write_flow(dialplan)
     people.write_flows(dialplan)
@@ -108,6 +109,7 @@ async def towns(
             agi_numbers=AGI_NUMBERS,
             notices={"sms": notifier.url},
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD), otp_digits=12),  # like nothing else
+            books=request.getfixturevalue("postgres").new_books() if name == "aside" else None,
         )
         for name in (["town", "aside"] if SCENES else ["town"])
     ]
