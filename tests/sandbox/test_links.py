@@ -22,8 +22,7 @@ from ivr.runtime.verdict import Late
 from ivr.sandbox.pod import PAY_PATH
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_CARDS
-from ivr.store.opening import JOURNAL_FILE, Store, open_store
-from ivr.store.reading import Reading
+from ivr.store.opening import Store, open_reading, open_store
 from tests.clock import Clock
 
 NUMBER = "65843148"
@@ -41,7 +40,7 @@ class Desk:
     reconciler: Reconciler
     callbacks: Callbacks
     late: Late
-    book: Path
+    directory: Path
 
     async def state(self, payment_id: str = "c.1") -> State:
         payment = await self.store.journal.get(payment_id)
@@ -49,7 +48,7 @@ class Desk:
         return payment.state
 
     def lines(self) -> list[str]:
-        with Reading(self.book) as reading:
+        with open_reading(self.directory) as reading:
             shown = reading.payment("c.1")
         assert shown is not None
         return [entry["kind"] for entry in shown["entries"]]
@@ -72,7 +71,7 @@ async def desk(tmp_path: Path, clock: Clock, gateway: WebGateway, pod: Pod) -> A
         )
         cashier = Cashier(store.journal, store.invoices, clock, late)
         callbacks = Callbacks(store.journal, reconciler.ask_now, clock)
-        yield Desk(store, cashier, reconciler, callbacks, late, tmp_path / JOURNAL_FILE)
+        yield Desk(store, cashier, reconciler, callbacks, late, tmp_path)
 
 
 async def web_link(desk: Desk, gateway: WebGateway) -> tuple[str, str]:
