@@ -36,6 +36,13 @@ GOOD_KEYS: Final = {
     "ask_pin": "48151#",
     "confirm_card": "1",
     "ask_otp": "48151#",
+    "which_mobile/send_here": "1",
+    "which_mobile/ask_mobile": "09121234567#",
+    "how": "1",
+    "ask_bill": "7748317800142#",
+    "ask_payment": "1770160#",
+    "wait_on": "1",
+    "not_paid_there": "1",
 }
 GOOD_EXITS: Final = {
     "create_transaction": "ok",
@@ -45,6 +52,13 @@ GOOD_EXITS: Final = {
     "find_invoice": "next",
     "request_otp": "ok",
     "pay": "new_otp",
+    "create_invoice": "ok",
+    "open_link": "next",
+    "what_became": "declined",
+    "pay_url": "ok",
+    "read_bill": "ok",
+    "issue_invoice": "ok",
+    "payment_link": "ok",
 }
 
 MOVES: Final = st.lists(
