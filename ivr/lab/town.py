@@ -175,6 +175,16 @@ class Town:
             "api_key": {"env": "WEB_API_KEY"},
             "return_url": f"{merchant.web_url}/back/web?order={{order_id}}",
         }
+        pod: dict[str, object] = {
+            "kind": "pod",
+            "base_url": self.sandbox.pod_url,
+            "token": {"env": "POD_TOKEN"},
+            "api_key": {"env": "POD_API_KEY"},
+            "read_timeout": self._paystar_timeout,
+            "connect_timeout": "2s",
+        }
+        merchant.environment["POD_TOKEN"] = self._sandbox_settings.pod.token.reveal()
+        merchant.environment["POD_API_KEY"] = self._sandbox_settings.pod.api_key.reveal()
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
         merchant.environment["WEB_API_KEY"] = DEMO_TERMINAL.api_key.reveal()
@@ -198,6 +208,7 @@ class Town:
                 "paystar": paystar,
                 "mellat": mellat,
                 "web": web,
+                "pod": pod,
                 **dict.fromkeys(self._strange_gateways, strange),
             },
             dialplan=self._dialplan,
