@@ -8,7 +8,6 @@ import asyncio
 import gc
 import os
 import random
-import secrets
 import signal
 import socket
 import time
@@ -29,13 +28,12 @@ from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings
 from ivr.config import Settings
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.reading import Faults
-from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.model import Dialplan
 from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan, load_kept_dialplan, recordings_note
 from ivr.payments.invoice import Invoice
-from ivr.payments.port import Invoices, Provider
+from ivr.payments.port import Provider
 from ivr.payments.state import Payment
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
@@ -43,6 +41,7 @@ from ivr.runtime.brought import Attachments
 from ivr.runtime.call import LONGEST_OVERTIME
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.deciding import Decision, decide
+from ivr.runtime.invoicing import CREATE, NotMade, ask_for_invoice, own_invoice
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
@@ -72,12 +71,6 @@ LONGEST_TALK: Final = 8 * 3600.0
 
 GC_THRESHOLD: Final = 20_000
 """Objects made and not freed before the collector looks at the youngest."""
-
-OWN_NUMBER_DIGITS: Final = 8
-"""Digits of the number of an invoice that no provider makes for us."""
-
-OWN_NUMBER_TRIES: Final = 20
-"""Numbers that are thrown for one such invoice before the disk is doubted."""
 
 NO_MANAGER: Final = "Asterisk's manager is not configured ('asterisk: {ami: …}'), and this needs it"
 
@@ -360,36 +353,18 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
         raise BadInput(f"there is no provider '{provider}' in the configuration")
     _make_directory(settings.storage)
     async with open_invoices(settings.storage, time.time) as invoices:  # first: an invoice nobody remembers is lost
-        if "create_invoice" not in settings.providers[provider].operations:
-            return await _own_invoice(invoices, provider, amount, order)
+        remember = invoices.remember_invoice
+        if CREATE not in settings.providers[provider].operations:
+            return await own_invoice(provider, invoices, amount, order, remember)
         client = settings.providers[provider].make(lambda *_: None)
         try:
-            arguments: dict[str, str | int | Secret] = {
-                "amount": amount,
-                "order_id": order,
-                **({"phone": phone} if phone else {}),
-            }
-            reply = await client.ask("create_invoice", arguments)
+            return await ask_for_invoice(provider, client, amount, order, {"phone": phone}, remember)
+        except NotMade:
+            raise
         except (Unusable, OutcomeUnknown) as exc:
             raise Unusable(f"provider {provider} could not be asked for an invoice: {exc}") from None
         finally:
             await client.close()
-        if reply.exit != "ok":
-            raise Unusable(f"{provider} refused to make the invoice (its code: {reply.code})")
-        invoice = Invoice(provider, str(reply.values["tracking_code"]), amount, order)
-        await invoices.remember_invoice(invoice)
-    return invoice
-
-
-async def _own_invoice(invoices: Invoices, provider: str, amount: int, order: str) -> Invoice:
-    """An invoice whose number is ours to choose: thrown, so that nobody keys a stranger's by counting on."""
-    for _ in range(OWN_NUMBER_TRIES):
-        number = str(secrets.randbelow(9 * 10 ** (OWN_NUMBER_DIGITS - 1)) + 10 ** (OWN_NUMBER_DIGITS - 1))
-        if await invoices.invoice(provider, number) is None:
-            invoice = Invoice(provider, number, amount, order)
-            await invoices.remember_invoice(invoice)
-            return invoice
-    raise Unusable(f"no free invoice number was found for {provider}")
 
 
 def _make_directory(path: Path) -> None:

@@ -12,10 +12,12 @@ from typing import Final
 
 from ivr.domain.errors import Unusable
 from ivr.store.database import Database
+from ivr.store.deliveries import SqliteDeliveries
 from ivr.store.dialplans import SqliteDialplans
 from ivr.store.invoices import SqliteInvoices
 from ivr.store.journal import SqliteJournal
 from ivr.store.lock import Lock
+from ivr.store.merchants import SqliteMerchants
 from ivr.store.sessions import SqliteSessions
 from ivr.store.sqlite import connect
 
@@ -33,6 +35,8 @@ class Store:
     invoices: SqliteInvoices
     sessions: SqliteSessions
     dialplans: SqliteDialplans
+    merchants: SqliteMerchants
+    deliveries: SqliteDeliveries
 
 
 @asynccontextmanager
@@ -60,6 +64,8 @@ async def open_store(directory: Path, clock: Callable[[], float]) -> AsyncIterat
             SqliteInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),
+            SqliteMerchants(money, clock),
+            SqliteDeliveries(money, clock),
         )
 
 
@@ -89,5 +95,20 @@ async def open_invoices(directory: Path, clock: Callable[[], float]) -> AsyncIte
     database = Database(path, connect(path, "journal", synchronous="FULL"))
     try:
         yield SqliteInvoices(database, clock)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_merchants(
+    directory: Path, clock: Callable[[], float]
+) -> AsyncIterator[tuple[SqliteMerchants, SqliteDeliveries]]:
+    """Only what merchants are told of, beside the process that owns the directory. Raises Unusable as `open_journal`."""
+    path = directory / JOURNAL_FILE
+    if not path.exists():
+        raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
+    database = Database(path, connect(path, "journal", synchronous="FULL"))
+    try:
+        yield SqliteMerchants(database, clock), SqliteDeliveries(database, clock)
     finally:
         await database.close()
