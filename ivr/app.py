@@ -32,6 +32,7 @@ from ivr.domain.speech import Say
 from ivr.flow.model import Dialplan
 from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan, load_kept_dialplan, recordings_note
+from ivr.merchant_service import merchant_service
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Provider
 from ivr.payments.state import Payment
@@ -124,10 +125,20 @@ async def serve(settings: Settings) -> None:
             nudge=lambda payment, why: reconciler.nudge(payment, why),
             clock=time.time,
         )
+        merchants = await stack.enter_async_context(
+            merchant_service(
+                settings,
+                store,
+                services.cashier,
+                providers,
+                observer,
+                lambda payment, why: reconciler.nudge(payment, why),
+            )
+        )
         reconciler = Reconciler(
             store.journal,
             providers,
-            switchboard.is_live,
+            lambda payment: switchboard.is_live(payment) or merchants.is_live(payment),
             clock=time.time,
             dice=random.random,
             late=late,
@@ -214,13 +225,14 @@ async def serve(settings: Settings) -> None:
                 **{f"provider {name}": provider.check for name, provider in providers.items()},
                 **({"manager": _manager_check(people)} if people is not None else {}),
             },
-            people_routes(desk, settings.api_key) if settings.api_key is not None else (),
+            (*(people_routes(desk, settings.api_key) if settings.api_key is not None else ()), *merchants.routes),
         )
         await _until_first(
             take_calls(),
             reconcile(),
             watch(),
             _watch_lag(observer),
+            merchants.run(),
             _serve_web(listener, web),
             _serve_web(
                 control, control_app(reloader.reload, [*people_routes(desk, None), *decision_routes(decide_payment)])

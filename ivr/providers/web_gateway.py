@@ -156,13 +156,15 @@ class WebGateway:
             return reply
 
     async def inquire(self, payment: Payment) -> Reply:
-        """What became of the invoice whose key is the payment's invoice id: APPROVED, DECLINED or UNKNOWN.
+        """What became of the payment: APPROVED, DECLINED or UNKNOWN. The gateway's key is its transaction id, or its
+        invoice id where that came from the gateway.
 
         Without an amount of our own nothing can be confirmed: UNKNOWN, without asking.
         """
-        if payment.amount_rial is None or not _KEY.fullmatch(payment.invoice_id):
+        key = payment.transaction_id or payment.invoice_id
+        if payment.amount_rial is None or not _KEY.fullmatch(key):
             return Reply("not_paid", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
-        return await self.ask("check", {"invoice_id": payment.invoice_id, "amount": payment.amount_rial})
+        return await self.ask("check", {"invoice_id": key, "amount": payment.amount_rial})
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address, without our key, will do. Raises Unusable."""

@@ -13,7 +13,7 @@ from typing import Final
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import NAME, Fields, did_you_mean
 from ivr.domain.secret import Secret
-from ivr.runtime.configured import Base, read_ca_file, read_secret
+from ivr.runtime.configured import NO_CREDENTIAL, Base, read_ca_file, read_secret
 from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.notices import NoticeTarget
 
@@ -64,7 +64,9 @@ class Keyring:
 
     def __init__(self, merchants: Mapping[str, Merchant]) -> None:
         self._known = [
-            (_digest(key.secret.reveal()), Known(merchant, key)) for merchant in merchants.values() for key in merchant.keys
+            (_digest(key.secret.reveal()), Known(merchant, key))
+            for merchant in merchants.values()
+            for key in merchant.keys
         ]
 
     def find(self, given: str) -> Known | None:
@@ -123,7 +125,7 @@ def _keys(fields: Fields, merchant: str, base: Base, seen: dict[str, str]) -> tu
         for scope, at in scopes:
             if scope not in SCOPES:
                 one.source.blame(at, f"there is no scope '{scope}'{did_you_mean(scope, SCOPES)}")
-        if base.credentials:
+        if secret.reveal() != NO_CREDENTIAL:
             _check_key(one, secret.reveal())
             other = seen.setdefault(secret.reveal(), f"key '{name}' of merchant '{merchant}'")
             if other != f"key '{name}' of merchant '{merchant}'":
@@ -145,7 +147,7 @@ def _check_key(fields: Fields, text: str) -> None:
 def _webhook(fields: Fields, base: Base) -> NoticeTarget | None:
     url = fields.text("url")
     secret = read_secret(fields, "secret", base)
-    if base.credentials and len(secret) < LEAST_KEY:
+    if secret.reveal() != NO_CREDENTIAL and len(secret) < LEAST_KEY:
         fields.blame(f"'secret' must have at least {LEAST_KEY} characters", "secret")
     ca_file = read_ca_file(fields, base)
     fields.done()

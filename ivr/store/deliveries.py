@@ -23,11 +23,11 @@ _NOTE_SEEN: Final = (
     "INSERT INTO deliveries_seen (name, entry) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET entry = excluded.entry"
 )
 _ENROL: Final = (
-    "INSERT INTO deliveries (entry, merchant, payment_id, at, tries, next_at) "
+    "INSERT INTO deliveries (entry, merchant, payment_id, at, tries, next_at) "  # noqa: S608 - our own names
     "SELECT e.number, m.merchant, e.payment_id, e.at, 0, 0 "
     "FROM entries e JOIN payments p ON p.id = e.payment_id "
     "JOIN merchant_invoices m ON m.provider = p.provider AND m.tracking_code = p.invoice_id "
-    f"WHERE e.number > ? AND e.number <= ? AND e.kind IN ({KINDS}) ON CONFLICT (entry) DO NOTHING"  # noqa: S608
+    f"WHERE e.number > ? AND e.number <= ? AND e.kind IN ({KINDS}) ON CONFLICT (entry) DO NOTHING"
 )
 _DUE: Final = (
     "SELECT d.entry, d.tries, d.next_at FROM deliveries d "

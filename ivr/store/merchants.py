@@ -39,9 +39,9 @@ _EVENT: Final = (
     "JOIN merchant_invoices m ON m.provider = p.provider AND m.tracking_code = p.invoice_id "
     "JOIN invoices i ON i.provider = p.provider AND i.tracking_code = p.invoice_id"
 )
-ONE_EVENT: Final = f"SELECT {_EVENT} WHERE e.number = ?"  # noqa: S608 - our own column names
+ONE_EVENT: Final = f"SELECT {_EVENT} WHERE e.number = ?"
 _EVENTS: Final = (
-    f"SELECT {_EVENT} WHERE e.number > ? AND e.number <= ? AND m.merchant = ? "  # noqa: S608
+    f"SELECT {_EVENT} WHERE e.number > ? AND e.number <= ? AND m.merchant = ? "
     f"AND e.kind IN ({KINDS}) ORDER BY e.number LIMIT ?"
 )
 _NEWEST: Final = "SELECT coalesce(max(number), 0) FROM entries"
@@ -60,9 +60,7 @@ _HOLD: Final = (
 _RELEASE: Final = (
     "UPDATE merchant_requests SET held_until = 0 WHERE merchant = ? AND operation = ? AND key = ? AND held_by = ?"
 )
-_END: Final = (
-    "UPDATE merchant_requests SET ended = 1, held_until = 0 WHERE merchant = ? AND operation = ? AND key = ?"
-)
+_END: Final = "UPDATE merchant_requests SET ended = 1, held_until = 0 WHERE merchant = ? AND operation = ? AND key = ?"
 _INVOICE: Final = (
     "SELECT m.id, m.merchant, i.provider, i.tracking_code, i.amount_rial, i.order_id, i.created_at "
     "FROM merchant_invoices m JOIN invoices i ON i.provider = m.provider AND i.tracking_code = m.tracking_code "
@@ -180,7 +178,19 @@ class SqliteMerchants:
 
 def event_of(row: Sequence[Any]) -> MerchantEvent:
     """The event of a row of `ONE_EVENT`."""
-    return MerchantEvent(row[0], EntryKind(row[1]), *row[2:9], json.loads(row[9]))
+    number, kind, at, payment_id, invoice_id, order_id, provider, tracking_code, amount, details = row
+    return MerchantEvent(
+        number,
+        EntryKind(kind),
+        at,
+        payment_id,
+        invoice_id,
+        order_id,
+        provider,
+        tracking_code,
+        amount,
+        json.loads(details),
+    )
 
 
 def _done(_: object) -> None:

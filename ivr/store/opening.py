@@ -103,7 +103,9 @@ async def open_invoices(directory: Path, clock: Callable[[], float]) -> AsyncIte
 async def open_merchants(
     directory: Path, clock: Callable[[], float]
 ) -> AsyncIterator[tuple[SqliteMerchants, SqliteDeliveries]]:
-    """Only what merchants are told of, beside the process that owns the directory. Raises Unusable as `open_journal`."""
+    """Only what merchants are told of, beside the process that owns the directory, which must have been there once.
+    Raises Unusable as `open_journal` does.
+    """
     path = directory / JOURNAL_FILE
     if not path.exists():
         raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
