@@ -51,7 +51,7 @@ class Webhooks:
     ) -> None:
         """`targets` by merchant."""
         self._deliveries = deliveries
-        self._targets = targets
+        self.targets = targets
         self._clients = {name: HttpClient(target.http) for name, target in targets.items()}
         self._clock = clock
         self._first_pause = first_pause
@@ -95,7 +95,7 @@ class Webhooks:
 
     async def _look(self) -> None:
         await self._deliveries.enrol()
-        self._waiting = await self._deliveries.waiting(list(self._targets))
+        self._waiting = await self._deliveries.waiting(list(self.targets))
         if not self._waiting.events:
             return
         room = {name: self._at_once - len(tasks) for name, tasks in self._under_way.items()}
@@ -122,7 +122,7 @@ class Webhooks:
 
     async def _try(self, merchant: str, body: bytes) -> str:
         """Why it was not taken; empty: it was."""
-        target = self._targets[merchant]
+        target = self.targets[merchant]
         path = "/" if target.http.base_url.endswith("/") else ""
         try:
             answer = await self._clients[merchant].request(
