@@ -40,10 +40,21 @@ def _digits(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: `160000.0` is a whole one. It never is a float in here."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _between(least: int, most: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": least, "maximum": most})
+
+
 Card = Annotated[Secret, _secret("[0-9]{16}", "16 digits"), _shown("[0-9]{16}")]
 Otp = Annotated[Secret, _secret("[0-9]{5,12}", "5 to 12 digits"), _shown("[0-9]{5,12}")]
-After = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=MOST_EVENT_ID)]
-Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=MOST_EVENTS)]
+After = Annotated[int, Field(ge=0, le=MOST_EVENT_ID), BeforeValidator(_digits), _between(0, MOST_EVENT_ID)]
+Limit = Annotated[int, Field(ge=1, le=MOST_EVENTS), BeforeValidator(_digits), _between(1, MOST_EVENTS)]
+Amount = Annotated[int, Field(ge=1, le=MOST_RIAL), BeforeValidator(_whole), _between(1, MOST_RIAL)]
+EventId = Annotated[int, Field(ge=0, le=MOST_EVENT_ID), BeforeValidator(_whole), _between(0, MOST_EVENT_ID)]
 IdempotencyKey = Annotated[str, Field(pattern=r"^[0-9A-Za-z._:-]{1,64}$")]
 
 
@@ -66,9 +77,13 @@ class Customer(_In):
 class CreateInvoice(_In):
     """An invoice to be made."""
 
-    provider: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = Field(description="By which it is to be paid.")
-    amount_rial: Annotated[int, Field(ge=1, le=MOST_RIAL)]
-    order_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")] = Field(description="Your own number for it.")
+    provider: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = Field(
+        description="By which it is to be paid.", examples=["paystar"]
+    )
+    amount_rial: Amount = Field(examples=[160_000])
+    order_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")] = Field(
+        description="Your own number for it.", examples=["A-1042"]
+    )
     customer: Customer = Customer()
 
 
@@ -89,7 +104,7 @@ class Pay(_In):
 class Replay(_In):
     """Deliver every event after this one again."""
 
-    after: Annotated[int, Field(ge=0, le=MOST_EVENT_ID)]
+    after: EventId
 
 
 class Text(_Out):
