@@ -211,6 +211,8 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, exc: HTTPException) -> Response:
+        if exc.status_code == 400:  # bytes that are no text, or nested too deeply: FastAPI's word for it
+            return problem(422, "invalid", "the body is not JSON")
         kinds = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
         headers = dict(exc.headers) if exc.headers else None
         return problem(exc.status_code, kinds.get(exc.status_code, "invalid"), str(exc.detail), headers=headers)
