@@ -29,7 +29,7 @@ AT_ONCE: Final = 4
 """Deliveries under way to one merchant."""
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks for what is due."""
-LEASE: Final = 60.0
+LEASE: Final = 30.0
 """Seconds for which an event that is being delivered is nobody else's: longer than any delivery takes."""
 
 _log = structlog.get_logger("ivr.webhooks")

@@ -26,8 +26,8 @@ from ivr.payments.merchant_port import (
 from ivr.payments.state import EntryKind
 from ivr.store.database import Database
 
-LEASE: Final = 60.0
-"""Seconds for which another process is believed to be at work on a request: longer than any provider is waited for."""
+LEASE: Final = 330.0
+"""Seconds for which a request is believed to be at work: longer than any provider is waited for."""
 WINDOW: Final = 5_000
 """Lines of the journal that one look goes through: calls' own writes wait no longer than for that."""
 
@@ -71,8 +71,7 @@ _ADD_INVOICE: Final = (
     "ON CONFLICT (provider, tracking_code) DO NOTHING"
 )
 _ADD_OWNER: Final = (
-    "INSERT INTO merchant_invoices (id, merchant, provider, tracking_code) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (provider, tracking_code) DO NOTHING"
+    "INSERT INTO merchant_invoices (id, merchant, provider, tracking_code) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _LINK: Final = "SELECT invoice_id, payment_id, transaction_id, url FROM merchant_links WHERE invoice_id = ?"
 _KEEP_LINK: Final = (

@@ -53,9 +53,10 @@ def write_config(
     hook: str | None = None,
     per_minute: int = 100_000,
     paystar_url: str = "",
+    mellat_url: str = "",
 ) -> Path:
     """Two merchants: `shop` with a till, a reader and perhaps a webhook, and `other`."""
-    here = {"connect_timeout": "1s", "read_timeout": "5s"}
+    here = {"connect_timeout": "5s", "read_timeout": "60s", "total_timeout": "60s"}
     paystar = {"base_url": paystar_url or sandbox.paystar_url, "sequence": {"env": "PAYSTAR_SEQUENCE"}, **here}
     web = {"base_url": sandbox.web_gateway_url, "api_key": {"env": "WEB_API_KEY"}, "return_url": "http://127.0.0.1:9/"}
     shop: dict[str, Any] = {
@@ -73,7 +74,7 @@ def write_config(
         "trunks": {"public": {"host": "127.0.0.1", "match": ["127.0.0.1"]}},
         "providers": {
             "paystar": {"kind": "paystar_saman", **paystar},
-            "mellat": {"kind": "paystar_mellat", **paystar, "base_url": sandbox.mellat_url},
+            "mellat": {"kind": "paystar_mellat", **paystar, "base_url": mellat_url or sandbox.mellat_url},
             "web": {"kind": "web_gateway", **web, **here},
         },
         "merchants": {
