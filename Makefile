@@ -18,7 +18,8 @@ down: setup ## stop what `make up` left running
 prompts: setup ## make the recordings that are missing or out of date
 	@.venv/bin/ivr prompts build
 
-test: setup ## every check and every test
+test: ## every check and every test
+	@./scripts/setup.sh postgresql
 	@./scripts/check.sh
 
 bench: ## the benchmark's table (BENCH_JSON=path for its figures)

@@ -88,7 +88,7 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
         _make_directory(settings.storage)
-        store = await stack.enter_async_context(open_store(settings.storage, time.time))
+        store = await stack.enter_async_context(open_store(settings.storage, time.time, settings.shared))
         loaded = await _in_use(begun, settings, store)
         dialplan = loaded.dialplan
         for flow, lacks in dialplan.set_aside.items():
@@ -364,7 +364,8 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
     if provider not in settings.providers:
         raise BadInput(f"there is no provider '{provider}' in the configuration")
     _make_directory(settings.storage)
-    async with open_invoices(settings.storage, time.time) as invoices:  # first: an invoice nobody remembers is lost
+    async with open_invoices(settings.storage, time.time, settings.shared) as invoices:
+        # opened first: an invoice nobody remembers is lost
         remember = invoices.remember_invoice
         if CREATE not in settings.providers[provider].operations:
             return await own_invoice(provider, invoices, amount, order, remember)

@@ -22,7 +22,7 @@ from ivr.payments.audit import Audit
 from ivr.payments.state import Payment, State
 from ivr.payments.totals import Total, totals
 from ivr.runtime.deciding import Decision, decide
-from ivr.store.opening import JOURNAL_FILE, open_journal
+from ivr.store.opening import open_journal, open_reading
 from ivr.store.reading import Reading
 from ivr.web.control import MayNotSpeak, NotRunning
 from ivr.web.deciding import ask_decide
@@ -56,7 +56,7 @@ class Which:
 
 def reading(settings: Settings) -> Reading:
     """The book. Raises Unusable."""
-    return Reading(settings.storage / JOURNAL_FILE)
+    return open_reading(settings.storage, settings.shared)
 
 
 def for_people(settings: Settings) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def decide_payment(settings: Settings, decision: Decision) -> State:
 
 
 async def _decide_alone(settings: Settings, decision: Decision) -> State:
-    async with open_journal(settings.storage, time.time) as journal:
+    async with open_journal(settings.storage, time.time, settings.shared) as journal:
         return (await decide(journal, decision)).state
 
 

@@ -36,6 +36,7 @@ from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.merchants import Merchant, read_merchants
 from ivr.runtime.notices import NoticeTarget
 from ivr.sandbox import bank as sandbox_bank
+from ivr.store.shared import Shared, read_shared
 
 DEFAULT_FILE: Final = Path("config/ivr.yaml")
 
@@ -88,6 +89,8 @@ class Settings:
     """What programs bring that speak to `/api`; None: it is not served."""
     bill_services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
     """Kinds of bills by the digit of their service."""
+    shared: Shared | None = None
+    """The books that several workers share, in PostgreSQL; None: they are in `storage`."""
     merchants: Mapping[str, Merchant] = field(default_factory=dict)
     """Whose programs may use the merchants' API; none: it is not served."""
 
@@ -142,6 +145,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
             base,
             [name for name, _, _ in Fields(fields.source, named, "the providers").names()] if named is not None else (),
         ),
+        shared=read_shared(fields, base),
     )
     web.done()
     fields.done()

@@ -49,12 +49,12 @@ def _settings(config: Path, name: str) -> Settings:
 
 
 async def _events(settings: Settings, name: str, after: int, limit: int) -> list[dict[str, Any]]:
-    async with open_merchants(settings.storage, time.time) as (books, _):
+    async with open_merchants(settings.storage, time.time, settings.shared) as (books, _):
         return [event_body(event) for event in await books.events(name, after, limit)]
 
 
 async def _replay(settings: Settings, name: str, after: int) -> int:
     if settings.merchants[name].webhook is None:
         raise BadInput(f"merchant '{name}' has no webhook")
-    async with open_merchants(settings.storage, time.time) as (_, deliveries):
+    async with open_merchants(settings.storage, time.time, settings.shared) as (_, deliveries):
         return await deliveries.replay(name, after)

@@ -23,7 +23,12 @@ command -v setpriv >/dev/null || missing="$missing util-linux"    # ends the lab
 command -v curl >/dev/null || missing="$missing curl"             # asks for the health of what runs
 [ -s /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"   # whom providers' TLS is checked by
 for package in "$@"; do
-    dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+    if [ "$package" = postgresql ]; then
+        # The programs of any version will do. The tests start servers of their own, so Debian's package need not.
+        ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    else
+        dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+    fi
 done
 "$python" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 
@@ -34,6 +39,13 @@ if [ -n "$missing" ]; then
     fi
     echo "setup: installing$missing"
     apt-get update -qq >/dev/null
+    case "$missing" in *postgresql*)
+        if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+            mkdir -p /etc/postgresql-common
+            echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+        fi
+        ;;
+    esac
     # shellcheck disable=SC2086 -- a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi

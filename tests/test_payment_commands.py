@@ -8,8 +8,7 @@ import sqlite3
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,13 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from ivr.cli import cli
+from ivr.domain.secret import Secret
 from ivr.lab.addresses import free_port
+from ivr.lab.postgres import Server
 from ivr.payments.state import EntryKind, Payment, State
 from ivr.store.lock import Lock
 from ivr.store.opening import JOURNAL_FILE, LOCK_FILE, open_store
+from ivr.store.shared import Shared
 from ivr.web.control import SOCKET_FILE
 from tests.clock import Clock
 from tests.deployment import Deployment, ended, fake_recordings
@@ -42,15 +44,26 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fake_recordings(tmp_path_factory.mktemp("recordings"))
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def books(request: pytest.FixtureRequest) -> str | None:
+    """The address of books in PostgreSQL; None: they are a file."""
+    if request.param == "sqlite":
+        return None
+    server: Server = request.getfixturevalue("postgres")
+    return server.new_books()
+
+
 @pytest.fixture
-def deployment(tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def deployment(tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch, books: str | None) -> Deployment:
     for name in ("SUDO_USER", "LOGNAME"):
         monkeypatch.setenv(name, "maryam")
     asterisk = {
         "agi": {"listen": f"127.0.0.1:{free_port('127.0.0.1', 0)}"},  # serves without an Asterisk to connect to
         "sounds": str(recordings),
     }
-    providers = {"providers": {"paystar": PAYSTAR, "mellat": MELLAT}, "asterisk": asterisk}
+    providers: dict[str, Any] = {"providers": {"paystar": PAYSTAR, "mellat": MELLAT}, "asterisk": asterisk}
+    if books is not None:
+        providers |= {"database": books, "worker": "a"}
     return Deployment(tmp_path, recordings, providers).write()
 
 
@@ -69,11 +82,12 @@ def said(deployment: Deployment, *arguments: str) -> Any:
 
 
 @pytest.fixture
-async def book(deployment: Deployment) -> Deployment:
+async def book(deployment: Deployment, books: str | None) -> Deployment:
     """Around Norooz: p1 paid the day before; p2 (mellat) and p3 (paystar) unknown; p4 given to people; p5 sent."""
     deployment.storage.mkdir()
     clock = Clock(NOROOZ - 60)
-    async with open_store(deployment.storage, clock) as store:
+    shared = Shared(Secret(books), "a") if books is not None else None
+    async with open_store(deployment.storage, clock, shared) as store:
 
         async def pay(name: str, provider: str, amount: int | None, *kinds: EntryKind, reason: str = "timeout") -> None:
             new = Payment(name, f"call-{name}", provider, f"i-{name}", None, amount, State.CREATED)
@@ -152,6 +166,7 @@ def test_half_a_decision(book: Deployment, arguments: tuple[str, ...]) -> None:
     assert len(said(book, "reconcile")) == 2
 
 
+@pytest.mark.parametrize("books", ["sqlite"], indirect=True)
 def test_a_process_that_holds_the_book_and_does_not_answer(book: Deployment) -> None:
     """`ivr serve` is just starting or ending: nothing is written past it."""
     with Lock(book.storage / LOCK_FILE):
@@ -238,26 +253,24 @@ def test_totals(book: Deployment) -> None:
 # -- audit -------------------------------------------------------------------------------------------------------------
 
 
-def test_an_audit(book: Deployment) -> None:
+def test_an_audit(book: Deployment, books: str | None, request: pytest.FixtureRequest) -> None:
     """Clean books in one line; a fault is a line on stderr, status 1, and programs get it with its kind."""
     ran = ivr(book, "audit")
     assert (ran.exit_code, ran.stdout) == (0, "5 payments, 15 entries, 160,000 rial approved: nothing wrong\n")
     assert said(book, "audit")["faults"] == []
-    with _by_hand(book) as execute:
-        execute("UPDATE payments SET reference = '1' WHERE id = 'p1'")
+    by_hand = "UPDATE payments SET reference = '1' WHERE id = 'p1'"
+    if books is not None:
+        request.getfixturevalue("postgres").sql(by_hand, books)
+    else:
+        connection = sqlite3.connect(book.storage / JOURNAL_FILE, isolation_level=None)
+        connection.execute(by_hand)
+        connection.close()
     ran = ivr(book, "audit")
     complaint = "payment p1: its entries make its reference 123, it stands as 1"
     assert (ran.exit_code, ran.stdout, ran.stderr) == (1, "", f"{complaint}\n")
     ran = ivr(book, "audit", "--json")
     assert ran.exit_code == 1
     assert json.loads(ran.stdout)["faults"] == [{"kind": "payment_differs", "about": "p1", "text": complaint}]
-
-
-@contextmanager
-def _by_hand(book: Deployment) -> Iterator[Callable[[str], object]]:
-    connection = sqlite3.connect(book.storage / JOURNAL_FILE, isolation_level=None)
-    yield connection.execute
-    connection.close()
 
 
 # -- beside a real process ---------------------------------------------------------------------------------------------

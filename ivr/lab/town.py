@@ -61,6 +61,7 @@ class Town:
         agents: Mapping[str, str] | None = None,
         queues: Mapping[str, Sequence[str]] | None = None,
         recorded: Sequence[str] = (),
+        books: str | None = None,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -71,7 +72,8 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
-        `recorded`: agents whose talks are recorded.
+        `recorded`: agents whose talks are recorded. `books`: where in PostgreSQL the merchant keeps them; None: in a
+        file.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -94,6 +96,7 @@ class Town:
         self._agents = dict(agents or {})
         self._queues = dict(queues or {})
         self._recorded = frozenset(recorded)
+        self._books = books
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -195,7 +198,11 @@ class Town:
             agi_numbers=self._agi_numbers,
             all_flows=self._all_flows,
             asterisk=self._manager() if self._agents else None,
-            more={"agents": agents, "queues": {name: {"agents": list(who)} for name, who in self._queues.items()}},
+            more={
+                "agents": agents,
+                "queues": {name: {"agents": list(who)} for name, who in self._queues.items()},
+                **({"database": self._books, "worker": "merchant"} if self._books else {}),
+            },
         )
         switch.configure(
             trunks={

@@ -34,13 +34,17 @@ def check_details(details: Mapping[str, str]) -> None:
         if len(value) > MOST_VALUE:
             raise BadInput(f"the detail {name} has {MOST_VALUE} characters at most, not {len(value)}")
         if not is_storable(value):
-            raise BadInput(f"the detail {name} holds half a character")
+            raise BadInput(f"the detail {name} holds half a character or none")
         if any(is_card_number(_digits(found[0])) for found in _CARD.finditer(value)):
             raise BadInput(f"the detail {name} looks like a card number")
 
 
 def is_storable(text: str) -> bool:
-    """False when the text holds a lone surrogate, which JSON can carry and no file can."""
+    """False when the text holds a lone surrogate, which JSON can carry and no file can, or a zero byte, which not every
+    database can.
+    """
+    if "\0" in text:
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,22 +1,20 @@
-"""One SQLite file and the one thread that works on it.
+"""One database and the one thread that works on it.
 
 Law: a job's result reaches its caller after the transaction that holds it is safe, never before. All jobs that wait
-share one transaction and so one fsync. A job that raises is undone alone; when disk or file fail, nothing of the
-whole group is kept, everyone in it gets Unusable, and the next group tries again.
+share one transaction and so one wait for the disk. A job that raises is undone alone; when disk, file or server fail,
+nothing of the whole group is kept (or, after a commit whose answer was lost, nobody can say so), everyone in it gets
+Unusable, and the next group tries again.
 """
 
 import asyncio
-import os
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from ivr.domain.errors import Unusable
-from ivr.store.sqlite import explain, is_outside
+from ivr.store.backend import Backend, Connection
 
 T = TypeVar("T")
 
@@ -25,7 +23,7 @@ MOST_IN_GROUP: Final = 256
 MOST_WAITING: Final = 10_000
 """More than this are refused: the disk has stopped, and memory is finite."""
 
-Job = Callable[[sqlite3.Connection], T]
+Job = Callable[[Connection], T]
 """Runs in the thread, inside a transaction, and once more if the transaction is begun anew. Reads and writes; never
 begins, commits or waits."""
 
@@ -35,17 +33,16 @@ _Answer = tuple[Any, BaseException | None]
 
 
 class Database:
-    """Owns the connection from now on. Made, used and closed on one event loop."""
+    """Owns the backend from now on. Made, used and closed on one event loop."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._connection = connection
-        self._inode = path.stat().st_ino
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.name = backend.name
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
         self._waiting = 0
         self._ended: asyncio.Future[None] | None = None
-        threading.Thread(target=self._work, name=f"store {path.name}", daemon=True).start()
+        threading.Thread(target=self._work, name=f"store {self.name}", daemon=True).start()
 
     def run(self, job: Job[T]) -> asyncio.Future[T]:
         """Have the job done; await the result. Jobs are done in the order they were handed over.
@@ -60,16 +57,20 @@ class Database:
 
     def _hand_over(self, job: Job[T], reads: bool) -> asyncio.Future[T]:
         if self._ended is not None:
-            raise Unusable(f"{self.path} is closed")
+            raise Unusable(f"{self.name} is closed")
         if self._waiting >= MOST_WAITING:
-            raise Unusable(f"{self.path}: {self._waiting} writes wait for the disk; look at the disk")
+            raise Unusable(f"{self.name}: {self._waiting} writes wait for the disk; look at the disk")
         self._waiting += 1
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put((job, future, reads))
         return future
 
+    async def check(self) -> None:
+        """Return when a write was taken. Raises Unusable."""
+        await self.run(self.backend.touch)
+
     async def close(self) -> None:
-        """Do what waits, then let go of the file."""
+        """Do what waits, then let go of the database."""
         if self._ended is None:
             self._ended = self._loop.create_future()
             self._queue.put(None)
@@ -88,77 +89,69 @@ class Database:
                     break
                 group.append(asked)
             self._tell(self._deliver, group, self._carry_out(group))
-        self._connection.close()
+        with suppress(Exception):  # what was promised is safe; a goodbye that fails harms nobody
+            self.backend.close()
         self._tell(self._end)
 
     def _carry_out(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
+        backend = self.backend
         try:
-            if self._connection.in_transaction:  # a rollback failed: what it would read was never committed
-                self._connection.execute("ROLLBACK")
             if all(reads for _, _, reads in group):
+                backend.rollback()  # one that failed before: what it would read was never committed
                 answers = [self._read(job) for job, _, _ in group]
             else:
-                self._connection.execute("BEGIN IMMEDIATE")
+                backend.begin()
                 answers = self._all(group) or [self._answer(job) for job, _, _ in group]
-                self._connection.execute("COMMIT")
-            self._still_there()
+                backend.commit()
+            backend.check()
         except Exception as exc:  # noqa: BLE001 - the thread must live on: callers wait for it
             return [(None, self._undo(exc)) for _ in group]
         return answers
 
     def _all(self, group: Sequence[_Asked]) -> list[_Answer]:
         """Every job's answer; empty, and nothing is changed, if one of them raises."""
+        connection = self.backend.connection
         try:
-            return [(job(self._connection), None) for job, _, _ in group]
+            return [(job(connection), None) for job, _, _ in group]
         except Exception as exc:
-            if isinstance(exc, sqlite3.Error) and is_outside(exc):
+            if self.backend.is_outside(exc):
                 raise
-            self._connection.execute("ROLLBACK")
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.backend.rollback()
+            self.backend.begin()
             return []
 
     def _read(self, job: Job[Any]) -> _Answer:
         try:
-            return job(self._connection), None
-        except sqlite3.Error:
-            raise
-        except Exception as exc:  # noqa: BLE001 - the caller's to know
+            return job(self.backend.connection), None
+        except Exception as exc:
+            if self.backend.is_own(exc):
+                raise
             return None, exc
 
     def _answer(self, job: Job[Any]) -> _Answer:
-        execute = self._connection.execute
-        execute("SAVEPOINT job")
+        connection = self.backend.connection
+        connection.execute("SAVEPOINT job")
         try:
-            value = job(self._connection)
+            value = job(connection)
         except Exception as exc:
-            if isinstance(exc, sqlite3.Error) and is_outside(exc):
+            if self.backend.is_outside(exc):
                 raise
-            execute("ROLLBACK TO job")
-            execute("RELEASE job")
+            connection.execute("ROLLBACK TO SAVEPOINT job")
+            connection.execute("RELEASE SAVEPOINT job")
             return None, exc
-        execute("RELEASE job")
+        connection.execute("RELEASE SAVEPOINT job")
         return value, None
 
     def _undo(self, exc: Exception) -> Unusable:
-        if self._connection.in_transaction:
-            try:
-                self._connection.execute("ROLLBACK")
-            except sqlite3.Error as worse:
-                return explain(self.path, worse)
+        try:
+            self.backend.rollback()
+        except Exception as worse:  # noqa: BLE001 - told like the first one
+            exc = worse if self.backend.is_own(worse) else exc
         if isinstance(exc, Unusable):
             return Unusable(*exc.args)
-        if isinstance(exc, sqlite3.Error):
-            return explain(self.path, exc)
-        return Unusable(f"{self.path}: {type(exc).__name__}; this is a fault in the program, please report it")
-
-    def _still_there(self) -> None:
-        """SQLite would go on writing into a deleted file, and all of it would be gone at the next start."""
-        try:
-            if os.stat(self.path).st_ino == self._inode:  # noqa: PTH116 - a third of Path.stat's time
-                return
-        except FileNotFoundError:
-            pass
-        raise Unusable(f"{self.path} was moved or deleted while in use; put it back and restart")
+        if self.backend.is_own(exc):
+            return self.backend.explain(exc)
+        return Unusable(f"{self.name}: {type(exc).__name__}; this is a fault in the program, please report it")
 
     def _tell(self, what: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to hear it

@@ -1,20 +1,18 @@
 """Which lines of the journal merchants have been told of.
 
 Law: whoever delivers an event has moved its `next_at` first, and only one can. A later event of a payment waits for the
-earlier one; a delivered one becomes undelivered only when somebody asks for it again.
+earlier one; a delivered one becomes undelivered only when somebody asks for it again. Lines are numbered in the order
+in which they became safe, so that whoever has seen one has seen those before it.
 """
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from ivr.payments.merchant_port import Claimed, Waiting
+from ivr.store.backend import Connection
 from ivr.store.database import Database
 from ivr.store.merchants import KINDS, ONE_EVENT, WINDOW, event_of
 
-LOOK_BACK: Final = 100
-"""Lines before the newest one seen that are looked at again: where several processes write, a line may come to be
-seen after one with a larger number."""
 _NAME: Final = "webhooks"
 
 _NEWEST: Final = "SELECT coalesce(max(number), 0) FROM entries"
@@ -47,39 +45,39 @@ _REPLAY: Final = (
 _WAITING: Final = "SELECT count(*), min(at) FROM deliveries WHERE merchant = ? AND delivered_at IS NULL"
 
 
-class SqliteDeliveries:
+class StoredDeliveries:
     """`ivr.payments.merchant_port.Deliveries`. Raises Unusable when the database fails.
 
     `clock` gives seconds since 1970, UTC.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
 
     async def enrol(self) -> None:
         """See the port. Writes nothing while there is no new line; a long journal is gone through in windows."""
         while True:
-            newest, seen = await self._database.read(_progress)
+            newest, seen = await self.database.read(_progress)
             if newest <= seen:
                 return
 
-            def job(connection: sqlite3.Connection) -> None:
+            def job(connection: Connection) -> None:
                 newest, seen = _progress(connection)
                 until = min(newest, seen + WINDOW)
-                connection.execute(_ENROL, (max(0, seen - LOOK_BACK), until))
+                connection.execute(_ENROL, (seen, until))
                 connection.execute(_NOTE_SEEN, (_NAME, until))
 
-            await self._database.run(job)
+            await self.database.run(job)
 
     async def claim(self, room: Mapping[str, int], until: float) -> Sequence[Claimed]:
         """See the port."""
         now = self._clock()
 
-        def due(connection: sqlite3.Connection) -> bool:
+        def due(connection: Connection) -> bool:
             return any(connection.execute(_DUE, (merchant, now, most)).fetchone() for merchant, most in room.items())
 
-        def job(connection: sqlite3.Connection) -> list[Claimed]:
+        def job(connection: Connection) -> list[Claimed]:
             found = []
             for merchant, most in room.items():
                 for entry, tries, next_at in connection.execute(_DUE, (merchant, now, most)).fetchall():
@@ -88,33 +86,33 @@ class SqliteDeliveries:
                         found.append(Claimed(merchant, event, tries + 1))
             return found
 
-        return await self._database.run(job) if await self._database.read(due) else ()
+        return await self.database.run(job) if await self.database.read(due) else ()
 
     async def delivered(self, event_id: int) -> None:
         """See the port."""
         values = (self._clock(), event_id)
-        await self._database.run(lambda connection: connection.execute(_DELIVERED, values).rowcount)
+        await self.database.run(lambda connection: connection.execute(_DELIVERED, values).rowcount)
 
     async def again(self, event_id: int, at: float) -> None:
         """See the port."""
-        await self._database.run(lambda connection: connection.execute(_AGAIN, (at, event_id)).rowcount)
+        await self.database.run(lambda connection: connection.execute(_AGAIN, (at, event_id)).rowcount)
 
     async def replay(self, merchant: str, after: int) -> int:
         """See the port."""
         await self.enrol()
-        return await self._database.run(lambda connection: connection.execute(_REPLAY, (merchant, after)).rowcount)
+        return await self.database.run(lambda connection: connection.execute(_REPLAY, (merchant, after)).rowcount)
 
     def waiting(self, merchants: Sequence[str]) -> Awaitable[Waiting]:
         """See the port."""
 
-        def job(connection: sqlite3.Connection) -> Waiting:
+        def job(connection: Connection) -> Waiting:
             rows = [connection.execute(_WAITING, (merchant,)).fetchone() for merchant in merchants]
             return Waiting(sum(row[0] for row in rows), min((row[1] for row in rows if row[0]), default=None))
 
-        return self._database.read(job)
+        return self.database.read(job)
 
 
-def _progress(connection: sqlite3.Connection) -> tuple[int, int]:
+def _progress(connection: Connection) -> tuple[int, int]:
     """The newest line, and up to which one the journal was looked through."""
     [newest] = connection.execute(_NEWEST).fetchone()
     row = connection.execute(_SEEN, (_NAME,)).fetchone()

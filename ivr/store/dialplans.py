@@ -4,12 +4,12 @@ Law: what was in use is kept for ever, as it was; the last use is the one of now
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ivr.domain.errors import Illegal
 from ivr.flow.versions import Files
+from ivr.store.backend import Connection
 from ivr.store.database import Database
 
 MOST_WHO: Final = 64
@@ -33,7 +33,7 @@ class SqliteDialplans:
         """See the port."""
         at = self._clock()
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             kept = files_of(connection, version)
             if kept is None:
                 _keep(connection, version, files)
@@ -50,7 +50,7 @@ class SqliteDialplans:
     def in_use(self) -> Awaitable[str | None]:
         """See the port."""
 
-        def job(connection: sqlite3.Connection) -> str | None:
+        def job(connection: Connection) -> str | None:
             row = connection.execute(_LAST).fetchone()
             return None if row is None else str(row[0])
 
@@ -61,7 +61,7 @@ class SqliteDialplans:
         return self._database.run(lambda connection: files_of(connection, version))
 
 
-def files_of(connection: sqlite3.Connection, version: str) -> dict[str, str] | None:
+def files_of(connection: Connection, version: str) -> dict[str, str] | None:
     """The texts of a kept version, by file name; None when there is none of this id."""
     return dict(connection.execute(_FILES, (version,)).fetchall()) or None
 
@@ -71,7 +71,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _keep(connection: sqlite3.Connection, version: str, files: Files) -> None:
+def _keep(connection: Connection, version: str, files: Files) -> None:
     for name, text in files.items():
         connection.execute("INSERT OR IGNORE INTO texts (digest, text) VALUES (?, ?)", (digest(text), text))
         connection.execute("INSERT INTO files (version, name, digest) VALUES (?, ?, ?)", (version, name, digest(text)))

@@ -1,14 +1,14 @@
-"""Our own record of invoices, beside the journal in the same file.
+"""Our own record of invoices, beside the journal in the same database.
 
 Law: a tracking code stands for one amount and one order for ever.
 """
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ivr.domain.errors import Illegal
 from ivr.payments.invoice import Invoice
+from ivr.store.backend import Connection
 from ivr.store.database import Database
 
 _FIND: Final = (
@@ -18,8 +18,8 @@ _FIND: Final = (
 _ADD: Final = "INSERT INTO invoices (provider, tracking_code, amount_rial, order_id, created_at) VALUES (?, ?, ?, ?, ?)"
 
 
-class SqliteInvoices:
-    """`ivr.payments.port.Invoices`. Raises Unusable when the disk or the file fail.
+class StoredInvoices:
+    """`ivr.payments.port.Invoices`. Raises Unusable when the database fails.
 
     `clock` gives seconds since 1970, UTC.
     """
@@ -32,7 +32,7 @@ class SqliteInvoices:
         """See the port."""
         at = invoice.created_at or self._clock()
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             known = _find(connection, invoice.provider, invoice.tracking_code)
             if known is None:
                 connection.execute(
@@ -50,6 +50,6 @@ class SqliteInvoices:
         return self._database.read(lambda connection: _find(connection, provider, tracking_code))
 
 
-def _find(connection: sqlite3.Connection, provider: str, tracking_code: str) -> Invoice | None:
+def _find(connection: Connection, provider: str, tracking_code: str) -> Invoice | None:
     row = connection.execute(_FIND, (provider, tracking_code)).fetchone()
     return None if row is None else Invoice(*row)

@@ -1,11 +1,10 @@
-"""The journal of payments in SQLite.
+"""The journal of payments.
 
 Law: every line is checked by the state table inside the transaction that writes it, and is on disk before its
-writer goes on. What this file says of a payment is what its lines make of it.
+writer goes on. What is said here of a payment is what its lines make of it.
 """
 
 import json
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,6 +14,7 @@ from ivr.domain.money import MOST_RIAL
 from ivr.payments.audit import identity
 from ivr.payments.details import check_details, is_storable
 from ivr.payments.state import Entry, EntryKind, Payment, State, apply
+from ivr.store.backend import Connection
 from ivr.store.database import Database
 
 MOST_TEXT: Final = 128
@@ -25,7 +25,7 @@ COLUMNS: Final = (
     "state, reason, code, reference, created_at, changed_at, for_people"
 )
 _BY_ID: Final = f"SELECT {COLUMNS} FROM payments WHERE id = ?"  # noqa: S608 - our own column names
-_OPEN: Final = f"SELECT {COLUMNS} FROM payments WHERE state IN ('sent', 'unknown') ORDER BY number"  # noqa: S608
+_OPEN: Final = f"SELECT {COLUMNS}, worker FROM payments WHERE state IN ('sent', 'unknown') ORDER BY number"  # noqa: S608
 _OF_INVOICE: Final = f"SELECT {COLUMNS} FROM payments WHERE provider = ? AND invoice_id = ? ORDER BY number"  # noqa: S608
 _RIVAL: Final = (
     "SELECT id, state FROM payments "
@@ -34,7 +34,7 @@ _RIVAL: Final = (
 _APPROVED_RIVAL: Final = (
     "SELECT id, state FROM payments WHERE provider = ? AND invoice_id = ? AND id <> ? AND state = 'approved' LIMIT 1"
 )
-_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _ADD_ENTRY: Final = "INSERT INTO entries (payment_id, kind, at, details) VALUES (?, ?, ?, ?)"
 _NEWEST: Final = "SELECT max(at) FROM entries WHERE payment_id = ?"
 _STAND: Final = (
@@ -42,15 +42,17 @@ _STAND: Final = (
 )
 
 
-class SqliteJournal:
-    """`ivr.payments.port.Journal`. Raises Unusable when the disk or the file fail; nothing is written then.
+class StoredJournal:
+    """`ivr.payments.port.Journal`. Raises Unusable when the database fails: nothing is written then, or nobody can say
+    whether it was; both are safe to ask for again.
 
-    `clock` gives seconds since 1970, UTC.
+    `clock` gives seconds since 1970, UTC. `worker` is whose calls these payments belong to.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], worker: str = "") -> None:
         self._database = database
         self._clock = clock
+        self._worker = worker
 
     def create(self, payment: Payment) -> Awaitable[bool]:
         """See the port. `created_at` is kept when it is set. Raises BadInput for texts or amounts out of bounds."""
@@ -60,13 +62,13 @@ class SqliteJournal:
         at = payment.created_at or self._clock()
         new = replace(payment, reason=None, code=None, reference=None, created_at=at, changed_at=at)
 
-        def job(connection: sqlite3.Connection) -> bool:
+        def job(connection: Connection) -> bool:
             there = _find(connection, new.id)
             if there is not None:
                 if (there.provider, there.invoice_id) != (new.provider, new.invoice_id):
                     raise Illegal(f"payment {new.id} is already there, for another invoice")
                 return False
-            connection.execute(_ADD_PAYMENT, _row(new))
+            connection.execute(_ADD_PAYMENT, (*_row(new), self._worker))
             born = json.dumps(identity(new), ensure_ascii=False)
             connection.execute(_ADD_ENTRY, (new.id, EntryKind.CREATED.value, at, born))
             return True
@@ -83,7 +85,7 @@ class SqliteJournal:
         asked = Entry(payment_id, kind, self._clock(), dict(details))
         written = json.dumps(asked.details, ensure_ascii=False) if details else "{}"
 
-        def job(connection: sqlite3.Connection) -> Payment:
+        def job(connection: Connection) -> Payment:
             before = _find(connection, payment_id)
             if before is None:
                 raise Illegal(f"there is no payment {payment_id}")
@@ -105,7 +107,7 @@ class SqliteJournal:
                     after.code,
                     after.reference,
                     after.changed_at,
-                    after.for_people,
+                    int(after.for_people),
                     payment_id,
                 ),
             )
@@ -114,21 +116,21 @@ class SqliteJournal:
         return self._database.run(job)
 
     async def check(self) -> None:
-        """Return when the disk has taken something. Raises Unusable."""
-
-        def job(connection: sqlite3.Connection) -> None:
-            [version] = connection.execute("PRAGMA user_version").fetchone()
-            connection.execute(f"PRAGMA user_version = {version:d}")  # the same: a page is written all the same
-
-        await self._database.run(job)
+        """Return when a write was taken. Raises Unusable."""
+        await self._database.check()
 
     def get(self, payment_id: str) -> Awaitable[Payment | None]:
         """See the port."""
         return self._database.read(lambda connection: _find(connection, payment_id))
 
     def open_payments(self) -> Awaitable[Sequence[Payment]]:
-        """See the port."""
-        return self._database.read(lambda connection: [payment_of(row) for row in connection.execute(_OPEN)])
+        """See the port. Those of other workers that are alive are theirs to look after."""
+
+        def job(connection: Connection) -> list[Payment]:
+            others = self._database.backend.others(connection)
+            return [payment_of(row) for row in connection.execute(_OPEN) if row[-1] not in others]
+
+        return self._database.read(job)
 
     def for_invoice(self, provider: str, invoice_id: str) -> Awaitable[Sequence[Payment]]:
         """See the port."""
@@ -138,16 +140,16 @@ class SqliteJournal:
 
 
 def payment_of(row: Sequence[object]) -> Payment:
-    """The payment of a row of `COLUMNS`."""
+    """The payment of a row that begins with `COLUMNS`."""
     return Payment(*row[:6], State(row[6]), *row[7:12], bool(row[12]))  # type: ignore[arg-type, call-arg]  # the table is STRICT
 
 
-def _find(connection: sqlite3.Connection, payment_id: str) -> Payment | None:
+def _find(connection: Connection, payment_id: str) -> Payment | None:
     row = connection.execute(_BY_ID, (payment_id,)).fetchone()
     return None if row is None else payment_of(row)
 
 
-def _refuse_rivals(connection: sqlite3.Connection, payment: Payment, which: str) -> None:
+def _refuse_rivals(connection: Connection, payment: Payment, which: str) -> None:
     """An UNKNOWN rival does not stand in the way: whoever pays again has inquired about it first."""
     rival = connection.execute(which, (payment.provider, payment.invoice_id, payment.id)).fetchone()
     if rival is not None:
@@ -170,7 +172,7 @@ def _row(payment: Payment) -> tuple[object, ...]:
         payment.reference,
         payment.created_at,
         payment.changed_at,
-        payment.for_people,
+        int(payment.for_people),
     )
 
 

@@ -6,7 +6,6 @@ falls with its process where that process owns the data directory, and else when
 
 import json
 import secrets
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from ivr.payments.merchant_port import (
     Ticket,
 )
 from ivr.payments.state import EntryKind
+from ivr.store.backend import Connection
 from ivr.store.database import Database
 
 LEASE: Final = 330.0
@@ -81,7 +81,7 @@ _KEEP_LINK: Final = (
 )
 
 
-class SqliteMerchants:
+class StoredMerchants:
     """`ivr.payments.merchant_port.MerchantBooks`. Raises Unusable when the database fails.
 
     `clock` gives seconds since 1970, UTC. `alone`: no other process can be at work on these books, so what another one
@@ -99,7 +99,7 @@ class SqliteMerchants:
         me, alone, now = self._me, self._alone, self._clock()
         name = (ticket.merchant, ticket.operation, ticket.key)
 
-        def job(connection: sqlite3.Connection) -> Begun | Ended | Held | Different:
+        def job(connection: Connection) -> Begun | Ended | Held | Different:
             new = connection.execute(_ADD_REQUEST, (*name, ticket.digest, ticket.subject, now, me, now + LEASE))
             if new.rowcount == 1:
                 return Begun(ticket.subject, again=False)
@@ -130,7 +130,7 @@ class SqliteMerchants:
         invoice, at = made.invoice, made.invoice.created_at or self._clock()
         number = (invoice.provider, invoice.tracking_code)
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             first = connection.execute(_ADD_INVOICE, (*number, invoice.amount_rial, invoice.order_id, at))
             owner = connection.execute(_ADD_OWNER, (made.id, made.merchant, *number))
             if first.rowcount != 1 or owner.rowcount != 1:
@@ -142,7 +142,7 @@ class SqliteMerchants:
     def invoice_of(self, merchant: str, invoice_id: str) -> Awaitable[MerchantInvoice | None]:
         """See the port."""
 
-        def job(connection: sqlite3.Connection) -> MerchantInvoice | None:
+        def job(connection: Connection) -> MerchantInvoice | None:
             row = connection.execute(_INVOICE, (invoice_id, merchant)).fetchone()
             return None if row is None else MerchantInvoice(row[0], row[1], Invoice(*row[2:]))
 
@@ -151,7 +151,7 @@ class SqliteMerchants:
     def link(self, invoice_id: str) -> Awaitable[Link | None]:
         """See the port."""
 
-        def job(connection: sqlite3.Connection) -> Link | None:
+        def job(connection: Connection) -> Link | None:
             row = connection.execute(_LINK, (invoice_id,)).fetchone()
             return None if row is None else Link(*row)
 

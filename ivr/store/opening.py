@@ -1,25 +1,30 @@
-"""Opens everything that is stored in one data directory.
+"""Opens everything that is stored: a data directory, and the books, which may be in PostgreSQL instead.
 
-Law: one process at a time writes here; the lock is taken first and let go last. Snapshots of
-sessions wait for no disk; the rest does.
+Law: one process at a time writes in a directory; the lock is taken first and let go last. Snapshots of sessions wait
+for no disk; the rest does. What belongs to one process' calls (sessions, its dialplan's versions) stays in its
+directory, wherever the books are.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from ivr.domain.errors import Unusable
+from ivr.store.backend import Backend, Reader
 from ivr.store.database import Database
-from ivr.store.deliveries import SqliteDeliveries
+from ivr.store.deliveries import StoredDeliveries
 from ivr.store.dialplans import SqliteDialplans
-from ivr.store.invoices import SqliteInvoices
-from ivr.store.journal import SqliteJournal
+from ivr.store.invoices import StoredInvoices
+from ivr.store.journal import StoredJournal
 from ivr.store.lock import Lock
-from ivr.store.merchants import SqliteMerchants
+from ivr.store.merchants import StoredMerchants
+from ivr.store.reading import Reading
 from ivr.store.sessions import SqliteSessions
-from ivr.store.sqlite import connect
+from ivr.store.shared import Shared
+from ivr.store.sqlite import Schema, connect
+from ivr.store.sqlite_backend import SqliteBackend, SqliteReader
 
 JOURNAL_FILE: Final = "ivr.sqlite"
 SESSIONS_FILE: Final = "sessions.sqlite"
@@ -29,88 +34,128 @@ LOCK_FILE: Final = "ivr.lock"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What a data directory holds."""
+    """Everything that one process keeps."""
 
-    journal: SqliteJournal
-    invoices: SqliteInvoices
+    journal: StoredJournal
+    invoices: StoredInvoices
     sessions: SqliteSessions
     dialplans: SqliteDialplans
-    merchants: SqliteMerchants
-    deliveries: SqliteDeliveries
+    merchants: StoredMerchants
+    deliveries: StoredDeliveries
 
 
 @asynccontextmanager
-async def open_store(directory: Path, clock: Callable[[], float]) -> AsyncIterator[Store]:
+async def open_store(directory: Path, clock: Callable[[], float], shared: Shared | None = None) -> AsyncIterator[Store]:
     """Lock, migrate and open. `clock` gives seconds since 1970, UTC. On leaving, what waits is written first.
 
-    Raises Unusable, naming the file and what to do, when the directory is missing, another process owns it, a file
-    is damaged, from a newer version or not writable, or the disk is full.
+    Raises Unusable, naming the file or the database and what to do, when the directory is missing, another process owns
+    it, a file is damaged, from a newer version or not writable, the disk is full, or the server cannot be used.
     """
-    if not directory.is_dir():
-        raise Unusable(f"{directory} is no directory; create it (mkdir -p) or name another in the configuration")
+    _must_be(directory)
     async with AsyncExitStack() as stack:
         stack.enter_context(Lock(directory / LOCK_FILE))
-        journal_path, sessions_path = directory / JOURNAL_FILE, directory / SESSIONS_FILE
-        money = Database(journal_path, connect(journal_path, "journal", synchronous="FULL"))
+        money = Database(_books(directory, shared, shared.worker if shared is not None else None))
         stack.push_async_callback(money.close)
         # NORMAL: no fsync per commit, and still no damage by a power cut, which would keep us from starting
-        calls = Database(sessions_path, connect(sessions_path, "sessions", synchronous="NORMAL", alone=True))
+        calls = Database(_file(directory / SESSIONS_FILE, "sessions", synchronous="NORMAL", alone=True))
         stack.push_async_callback(calls.close)
-        dialplan_path = directory / DIALPLAN_FILE
-        dialplans = Database(dialplan_path, connect(dialplan_path, "dialplan", synchronous="FULL"))
+        dialplans = Database(_file(directory / DIALPLAN_FILE, "dialplan"))
         stack.push_async_callback(dialplans.close)
         yield Store(
-            SqliteJournal(money, clock),
-            SqliteInvoices(money, clock),
+            StoredJournal(money, clock, shared.worker if shared is not None else ""),
+            StoredInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),
-            SqliteMerchants(money, clock),
-            SqliteDeliveries(money, clock),
+            StoredMerchants(money, clock, alone=shared is None),
+            StoredDeliveries(money, clock),
         )
 
 
 @asynccontextmanager
-async def open_journal(directory: Path, clock: Callable[[], float]) -> AsyncIterator[SqliteJournal]:
-    """Only the journal, which must be there, while no other process owns the directory. Raises as `open_store` does."""
+async def open_journal(
+    directory: Path, clock: Callable[[], float], shared: Shared | None = None
+) -> AsyncIterator[StoredJournal]:
+    """Only the journal, which must be there. A file is opened while no other process owns the directory; shared books
+    beside those who write there. Raises as `open_store` does.
+    """
     path = directory / JOURNAL_FILE
-    if not path.exists():
-        raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
-    with Lock(directory / LOCK_FILE):
-        database = Database(path, connect(path, "journal", synchronous="FULL"))
+    with ExitStack() as stack:
+        if shared is None:
+            if not path.exists():
+                raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
+            stack.enter_context(Lock(directory / LOCK_FILE))
+        database = Database(_books(directory, shared, None, must_be=True))
         try:
-            yield SqliteJournal(database, clock)
+            yield StoredJournal(database, clock)
         finally:
             await database.close()
 
 
 @asynccontextmanager
-async def open_invoices(directory: Path, clock: Callable[[], float]) -> AsyncIterator[SqliteInvoices]:
+async def open_invoices(
+    directory: Path, clock: Callable[[], float], shared: Shared | None = None
+) -> AsyncIterator[StoredInvoices]:
     """Only the invoices, beside the process that owns the directory: they are added and never changed.
 
     Raises Unusable as `open_store` does.
     """
-    if not directory.is_dir():
-        raise Unusable(f"{directory} is no directory; create it (mkdir -p) or name another in the configuration")
-    path = directory / JOURNAL_FILE
-    database = Database(path, connect(path, "journal", synchronous="FULL"))
+    _must_be(directory)
+    database = Database(_books(directory, shared, None, guest=True))
     try:
-        yield SqliteInvoices(database, clock)
+        yield StoredInvoices(database, clock)
     finally:
         await database.close()
 
 
 @asynccontextmanager
 async def open_merchants(
-    directory: Path, clock: Callable[[], float]
-) -> AsyncIterator[tuple[SqliteMerchants, SqliteDeliveries]]:
-    """Only what merchants are told of, beside the process that owns the directory, which must have been there once.
-    Raises Unusable as `open_journal` does.
+    directory: Path, clock: Callable[[], float], shared: Shared | None = None
+) -> AsyncIterator[tuple[StoredMerchants, StoredDeliveries]]:
+    """Only what merchants are told of, beside the process that owns the directory; the books must be there.
+
+    Raises Unusable as `open_store` does.
     """
     path = directory / JOURNAL_FILE
-    if not path.exists():
+    if shared is None and not path.exists():
         raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
-    database = Database(path, connect(path, "journal", synchronous="FULL"))
+    database = Database(_books(directory, shared, None, guest=True, must_be=True))
     try:
-        yield SqliteMerchants(database, clock), SqliteDeliveries(database, clock)
+        yield StoredMerchants(database, clock, alone=False), StoredDeliveries(database, clock)
     finally:
         await database.close()
+
+
+def open_reading(directory: Path, shared: Shared | None = None) -> Reading:
+    """The journal for reading, beside those who write. Raises Unusable."""
+    if shared is None:
+        return Reading(SqliteReader(directory / JOURNAL_FILE))
+    from ivr.store.postgres import PostgresReader  # only who uses it pays for it
+
+    reader: Reader = PostgresReader(shared.conninfo)
+    return Reading(reader)
+
+
+def _must_be(directory: Path) -> None:
+    if not directory.is_dir():
+        raise Unusable(f"{directory} is no directory; create it (mkdir -p) or name another in the configuration")
+
+
+def _books(
+    directory: Path, shared: Shared | None, worker: str | None, *, guest: bool = False, must_be: bool = False
+) -> Backend:
+    if shared is None:
+        return _file(directory / JOURNAL_FILE, "journal", guest=guest)
+    from ivr.store.postgres import Postgres  # only who uses it pays for it
+
+    return Postgres(shared.conninfo, worker, guest=guest, must_be=must_be)
+
+
+def _file(
+    path: Path,
+    schema: Schema,
+    *,
+    synchronous: Literal["FULL", "NORMAL"] = "FULL",
+    alone: bool = False,
+    guest: bool = False,
+) -> SqliteBackend:
+    return SqliteBackend(path, connect(path, schema, synchronous=synchronous, alone=alone, guest=guest))

@@ -4,11 +4,11 @@ Law: a saved snapshot survives the death of the process. A power cut may lose th
 then too.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
 from ivr.domain.errors import BadInput
+from ivr.store.backend import Connection
 from ivr.store.database import Database
 
 MOST_SNAPSHOT: Final = 256 * 1024
@@ -31,7 +31,7 @@ class SqliteSessions:
         """See the port. Raises BadInput for a snapshot of more than `MOST_SNAPSHOT` characters; the others are kept."""
         long = max((len(snapshot) for snapshot in snapshots.values() if snapshot is not None), default=0)
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             for call_id, snapshot in snapshots.items():
                 if snapshot is None:
                     connection.execute(_FORGET, (call_id,))

@@ -6,11 +6,11 @@ version is refused. Whatever SQLite says of disks and files becomes one Unusable
 
 import os
 import sqlite3
-from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
 
 from ivr.domain.errors import Unusable
+from ivr.store.scripts import scripts
 
 Schema = Literal["journal", "sessions", "dialplan"]
 
@@ -37,10 +37,11 @@ _CURES: Final = {
 
 
 def connect(
-    path: Path, schema: Schema, *, synchronous: Literal["FULL", "NORMAL"], alone: bool = False
+    path: Path, schema: Schema, *, synchronous: Literal["FULL", "NORMAL"], alone: bool = False, guest: bool = False
 ) -> sqlite3.Connection:
     """Open for writing, creating and migrating as needed.
 
+    `guest`: beside a process that owns the file: an older file is then refused, for that process knows it as it is.
     `alone`: nobody else may look into the file while it is open, and so no transaction asks the kernel for its locks.
     They fall with the process, however it ends. Raises Unusable. The connection commits only when told to, and may be
     handed to another thread.
@@ -60,7 +61,9 @@ def connect(
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path, schema)
+        if not guest or _version(connection, path, schema) == 0:
+            _migrate(connection, path, schema)
+        _check_version(connection, path, schema)
     except (sqlite3.Error, Unusable) as exc:
         if connection is not None:
             connection.close()
@@ -77,10 +80,7 @@ def connect_reader(path: Path, schema: Schema) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", BUSY_SECONDS, uri=True, isolation_level=None
         )
-        if (version := _version(connection, path, schema)) != len(_scripts(schema)):
-            raise Unusable(
-                f"{path} is of version {version}, an older one; start the server once to bring it up to date"
-            )
+        _check_version(connection, path, schema)
     except (sqlite3.Error, Unusable) as exc:
         if connection is not None:
             connection.close()
@@ -88,24 +88,24 @@ def connect_reader(path: Path, schema: Schema) -> sqlite3.Connection:
     return connection
 
 
-def explain(path: Path, exc: sqlite3.Error) -> Unusable:
+def explain(path: Path, exc: BaseException) -> Unusable:
     """What to tell the person who can mend it."""
     cure = _CURES.get(_primary_code(exc), f"{exc}; this is a fault in the program, please report it")
     return Unusable(f"{path}: {cure} ({getattr(exc, 'sqlite_errorname', type(exc).__name__)})")
 
 
-def is_outside(exc: sqlite3.Error) -> bool:
+def is_outside(exc: BaseException) -> bool:
     """True when disk, file or another program is at fault, and not the statement."""
-    return _primary_code(exc) in _CURES
+    return isinstance(exc, sqlite3.Error) and _primary_code(exc) in _CURES
 
 
-def _primary_code(exc: sqlite3.Error) -> int:
+def _primary_code(exc: BaseException) -> int:
     return getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     version = _version(connection, path, schema)
-    for number, script in enumerate(_scripts(schema)[version:], start=version + 1):
+    for number, script in enumerate(scripts(schema)[version:], start=version + 1):
         try:
             # the version stands in the same transaction: a script counts whole or not at all
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
@@ -116,18 +116,16 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
                 raise
 
 
+def _check_version(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    if (version := _version(connection, path, schema)) != len(scripts(schema)):
+        raise Unusable(f"{path} is of version {version}, an older one; start the server once to bring it up to date")
+
+
 def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > (known := len(_scripts(schema))):
+    if version > (known := len(scripts(schema))):
         raise Unusable(
             f"{path} was written by a newer version of this program (its version is {version}, "
             f"we know up to {known}); install the newer program again"
         )
     return version
-
-
-def _scripts(schema: Schema) -> list[str]:
-    """The scripts in order; the n-th one brings a file to version n."""
-    folder = resources.files("ivr.store") / "migrations" / schema
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [script.read_text("utf-8") for script in scripts]

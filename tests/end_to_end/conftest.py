@@ -73,9 +73,13 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def towns(
-    asterisk: Installation, recordings: Path, homes: Path, tmp_path_factory: pytest.TempPathFactory
+    asterisk: Installation,
+    recordings: Path,
+    homes: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[list[Town]]:
-    """The town, and one aside for scenes when any are to be played."""
+    """The town, and one aside for scenes when any are to be played: its merchant keeps the books in PostgreSQL."""
     dialplan = write_dialplan(tmp_path_factory.mktemp("dialplan"))
     changing.write_flow(dialplan)
     people.write_flows(dialplan)
@@ -95,6 +99,7 @@ async def towns(
             strange_gateways=GATEWAYS,
             agi_numbers=AGI_NUMBERS,
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD), otp_digits=12),  # like nothing else
+            books=request.getfixturevalue("postgres").new_books() if name == "aside" else None,
         )
         for name in (["town", "aside"] if SCENES else ["town"])
     ]

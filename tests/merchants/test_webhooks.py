@@ -4,10 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,27 @@ from ivr.payments.merchant_port import Begun, MerchantInvoice, Ticket
 from ivr.payments.state import EntryKind
 from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.notices import NoticeTarget
-from ivr.runtime.webhooks import LEASE, LONGEST_PAUSE, Webhooks
-from ivr.store.opening import JOURNAL_FILE, Store, open_store
+from ivr.runtime.webhooks import LONGEST_PAUSE, Webhooks
+from ivr.store.deliveries import StoredDeliveries
+from ivr.store.opening import Store, open_store
 from tests.clock import Clock
 from tests.merchants.world import WEBHOOK
 from tests.providers import raw_server as raw
 from tests.providers.raw_server import Exchange, RawServer, says
-from tests.store.conftest import payment
+from tests.store.conftest import KINDS, new_books, payment
 
 PATIENCE = 60.0
 A, U, D, C = EntryKind.APPROVED, EntryKind.UNANSWERED, EntryKind.DECLINED, EntryKind.CONTRADICTED
+
+
+class Noting(StoredDeliveries):
+    """The store's own, and until when each event was put off."""
+
+    put_off: list[float]
+
+    async def again(self, event_id: int, at: float) -> None:
+        await super().again(event_id, at)
+        self.put_off.append(at)
 
 
 @dataclass
@@ -38,7 +48,7 @@ class Books:
 
     store: Store
     clock: Clock
-    file: Path
+    deliveries: Noting
 
     async def invoice(self, number: str, merchant: str = "shop") -> None:
         ticket = Ticket(merchant, "invoices", number, "", f"inv_{number}")
@@ -59,7 +69,7 @@ class Books:
         """The merchants' webhooks at work."""
         http = {name: HttpSettings(url, connect_seconds=1, read_seconds=5) for name, url in urls.items()}
         targets = {name: NoticeTarget(one, Secret(WEBHOOK)) for name, one in http.items()}
-        hooks = Webhooks(self.store.deliveries, targets, self.clock, look_every=0.02)
+        hooks = Webhooks(self.deliveries, targets, self.clock, look_every=0.02)
         task = asyncio.create_task(hooks.run())
         try:
             yield hooks
@@ -68,11 +78,14 @@ class Books:
             await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    clock = Clock()
-    async with open_store(tmp_path, clock) as store:
-        yield Books(store, clock, tmp_path / JOURNAL_FILE)
+@pytest.fixture(params=KINDS)
+async def books(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Books]:
+    """In each kind of database."""
+    clock, kept = Clock(), new_books(request.param, tmp_path, request)
+    async with open_store(tmp_path, clock, kept.shared) as store:
+        deliveries = Noting(store.deliveries.database, clock)
+        deliveries.put_off = []
+        yield Books(store, clock, deliveries)
 
 
 async def until(good: Callable[[], bool]) -> None:
@@ -143,26 +156,16 @@ async def test_it_is_tried_until_it_is_accepted(books: Books) -> None:
     async def behave(exchange: Exchange) -> None:
         await (ways.pop(0) if ways else says({}))(exchange)
 
-    pauses = []
+    pauses: list[float] = []
     async with RawServer(behave) as server, books.told(shop=server.url) as hooks:
-        while ways:
-            tried = len(server.seen)
-            await until(lambda tried=tried: len(server.seen) > tried)  # type: ignore[misc]
-            await until(lambda: _next(books) is not None)
-            next_at = _next(books) or 0.0
-            pauses.append(next_at - books.clock.now)
-            books.clock.now = next_at
+        for number in range(len(ways)):
+            await until(lambda number=number: len(books.deliveries.put_off) > number)  # type: ignore[misc]
+            pauses.append(books.deliveries.put_off[-1] - books.clock.now)
+            books.clock.now = books.deliveries.put_off[-1]
         await until(lambda: hooks.waiting == 0)
         assert len({one["id"] for one in bodies(server)}) == 1
     assert pauses[:4] == [5, 10, 20, 40] and pauses[-1] == LONGEST_PAUSE
     assert sorted(pauses) == pauses
-
-
-def _next(books: Books) -> float | None:
-    """When the event is due again, once its delivery has ended."""
-    with closing(sqlite3.connect(books.file)) as connection:
-        [(tries, at)] = connection.execute("SELECT tries, next_at FROM deliveries").fetchall()
-    return at if tries and at != books.clock.now + LEASE else None
 
 
 async def test_order_per_payment_and_nobody_waits_for_others(books: Books) -> None:
@@ -192,8 +195,9 @@ async def test_order_per_payment_and_nobody_waits_for_others(books: Books) -> No
         await until(lambda: len(accepted) == 1 and len(others.seen) == 1 and len(server.seen) == 2)
         assert {one["data"]["payment"] for one in bodies(server)} == {"p-1", "p-2"}
         assert "payment.approved" not in {one["type"] for one in bodies(server) if one["data"]["payment"] == "p-1"}
+        await until(lambda: len(books.deliveries.put_off) == 1)
         refuse.clear()
-        books.clock.now += 5
+        books.clock.now = books.deliveries.put_off[0]
         await until(lambda: hooks.waiting == 0)
     assert accepted[1:] == sorted(accepted[1:]) and len(accepted) == 3
 

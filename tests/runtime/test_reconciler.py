@@ -29,7 +29,7 @@ from ivr.runtime.reconciler import (
     Reconciler,
 )
 from ivr.runtime.verdict import Late
-from ivr.store.opening import JOURNAL_FILE, Store, open_store
+from ivr.store.opening import Store, open_reading, open_store
 from ivr.store.reading import Reading
 
 SENT, UNANSWERED = EntryKind.SENT, EntryKind.UNANSWERED
@@ -161,7 +161,7 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     time = Time()
     async with open_store(tmp_path, time) as store:
-        with Reading(tmp_path / JOURNAL_FILE) as book:
+        with open_reading(tmp_path) as book:
             yield World(time, Bank(), store, book, set())
 
 

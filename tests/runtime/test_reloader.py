@@ -19,6 +19,7 @@ from ivr.store.database import Database
 from ivr.store.dialplan_files import load_current, load_kept, look
 from ivr.store.dialplans import SqliteDialplans
 from ivr.store.sqlite import connect
+from ivr.store.sqlite_backend import SqliteBackend
 from tests.clock import Clock
 from tests.fakes import Changes, FakeVoice
 from tests.flow.world import world
@@ -106,7 +107,7 @@ def _load(directory: Path) -> Dialplan:
 @pytest_asyncio.fixture
 async def office(house: House, tmp_path: Path) -> AsyncIterator[Office]:
     path = tmp_path / "dialplan.sqlite"
-    database = Database(path, connect(path, "dialplan", synchronous="FULL"))
+    database = Database(SqliteBackend(path, connect(path, "dialplan", synchronous="FULL")))
     office = Office(house, Greeting(tmp_path / "dialplan"), database)
     await office.open()
     yield office

@@ -1,4 +1,4 @@
-"""Programs that tests start, kill and starve: `python -m tests.store.children write|starve DIRECTORY`."""
+"""Programs that tests start, kill and starve: `python -m tests.store.children write|starve DIRECTORY [URL WORKER]`."""
 
 import asyncio
 import json
@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 from ivr.domain.errors import Unusable
+from ivr.domain.secret import Secret
 from ivr.payments.state import EntryKind
 from ivr.store.opening import open_store
+from ivr.store.shared import Shared
 from tests.store.conftest import payment
 
 WRITERS = 10
@@ -18,13 +20,13 @@ ROOM = 200_000
 """Bytes that a file may grow beyond the size it has at the start."""
 
 
-async def write(directory: Path) -> None:
+async def write(directory: Path, shared: Shared | None) -> None:
     """Write until killed; every line on stdout is a promise that was given: `entry ID KIND` or `session ID NUMBER`."""
 
     def promise(*words: object) -> None:
         os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
-    async with open_store(directory, time.time) as store:
+    async with open_store(directory, time.time, shared) as store:
 
         async def call(number: int) -> None:
             turn = 0
@@ -42,7 +44,7 @@ async def write(directory: Path) -> None:
         await asyncio.gather(*(call(number) for number in range(WRITERS)))
 
 
-async def starve(directory: Path) -> None:
+async def starve(directory: Path, _: Shared | None) -> None:
     """Write into a file that may not grow, then let it grow again; says as JSON what was seen."""
     async with open_store(directory, time.time) as store:
         await store.journal.create(payment("first"))
@@ -66,4 +68,5 @@ async def starve(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"write": write, "starve": starve}[sys.argv[1]](Path(sys.argv[2])))
+    books = Shared(Secret(sys.argv[3]), sys.argv[4]) if len(sys.argv) > 3 else None
+    asyncio.run({"write": write, "starve": starve}[sys.argv[1]](Path(sys.argv[2]), books))

@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,34 +15,20 @@ from hypothesis import strategies as st
 from ivr.domain.errors import Illegal
 from ivr.payments.state import EntryKind, State
 from ivr.store.opening import JOURNAL_FILE, Store, open_store
-from ivr.store.reading import Reading
 from tests.clock import Clock
-from tests.store.conftest import payment
+from tests.store.conftest import KINDS, Books, new_books, payment
 
 SENT, APPROVED, UNANSWERED = EntryKind.SENT, EntryKind.APPROVED, EntryKind.UNANSWERED
 
 
-def faults(directory: Path) -> list[tuple[str, str]]:
+def faults(books: Books) -> list[tuple[str, str]]:
     """Kind and sentence of each finding."""
-    with Reading(directory / JOURNAL_FILE) as book:
+    with books.reading() as book:
         return [(finding.kind, finding.text) for finding in book.audit().findings]
 
 
-@contextmanager
-def unguarded(directory: Path) -> Iterator[sqlite3.Connection]:
-    """A person with sqlite3 in hand, who takes the guards away and puts them back."""
-    connection = sqlite3.connect(directory / JOURNAL_FILE, isolation_level=None)
-    guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in guards:
-        connection.execute(f"DROP TRIGGER {name}")
-    yield connection
-    for _, sql in guards:
-        connection.execute(sql)
-    connection.close()
-
-
 @pytest.fixture
-async def day(store: Store, clock: Clock, tmp_path: Path) -> Path:
+async def day(store: Store, clock: Clock, books: Books) -> Books:
     """Three payments: entries 1 to 3 approve p1, 4 to 6 leave p2 unknown, 7 and 8 are of p3 that pays p1's invoice."""
     for name, kinds in (("p1", (SENT, APPROVED)), ("p2", (SENT, UNANSWERED))):
         await store.journal.create(payment(name))
@@ -51,8 +37,8 @@ async def day(store: Store, clock: Clock, tmp_path: Path) -> Path:
             await store.journal.append(name, kind)
     await store.journal.create(payment("p3"))
     await store.journal.append("p3", SENT)
-    assert faults(tmp_path) == []
-    return tmp_path
+    assert faults(books) == []
+    return books
 
 
 WRONGS = {
@@ -89,9 +75,8 @@ WRONGS = {
     ),
     "a second approval": (
         "INSERT INTO payments SELECT 4, 'p4', call_id, provider, invoice_id, transaction_id, amount_rial, state, "
-        "reason, code, reference, created_at, changed_at, for_people FROM payments WHERE id = 'p1'; "
-        "INSERT INTO entries (payment_id, kind, at, details) SELECT 'p4', kind, at, details FROM entries "
-        "WHERE payment_id = 'p1' ORDER BY number",
+        "reason, code, reference, created_at, changed_at, for_people, worker FROM payments WHERE id = 'p1'; "
+        "INSERT INTO entries SELECT 8 + number, 'p4', kind, at, details FROM entries WHERE payment_id = 'p1'",
         [
             ("sent_beside_another", "entry 10: payment p4 was sent beside p1"),
             ("two_approvals", "invoice invoice-p1 of paystar is approved by p1 and p4"),
@@ -157,24 +142,22 @@ PRAGMA user_version = 1;
 
 
 @pytest.mark.parametrize("wrong", WRONGS)
-async def test_tampering_is_named(day: Path, wrong: str) -> None:
+async def test_tampering_is_named(day: Books, wrong: str) -> None:
     """Each kind of it by its own words, all of them and no other."""
     script, expected = WRONGS[wrong]
-    with unguarded(day) as connection:
-        connection.executescript(script)
+    with day.unguarded():
+        day.sql(script)
     found = faults(day)
     assert found == expected
 
 
-async def test_a_guard_that_was_taken_away(day: Path) -> None:
+async def test_a_guard_that_was_taken_away(day: Books) -> None:
     """Without it somebody could write over the journal without a trace."""
-    connection = sqlite3.connect(day / JOURNAL_FILE, isolation_level=None)
-    connection.execute("DROP TRIGGER entries_are_not_deleted")
-    connection.close()
-    assert faults(day) == [("unprotected", "the file has lost its guard entries_are_not_deleted")]
+    day.sql("DROP TRIGGER entries_are_not_deleted" + (" ON entries" if day.shared else ""))
+    assert faults(day) == [("unprotected", "the journal has lost its guard entries_are_not_deleted")]
 
 
-async def test_a_clock_that_is_set_back(store: Store, clock: Clock, tmp_path: Path) -> None:
+async def test_a_clock_that_is_set_back(store: Store, clock: Clock, books: Books) -> None:
     """The lines of a payment stay in their order of time, and the audit finds nothing."""
     await store.journal.create(payment())
     clock.now -= 3600
@@ -182,7 +165,7 @@ async def test_a_clock_that_is_set_back(store: Store, clock: Clock, tmp_path: Pa
     assert sent.changed_at == clock.now + 3600
     clock.now += 7200
     assert (await store.journal.append("p1", APPROVED)).changed_at == clock.now
-    assert faults(tmp_path) == []
+    assert faults(books) == []
 
 
 async def test_a_book_of_the_version_before(tmp_path: Path, clock: Clock) -> None:
@@ -195,8 +178,9 @@ async def test_a_book_of_the_version_before(tmp_path: Path, clock: Clock) -> Non
     async with open_store(tmp_path, clock) as store:
         handed_over = await store.journal.append("p1", EntryKind.HANDED_OVER)
         assert (handed_over.state, handed_over.for_people, handed_over.changed_at) == (State.UNKNOWN, True, 3.0)
-    assert faults(tmp_path) == []
-    with Reading(tmp_path / JOURNAL_FILE) as book:
+    books = Books(tmp_path, None, None)
+    assert faults(books) == []
+    with books.reading() as book:
         assert [row["id"] for row in book.for_people()] == ["p1"]
         assert [entry["kind"] for entry in book.entries("p1")] == ["created", "sent", "unanswered", "handed_over"]
 
@@ -206,14 +190,17 @@ _STEPS = st.lists(
 )
 
 
+@pytest.mark.parametrize("database", KINDS)
 @settings(max_examples=25, deadline=None)
-@given(_STEPS)
-def test_whatever_the_journal_takes_is_right(steps: Sequence[tuple[str, EntryKind, int]]) -> None:
+@given(steps=_STEPS)
+def test_whatever_the_journal_takes_is_right(
+    database: str, request: pytest.FixtureRequest, steps: Sequence[tuple[str, EntryKind, int]]
+) -> None:
     """Three tries of one invoice, lines in any order, a clock that jumps: what the journal takes the audit believes."""
 
-    async def write(directory: Path) -> None:
+    async def write(books: Books) -> None:
         clock = Clock()
-        async with open_store(directory, clock) as store:
+        async with open_store(books.directory, clock, books.shared) as store:
             for name in ("p1", "p2", "p3"):
                 await store.journal.create(payment(name, "one invoice"))
             for name, kind, jump in steps:
@@ -222,5 +209,6 @@ def test_whatever_the_journal_takes_is_right(steps: Sequence[tuple[str, EntryKin
                     await store.journal.append(name, kind, {"reason": kind.value}, sole=True)
 
     with TemporaryDirectory() as directory:
-        asyncio.run(write(Path(directory)))
-        assert faults(Path(directory)) == []
+        books = new_books(database, Path(directory), request)
+        asyncio.run(write(books))
+        assert faults(books) == []

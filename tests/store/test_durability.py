@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ivr.payments.state import EntryKind
-from ivr.store.opening import open_store
-from ivr.store.reading import Reading
+from ivr.store.opening import open_reading, open_store
 
 ROUNDS = 5
 MOST_PROMISES = 500
@@ -41,7 +40,7 @@ async def test_kill_9_at_random_moments(tmp_path: Path, seed: int) -> None:
                 promised.add((name, value))
             else:
                 turns[name] = int(value)
-        with Reading(tmp_path / "ivr.sqlite") as reading:  # nobody has mended anything yet
+        with open_reading(tmp_path) as reading:  # nobody has mended anything yet
             shown = {p["id"]: p for p in reading.list_payments(limit=10**6)}
         written = {(name, entry["kind"]) for name, p in shown.items() for entry in p["entries"]}
         assert promised <= written
@@ -68,7 +67,7 @@ def test_a_file_that_cannot_grow(tmp_path: Path) -> None:
     assert told["errors"]
     assert all(f"{tmp_path / 'ivr.sqlite'}: " in error for error in told["errors"])
     assert (told["strange"], told["lost"], told["again"]) == ([], [], True)
-    with Reading(tmp_path / "ivr.sqlite") as reading:
+    with open_reading(tmp_path) as reading:
         shown = {p["id"] for p in reading.list_payments(limit=10**6)}
     again = {f"again-{number}" for number in range(500)}
     assert shown == {"first", *told["written"], *again}

@@ -18,9 +18,8 @@ from ivr.payments.port import Journal
 from ivr.payments.state import Entry, EntryKind, Payment, State, apply
 from ivr.store.journal import MOST_TEXT
 from ivr.store.opening import Store, open_store
-from ivr.store.reading import Reading
 from tests.clock import Clock
-from tests.store.conftest import payment
+from tests.store.conftest import KINDS, Books, new_books, payment
 
 SENT, UNSENT, APPROVED = EntryKind.SENT, EntryKind.UNSENT, EntryKind.APPROVED
 DECLINED, UNANSWERED = EntryKind.DECLINED, EntryKind.UNANSWERED
@@ -46,7 +45,7 @@ async def test_a_payment_from_beginning_to_end(store: Store, clock: Clock) -> No
     )
 
 
-async def test_the_same_id_again_is_not_written(store: Store, tmp_path: Path) -> None:
+async def test_the_same_id_again_is_not_written(store: Store, books: Books) -> None:
     """A step that is repeated after a crash does not make a second payment."""
     assert await store.journal.create(payment())
     await store.journal.append("p1", SENT)
@@ -56,7 +55,7 @@ async def test_the_same_id_again_is_not_written(store: Store, tmp_path: Path) ->
     found = await store.journal.get("p1")
     assert found is not None
     assert (found.state, found.invoice_id) == (State.SENT, "invoice-p1")
-    with Reading(tmp_path / "ivr.sqlite") as reading:
+    with books.reading() as reading:
         assert [entry["kind"] for entry in reading.entries("p1")] == ["created", "sent"]
 
 
@@ -84,7 +83,7 @@ async def test_amounts_out_of_bounds_are_refused(store: Store, amount: int) -> N
 async def test_texts_have_a_bound(store: Store) -> None:
     """A forged header cannot fill the disk."""
     assert await store.journal.create(replace(payment(), invoice_id="1" * MOST_TEXT, amount_rial=None))
-    for text in ("1" * (MOST_TEXT + 1), "\ud800"):
+    for text in ("1" * (MOST_TEXT + 1), "\ud800", "a\0b"):
         with pytest.raises(BadInput, match="invoice_id"):
             await store.journal.create(payment("p2", text))
 
@@ -158,7 +157,7 @@ async def test_open_payments_are_the_sent_and_the_unknown(store: Store) -> None:
     assert [p.id for p in await store.journal.open_payments()] == ["p2", "p4"]
 
 
-async def test_200_writers_at_once(store: Store, tmp_path: Path) -> None:
+async def test_200_writers_at_once(store: Store, books: Books) -> None:
     """A busy minute: everyone's lines are there, in everyone's own order, and nobody's mistake hurts another."""
 
     async def call(number: int) -> Payment:
@@ -172,31 +171,35 @@ async def test_200_writers_at_once(store: Store, tmp_path: Path) -> None:
 
     done = await asyncio.gather(*(call(number) for number in range(200)))
     assert [p.reference for p in done] == [str(number) for number in range(200)]
-    with Reading(tmp_path / "ivr.sqlite") as reading:
+    with books.reading() as reading:
         listed = reading.list_payments(State.APPROVED, limit=1000)
         assert len(listed) == 200
         assert all([e["kind"] for e in p["entries"]] == ["created", "sent", "approved"] for p in listed)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["p1", "p2"]), st.sampled_from(EntryKind)), max_size=15))
-def test_a_payment_is_what_its_lines_make_of_it(lines: Sequence[tuple[str, EntryKind]]) -> None:
+def test_a_payment_is_what_its_lines_make_of_it(
+    kind: str, request: pytest.FixtureRequest, lines: Sequence[tuple[str, EntryKind]]
+) -> None:
     """Whatever was written or refused: reading the lines again gives the payment that the journal shows."""
 
-    async def write(directory: Path) -> list[Payment]:
+    async def write(books: Books) -> list[Payment]:
         times = count(1000)
-        async with open_store(directory, lambda: float(next(times))) as store:
+        async with open_store(books.directory, lambda: float(next(times)), books.shared) as store:
             names = ("p1", "p2")
             for name in names:
                 await store.journal.create(payment(name, "one invoice"))
-            for name, kind in lines:
+            for name, line in lines:
                 with suppress(Illegal):
-                    await store.journal.append(name, kind, {"reason": kind.value})
+                    await store.journal.append(name, line, {"reason": line.value})
             return [p for name in names if (p := await store.journal.get(name))]
 
     with TemporaryDirectory() as directory:
-        shown = asyncio.run(write(Path(directory)))
-        with Reading(Path(directory) / "ivr.sqlite") as reading:
+        books = new_books(kind, Path(directory), request)
+        shown = asyncio.run(write(books))
+        with books.reading() as reading:
             for found in shown:
                 folded = replace(payment(found.id, "one invoice"), created_at=found.created_at)
                 for line in reading.entries(found.id)[1:]:
