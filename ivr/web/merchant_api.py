@@ -55,6 +55,7 @@ _WHAT: Final = {
     401: "The key is missing or wrong.",
     403: "The key may not do this, or the provider is not yours.",
     404: "There is no such invoice of yours.",
+    408: "The body did not come in time.",
     409: "It cannot be done as things stand; `type` says why.",
     413: "The body is too large.",
     415: "The body is not JSON.",
@@ -64,7 +65,7 @@ _WHAT: Final = {
     502: "No whole answer came from the provider.",
     503: "Too many at once, or the provider or the books cannot be reached.",
 }
-_ALWAYS: Final = (400, 401, 403, 413, 415, 422, 429, 500, 503)
+_ALWAYS: Final = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
 
 Replayer = Callable[[str, int], Awaitable[int]]
 """(merchant, after) -> how many events are delivered again."""

@@ -4,6 +4,7 @@ Law: without a key nobody learns anything but the documentation. A body is read 
 looks at it. Whatever breaks inside is one line in the log and one plain answer, without a word of what was asked.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,6 +21,8 @@ from ivr.web.rates import Allowance, Rates
 
 MOST_BODY: Final = 16 * 1024
 """Bytes."""
+BODY_SECONDS: Final = 10.0
+"""A body must be here within so long: whoever sends slowly takes a place meanwhile."""
 AT_ONCE: Final = 64
 """Requests under way."""
 AT_ONCE_OF_ONE: Final = 16
@@ -35,18 +38,28 @@ class Guard:
     """Stands before the application. `clock` gives seconds that never go back."""
 
     def __init__(
-        self, app: ASGIApp, merchants: Mapping[str, Merchant], clock: Callable[[], float], at_once: int = AT_ONCE
+        self,
+        app: ASGIApp,
+        merchants: Mapping[str, Merchant],
+        clock: Callable[[], float],
+        *,
+        at_once: int = AT_ONCE,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
         self._keyring = Keyring(merchants)
         self._rates = Rates(clock)
         self._at_once = at_once
+        self._body_seconds = body_seconds
         self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+        if "\0" in path:  # no file and no invoice has such a name, and the file system would stumble over it
+            await problem(404, "not_found", "there is nothing here")(scope, receive, send)
+            return
         if path == PUBLIC[0] or path == PUBLIC[1] or path.startswith(f"{PUBLIC[1]}/"):
-            await self._app(scope, receive, send)
+            await self._answer(scope, b"", receive, send)
             return
         headers = Headers(scope=scope)
         known = self._known(headers)
@@ -68,7 +81,11 @@ class Guard:
             return
         self._under_way[merchant] += 1
         try:
-            body = await _body(headers, receive)
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    body = await _body(headers, receive)
+            except TimeoutError:
+                body = problem(408, "too_slow", "the body did not come in time", headers={"Connection": "close"})
             if isinstance(body, Response):
                 await body(scope, receive, send)
             else:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -142,6 +143,27 @@ async def test_too_many_at_once() -> None:
         assert (await ask("shop")).status_code == 204
 
 
+async def test_a_body_that_does_not_come() -> None:
+    """Whoever sends slowly takes a place only for so long."""
+
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("it did not come whole")
+
+    guard = Guard(never, {"shop": _merchant("shop")}, Clock(), body_seconds=0.05)
+    said: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message)
+
+    headers = [(b"authorization", b"Bearer shop-key-0123456789"), (b"content-length", b"10")]
+    await guard({"type": "http", "method": "POST", "path": "/invoices", "headers": headers}, receive, send)
+    assert said[0]["status"] == 408
+
+
 async def test_what_breaks_says_nothing_of_what_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
     """A bug of ours is one line with its place, and a plain answer."""
 
@@ -164,6 +186,8 @@ async def test_the_page_needs_no_network(till: Program) -> None:
     assert len(loaded) == 3
     for name in loaded:
         assert (await till.web.get(f"/docs/{name}")).status_code == 200
+    for odd in ("/docs/assets/%00", "/docs/assets/../../../etc/passwd", "/docs/assets/%2e%2e/core.py", "/docs/x"):
+        assert (await till.web.get(odd)).status_code in (401, 404)
     assert (await till.web.get("/openapi.json")).json()["servers"] == [{"url": "/api"}]
 
 

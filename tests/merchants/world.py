@@ -125,7 +125,13 @@ async def serving(config: Path, hurry: Mapping[str, float] | None = None) -> Asy
             )
         )
         reconciler = Reconciler(
-            store.journal, providers, service.is_live, clock=time.time, dice=random.random, look_every=0.5
+            store.journal,
+            providers,
+            service.is_live,
+            clock=time.time,
+            dice=random.random,
+            look_every=0.5,
+            delays=[0.2] * 1000,
         )
         app = operations_app({"journal": store.journal.check}, observer.registry, more=service.routes)
         listener = stack.enter_context(socket.socket())
