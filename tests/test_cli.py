@@ -135,7 +135,12 @@ def test_check(deployment: Deployment) -> None:
 
 def test_check_tells_what_is_set_aside(deployment: Deployment) -> None:
     """A shipped flow whose provider is not there is named in a note; it is a fault where a number runs it."""
-    assert "note: set aside" in (said := ivr(deployment, "check").stdout) and "pay_by_card (no provider mellat)" in said
+    said = ivr(deployment, "check").stdout
+    assert (
+        "note: set aside" in said
+        and "pay_by_card (no provider mellat)" in said
+        and "pay_bill (no provider pod)" in said
+    )
     ran = ivr(deployment, "check", str(ROOT / "dialplan" / "flows" / "pay_by_card.yaml"))
     assert ran.exit_code == 1 and "there is no provider 'mellat'" in ran.stderr
     ran = ivr(deployment, "check", "--paths", "pay_by_card")

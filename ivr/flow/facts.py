@@ -34,6 +34,8 @@ class Facts:
     """Neither speaks nor listens: whatever was said before it still stands."""
     makes: Mapping[str, frozenset[str]] | None = None
     """Exit -> the names that are known after it. None: all that it makes, by the exit that goes on."""
+    perhaps: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Exit -> further names that may be known after it, and may be missing: whoever needs one looks first."""
     asks: bool = False
     """Has somebody else look at what the caller keyed: tried again and again, it is guessing."""
     pays: bool = False

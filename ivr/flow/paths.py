@@ -183,6 +183,7 @@ class Paper:
                     seen = _copied(step, dict(place.seen), self._looked_at)
                 made = (step.facts.makes or {}).get(exit_name, frozenset()) & self._looked_at
                 fresh: dict[str, _Seen] = {name: frozenset() for name in made if name}
+                fresh |= dict.fromkeys(step.facts.perhaps.get(exit_name, frozenset()) & self._looked_at, _EITHER)
                 yield exit_name, self._enter(target, visits, {**seen, **fresh})
 
     def home(self, came: Mapping[Place, object]) -> "Home":

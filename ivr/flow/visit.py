@@ -94,6 +94,11 @@ class Visit:
         else:
             session.answers = {**session.answers, name: value}
 
+    def forget(self, name: str) -> None:
+        """Make a value that is no secret unknown again."""
+        name = scope_of(self.session.step) + name
+        self.session.answers = {known: value for known, value in self.session.answers.items() if known != name}
+
     def need_secrets(self) -> None:
         """Go back to the first secret that was lost with its process. Raises LostSecret."""
         lost = [step for name, step in self.session.secret_steps.items() if name not in self.session.secrets]

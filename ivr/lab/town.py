@@ -176,6 +176,16 @@ class Town:
             "base_url": self.sandbox.mellat_url,
             "sequence": {"env": "MELLAT_SEQUENCE"},
         }
+        pod: dict[str, object] = {
+            "kind": "pod",
+            "base_url": self.sandbox.pod_url,
+            "token": {"env": "POD_TOKEN"},
+            "api_key": {"env": "POD_API_KEY"},
+            "read_timeout": self._paystar_timeout,
+            "connect_timeout": "2s",
+        }
+        merchant.environment["POD_TOKEN"] = self._sandbox_settings.pod.token.reveal()
+        merchant.environment["POD_API_KEY"] = self._sandbox_settings.pod.api_key.reveal()
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
         merchant.environment["MELLAT_SEQUENCE"] = sequence
@@ -194,7 +204,12 @@ class Town:
                 "paystar": merchant.trunk_to(switch),
                 **self._trunks,
             },
-            providers={"paystar": paystar, "mellat": mellat, **dict.fromkeys(self._strange_gateways, strange)},
+            providers={
+                "paystar": paystar,
+                "mellat": mellat,
+                "pod": pod,
+                **dict.fromkeys(self._strange_gateways, strange),
+            },
             dialplan=self._dialplan,
             numbers=[
                 {"number": PAY_NUMBER, "flow": "pay_invoice", "settings": {"merchant_phone": MERCHANT_PHONE}},

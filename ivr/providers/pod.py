@@ -18,6 +18,7 @@ import msgspec
 
 from ivr.domain import bills
 from ivr.domain.bills import Bill
+from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, OutcomeUnknown
 from ivr.domain.operations import NO_INQUIRY, UNKNOWN, Operation, Outcome
 from ivr.domain.reading import Fields
@@ -141,7 +142,7 @@ class Pod:
         record = self._record_of(said, bill)
         if record.status not in pod_wire.PAID:
             return Reply(UNKNOWN, {}, Outcome.UNKNOWN, code=wire.safe_code(record.status))
-        return Reply("paid", _values(record, bill), Outcome.APPROVED, record.status, record.reference or record.id)
+        return Reply("paid", self._values(record, bill), Outcome.APPROVED, record.status, record.reference or record.id)
 
     async def _issue_invoice(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
         bill = _bill(arguments)
@@ -173,7 +174,7 @@ class Pod:
         outcome = Outcome.APPROVED if exit == "paid" else Outcome.UNKNOWN
         reference = (record.reference or record.id) if exit == "paid" else None
         code = wire.safe_code(record.status)
-        return Reply(exit, _values(record, bill), outcome, code, reference, of_invoice=True)
+        return Reply(exit, self._values(record, bill), outcome, code, reference, of_invoice=True)
 
     async def _list(self, arguments: Mapping[str, Value], note: Asked) -> Reply:
         offset, size = int(str(arguments.get("offset", 0))), int(str(arguments.get("size", PAGE)))
@@ -192,7 +193,7 @@ class Pod:
             return Reply("not_found")
         if record.status == pod_wire.CANCELED:
             return Reply("cancelled", code=record.status)
-        if record.status != pod_wire.ACCEPTED or self._is_never_cancelled(record):
+        if not self._can_cancel(record):
             return Reply("not_cancellable", code=wire.safe_code(record.status))
         said = self._well(await self._call("cancel", {"id": own}, note))
         done = pod_wire.bill_records(said.result, self._settings.unique_number_field)
@@ -278,6 +279,23 @@ class Pod:
         }
         return {**form, "gateway": str(arguments["gateway"])} if "gateway" in arguments else form
 
+    def _values(self, record: BillRecord, bill: Bill) -> dict[str, str | int]:
+        """What flows know of a bill; `tracking_number` is its reference, or POD's id where that cannot be read out."""
+        own = pod_wire.identifier(record.id)
+        speakable = is_digits(record.reference) and len(record.reference) <= pod_wire.MOST_ID
+        return {
+            "id": own,
+            "tracking_number": record.reference if speakable else own,
+            "amount": bill.amount,
+            "company": record.company,
+            "reference": record.reference,
+            "status": record.status,
+            "can_cancel": "yes" if self._can_cancel(record) else "no",
+        }
+
+    def _can_cancel(self, record: BillRecord) -> bool:
+        return record.status == pod_wire.ACCEPTED and not self._is_never_cancelled(record)
+
     def _is_never_cancelled(self, record: BillRecord) -> bool:
         """A mobile bill of Hamrah-e Aval, or one that does not say whose it is."""
         own = bills.bill_id(record.bill_id)
@@ -319,16 +337,6 @@ def _check_amount(record: BillRecord, bill: Bill) -> None:
     """A record without a price is taken at its payment id's word. Raises OutcomeUnknown for another amount."""
     if record.amount_rial not in (None, bill.amount):
         raise OutcomeUnknown("the answer is for another amount than the bill")
-
-
-def _values(record: BillRecord, bill: Bill) -> dict[str, str | int]:
-    return {
-        "id": pod_wire.identifier(record.id),
-        "amount": bill.amount,
-        "company": record.company,
-        "reference": record.reference,
-        "status": record.status,
-    }
 
 
 def _comparable(text: str) -> str:

@@ -18,7 +18,11 @@ _LINK: Final = MappingProxyType(
 )
 _FOUND: Final = frozenset({"paid", "not_paid", "cancelled", "failed", "other"})
 _BILL_RESULTS: Final = MappingProxyType(
-    {"id": Kind.DIGITS, "amount": Kind.AMOUNT, "company": Kind.TEXT, "reference": Kind.TEXT, "status": Kind.TEXT}
+    {
+        **dict.fromkeys(("id", "tracking_number"), Kind.DIGITS),
+        "amount": Kind.AMOUNT,
+        **dict.fromkeys(("company", "reference", "status", "can_cancel"), Kind.TEXT),
+    }
 )
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(

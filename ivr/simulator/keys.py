@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ivr.domain.card import CARD_DIGITS, is_card_number
+from ivr.domain.issuers import PREFIX_DIGITS
 from ivr.domain.secret import Secret
 from ivr.flow.describing import Description, describe
 from ivr.flow.engine import MOST_KEYS_AHEAD
@@ -126,8 +127,8 @@ def shown(keys: Iterable[Key]) -> str:
 class StandIns:
     """Other digits of the same shape for every secret that was keyed, so that a recorded call holds none.
 
-    The same secret always gets the same digits. A card number that is valid becomes another valid one with the same
-    last four digits, an invalid one another invalid one; leading zeros stay.
+    The same secret always gets the same digits. A card number that is valid becomes another valid one of the same
+    bank with the same last four digits, an invalid one another invalid one; leading zeros stay.
     """
 
     def __init__(self, keys: Iterable[Key]) -> None:
@@ -178,7 +179,11 @@ def _other(secret: str, number: int) -> str:
     made = "0" * zeros + body
     if len(made) < CARD_DIGITS:
         return made
-    if is_card_number(secret):  # its last four digits are no secret, and are said and passed on as they are
-        head, tail = made[: -LAST_FOUR - 1], secret[-LAST_FOUR:]
+    if is_card_number(secret):  # its bank and its last four digits are no secret, and are said as they are
+        issuer, tail = secret[:PREFIX_DIGITS], secret[-LAST_FOUR:]
+        middle = body[: CARD_DIGITS - PREFIX_DIGITS - LAST_FOUR - 1]
+        if secret.startswith(issuer + middle):
+            middle = middle[::-1]
+        head = issuer + middle
         return next(candidate for digit in "0123456789" if is_card_number(candidate := head + digit + tail))
     return next(candidate for digit in "0123456789" if not is_card_number(candidate := made[:-1] + digit))

@@ -42,6 +42,8 @@ RECEPTION_CLOSED: Final = "42475051"
 
 BY_CARD: Final = "42475060"
 """The shipped pay_by_card."""
+BILLS: Final = "42475061"
+"""The shipped pay_bill, and behind its second key bill_status."""
 
 SECRET_CARD: Final = SandboxCard(Secret("6104337918265073"), Secret("739518264017"), 10**12)
 """Its number and PIN are like nothing else, so that they can be searched for."""
@@ -84,6 +86,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         "closed": {"flow": "closed"},
     },
     {"number": BY_CARD, "flow": "pay_by_card"},
+    {"number": BILLS, "flow": "pay_bill"},
     {
         "number": RECEPTION,
         "flow": "reception",

@@ -36,7 +36,7 @@ MOST_STALL: Final = 0.6
 """Seconds that a prompt's sound may stand still while the machine is busy elsewhere."""
 WHOLE: Final = 0.9
 """The share of a prompt from which it was heard to its end: the rest may be too quiet to be told from silence."""
-WAITS: Final = frozenset({"common/please_wait", "pay/checking_result"})
+WAITS: Final = frozenset({"common/please_wait", "pay/checking_result", "bill/paying", "bill/looking"})
 
 T = TypeVar("T")
 

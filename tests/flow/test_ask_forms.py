@@ -38,6 +38,15 @@ def said(caller: Caller) -> object:
         ("form: bill_id", "0007748317800142#", {"x": "7748317800142", "x.service": "4"}),
         ("form: bill_id, max: 13", "7748317800142#", {"x": "7748317800142", "x.service": "4"}),
         ("form: bill_id", "2234322344613#", None),
+        ("form: bill", "7748317800142#", {"x": "7748317800142", "x.service": "4"}),
+        (
+            "form: bill, finish_at_max: true",
+            "33009590043100000385620969",
+            {"x": "3300959004310", "x.service": "1", "x.barcode": "33009590043100000385620969"},
+        ),
+        ("form: bill", "2234322344613#", None),
+        ("form: bill", "77483178001420000001770161#", None),
+        ("form: bill", "77483178001420#", None),
         ("form: amount, unit: toman", "016000#", {"x": 160_000}),
         ("form: amount, unit: rial, min: 1000, max: 5000", "1000#", {"x": 1_000}),
         ("form: amount, unit: rial, min: 1000, max: 5000", "5001#", None),
@@ -80,6 +89,23 @@ def test_a_payment_id_belongs_to_its_bill(tmp_path: Path) -> None:
     assert said(caller) == WRONG
     caller.keys("1770160#")
     assert caller.session.step == "c" and caller.session.answers["pay.amount"] == 17_000
+
+
+def test_an_earlier_barcode_says_nothing_of_the_next_bill(tmp_path: Path) -> None:
+    """Who keys a barcode and then another bill's id is not taken for the first bill."""
+    flow = small_flow(
+        tmp_path,
+        "  a: {ask: {prompt: pay/is, form: bill, save: x}, next: b, exits: {silence: sorry, invalid: sorry}}\n"
+        "  b: {choose: {value: x.barcode, present: again, missing: c}}\n"
+        "  again: {say: pay/is, next: a}\n"
+        "  c: {say: pay/paid, next: end}",
+    )
+    caller = answered(flow, {})
+    caller.keys("77483178001420000001770160#")
+    assert caller.session.step == "again" and caller.session.answers["x.barcode"] == "77483178001420000001770160"
+    caller.hear()
+    caller.keys("2050327604613#")
+    assert caller.session.step == "c" and caller.session.answers == {"x": "2050327604613", "x.service": "1"}
 
 
 def test_a_card_leaves_its_last_four_digits(tmp_path: Path) -> None:

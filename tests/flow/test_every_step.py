@@ -52,8 +52,10 @@ def test_another_process_goes_on(flow: str, step: str) -> None:
     again = without_token(caller.take())
     if (flow, step) == ("bank_ivr", "ask_pin"):
         assert isinstance(again, Play) and again.say == (Prompt("bank/enter_card"),)
-    elif (flow, step) == ("pay_by_card", "pay"):
+    elif step.rpartition("/")[2] == "pay" and flow in ("card_payment", "pay_by_card", "order_by_card"):
         assert isinstance(again, Play) and again.say == (Prompt("card/result_will_follow"),)
+    elif (flow, step) == ("pay_bill", "pay"):
+        assert isinstance(again, AskProvider) and again.operation == "bill_status"
     elif (flow, step) == ("bank_ivr", "settle"):
         assert isinstance(again, Play) and again.say == (Prompt("common/technical_problem"),)
     else:

@@ -30,7 +30,10 @@ from ivr.flow.paths import Walk
 from tests.flow.caller import Caller
 from tests.flow.world import KNOWN, operation, operation_results, session_of
 
-NUMBERS: Final = ("65843148", "09121234567", "6037701689095443", "4815", "1", "160000")
+NUMBERS: Final = (
+    *("65843148", "09121234567", "6037701689095443", "4815", "1", "160000"),
+    *("77483178001420000001770160", "7748317800142", "1770160"),
+)
 """What a caller may key: one of them fits whatever a shipped flow asks for."""
 
 KEYS: Final = ("A#", *(f"{number}{finish}" for number in NUMBERS for finish in ("#", "")), *"*#234567890")

@@ -13,7 +13,7 @@ from ivr.flow.steps.invoice import BOOKS
 from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
-from ivr.providers import paystar_mellat, paystar_saman
+from ivr.providers import paystar_mellat, paystar_saman, pod_operations
 from ivr.sandbox import bank
 from tests.flow.caller import Caller
 
@@ -23,12 +23,13 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    "pay_by_card",
+    *("pay_by_card", "order_by_card", "card_payment", "pay_bill", "bill_status"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
 KNOWN: Final[dict[str, str | int]] = {
     "caller_number": "09121234567",
+    "caller": "09121234567",
     "dialled_number": "42473000",
     "call_id": "1613848397.81207",
     "merchant_phone": "2191071390",
@@ -52,6 +53,19 @@ KNOWN: Final[dict[str, str | int]] = {
     "card.last_four": "5443",
     "card.bank": "keshavarzi",
     "answer.reference": "200100300",
+    "barcode": "77483178001420000001770160",
+    "keyed": "7748317800142",
+    "payment_id": "1770160",
+    "bill.bill_id": "7748317800142",
+    "bill.payment_id": "1770160",
+    "bill.barcode": "77483178001420000001770160",
+    "bill.kind": "landline",
+    "bill.amount": 17000,
+    "answer.tracking_number": "140300112233",
+    "found.tracking_number": "140300112233",
+    "found.id": "5501",
+    "found.can_cancel": "yes",
+    "found.status": "SERVICE_BILL_ACCEPTED",
 }
 """Everything that a call of a shipped flow may know by some step, secrets excepted."""
 
@@ -67,13 +81,18 @@ SECRETS: Final = {"card": "6037701689095443", "pin": "48151623", "otp": "4815162
 
 @cache
 def world() -> World:
-    """All shipped prompts, the trunks of the shipped configuration, PayStar and the sandbox's bank."""
+    """All shipped prompts, the trunks of the shipped configuration, PayStar, POD and the sandbox's bank."""
     catalogue = Catalogue.load(ROOT / "prompts")
     return World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
-        providers={"paystar": paystar_saman.OPERATIONS, "mellat": paystar_mellat.OPERATIONS, "bank": bank.OPERATIONS},
+        providers={
+            "paystar": paystar_saman.OPERATIONS,
+            "mellat": paystar_mellat.OPERATIONS,
+            "pod": pod_operations.OPERATIONS,
+            "bank": bank.OPERATIONS,
+        },
         notices=frozenset({"shop"}),
         agents=frozenset({"sara"}),
         queues=frozenset({"sales"}),

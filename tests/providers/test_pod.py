@@ -47,6 +47,8 @@ PAID_VALUES: Mapping[str, str | int] = {
     "company": "مخابرات",
     "reference": "140300112233",
     "status": "SERVICE_BILL_ACCEPTED",
+    "tracking_number": "140300112233",
+    "can_cancel": "yes",
 }
 LINK = {"unique_number": "ab12", "redirect_uri": "https://shop.test/back?a=1", "call_uri": "https://shop.test/call"}
 
@@ -351,6 +353,26 @@ async def test_every_status_in_the_list(
     server.behave = says(envelope([record(status=status, id=n + 1) for n, status in enumerate(statuses)]))
     reply = await pod.inquire(payment(age=10**6))
     assert (reply.exit, reply.outcome) == (exit, outcome)
+
+
+@pytest.mark.parametrize(
+    ("changes", "read_out", "cancelled"),
+    [
+        ({}, "140300112233", "yes"),
+        ({"referenceNumber": "A-77"}, "5501", "yes"),
+        ({"referenceNumber": None}, "5501", "yes"),
+        ({"referenceNumber": "1" * 30}, "5501", "yes"),
+        ({"status": "SERVICE_BILL_SANTA_CONFIRMED"}, "140300112233", "no"),
+        ({"status": "SERVICE_BILL_CANCELED"}, "140300112233", "no"),
+    ],
+)
+async def test_what_a_flow_may_say_of_a_bill(
+    server: RawServer, pod: Pod, changes: Mapping[str, object], read_out: str, cancelled: str
+) -> None:
+    """Digits to be read out, whatever the reference is, and whether cancelling may be offered."""
+    server.behave = says(envelope([record(**changes)]))
+    values = (await pod.ask("bill_status", BILL)).values
+    assert (values["tracking_number"], values["can_cancel"]) == (read_out, cancelled)
 
 
 async def test_a_payment_that_never_arrived_is_declined_after_its_time(server: RawServer, pod: Pod) -> None:

@@ -12,7 +12,7 @@ from ivr.flow.session import Session
 from ivr.payments.port import Reply
 from ivr.prompts.speaking import speak
 from ivr.prompts.units import Currency
-from ivr.providers import paystar_mellat, paystar_saman
+from ivr.providers import paystar_mellat, paystar_saman, pod_operations
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.ports import CallInfo, Notice
@@ -23,13 +23,14 @@ from ivr.sandbox import bank
 from tests.fakes import FakeBooks, FakeProvider, FakeSessionStore, FakeVoice
 from tests.flow.world import SHIPPED, shipped
 
-PAY, CHAIN, SWITCH, BANK, CARD = "1000", "1001", "1002", "1003", "1090"
+PAY, CHAIN, SWITCH, BANK, CARD, BILLS = "1000", "1001", "1002", "1003", "1090", "1091"
 NUMBERS = [
     DialledNumber(PAY, "pay_invoice", "fa", None, {"merchant_phone": "2191071390"}),
     DialledNumber(CHAIN, "merchant_invoice", "fa", None, {"switch_number": "42474000"}),
     DialledNumber(SWITCH, "switch_invoice", "fa", "merchant", {"merchant_phone": "2191071390"}),
     DialledNumber(BANK, "bank_ivr", "fa", None, {}),
     DialledNumber(CARD, "pay_by_card", "fa", None, {}),
+    DialledNumber(BILLS, "pay_bill", "fa", None, {}),
 ]
 INVOICE = "65843148"
 TRANSACTION: Mapping[str, str | int] = {"transaction_id": "70012345", "merchant_id": "10000005", "amount": 160_000}
@@ -45,6 +46,7 @@ class House:
     paystar: FakeProvider = field(default_factory=lambda: FakeProvider(paystar_saman.OPERATIONS))
     bank: FakeProvider = field(default_factory=lambda: FakeProvider(bank.OPERATIONS))
     mellat: FakeProvider = field(default_factory=lambda: FakeProvider(paystar_mellat.OPERATIONS))
+    pod: FakeProvider = field(default_factory=lambda: FakeProvider(pod_operations.OPERATIONS))
     books: FakeBooks = field(default_factory=FakeBooks)
     store: FakeSessionStore = field(default_factory=FakeSessionStore)
     observer: Observer = field(default_factory=Observer)
@@ -64,7 +66,7 @@ class House:
         """The one of a process that has just started."""
         self.cashier = Cashier(self.books, self.books, lambda: NOW)
         services = Services(
-            providers={"paystar": self.paystar, "bank": self.bank, "mellat": self.mellat},
+            providers={"paystar": self.paystar, "bank": self.bank, "mellat": self.mellat, "pod": self.pod},
             cashier=self.cashier,
             snapshots=self.snapshots,
             observer=self.observer,

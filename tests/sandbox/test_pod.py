@@ -1,6 +1,7 @@
 """POD of the sandbox: strict about what it is asked, and our client understands every answer."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -16,6 +17,7 @@ from ivr.domain.secret import Secret
 from ivr.payments.port import Reply
 from ivr.payments.state import Payment, State
 from ivr.providers.pod import Pod
+from ivr.providers.pod_settings import PRODUCTS
 from ivr.sandbox.faults import PLACES, Fault, FaultKind
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import SandboxSettings
@@ -48,6 +50,40 @@ async def test_a_bill_is_paid_from_the_wallet_once(sandbox: SandboxServer, pod: 
     assert (status.exit, status.values, status.reference) == ("paid", paid.values, paid.reference)
     assert (await pod.ask("list", {"id": paid.values["id"]})).values["count"] == "1"
     assert (await pod.ask("list", {"reference_number": "x", "from_date": "1", "to_date": "2"})).values["count"] == "0"
+
+
+async def test_every_filter_of_the_list(sandbox: SandboxServer, pod: Pod) -> None:
+    """Each one alone finds its bill among others, and pages follow one another; what is listed is complete."""
+    paid = [await pod.ask("pay_bill", bill) for bill in (BILL, FIRST_MOBILE, OTHER_MOBILE)]
+    first, second, third = sandbox.pod_books.bills.values()
+    first.requested_at, second.requested_at, third.requested_at = 1_000, 2_000, 3_000
+    filters: list[tuple[Mapping[str, str], list[int]]] = [
+        ({}, [third.id, second.id, first.id]),
+        ({"bill_id": FIRST_MOBILE["bill_id"]}, [second.id]),
+        ({"payment_id": OTHER_MOBILE["payment_id"]}, [third.id]),
+        ({"id": str(first.id)}, [first.id]),
+        ({"reference_number": second.reference}, [second.id]),
+        ({"from_date": "2000"}, [third.id, second.id]),
+        ({"to_date": "2000"}, [second.id, first.id]),
+        ({"from_date": "1001", "to_date": "2999"}, [second.id]),
+        ({"bill_id": BILL["bill_id"], "payment_id": OTHER_MOBILE["payment_id"]}, []),
+    ]
+    for wanted, found in filters:
+        reply = await pod.ask("list", wanted)
+        rows = json.loads(str(reply.values["bills"]))
+        assert (reply.values["count"], [int(row["id"]) for row in rows]) == (str(len(found)), found), wanted
+    page = await pod.ask("list", {"offset": "1", "size": "1"})
+    [row] = json.loads(str(page.values["bills"]))
+    assert (page.values["count"], row["bill_id"], row["amount_rial"]) == ("3", FIRST_MOBILE["bill_id"], 129_000)
+    assert (row["reference"], row["status"]) == (paid[1].reference, "SERVICE_BILL_ACCEPTED")
+
+
+async def test_ids_that_are_printed_with_zeros_in_front(sandbox: SandboxServer, pod: Pod) -> None:
+    """POD wants them without: they are paid and found however they were keyed or scanned."""
+    scanned = {"bill_id": BILL["bill_id"], "payment_id": BILL["payment_id"].rjust(13, "0")}
+    assert (await pod.ask("pay_bill", scanned)).exit == "paid"
+    assert (await pod.ask("bill_status", scanned)).exit == "paid"
+    assert (await pod.ask("issue_invoice", scanned)).exit == "already_paid"
 
 
 async def test_a_wallet_without_money(sandbox: SandboxServer, pod: Pod, clock: Clock) -> None:
@@ -280,19 +316,30 @@ async def test_a_fault_of_one_bill(sandbox: SandboxServer, pod: Pod) -> None:
         await pod.ask("pay_bill", BILL)
 
 
-@pytest.mark.parametrize(("kind", "outcome"), [(FaultKind.WRONG_AMOUNT, None), (FaultKind.CODE, Outcome.UNKNOWN)])
-async def test_a_payment_whose_answer_is_wrong_is_looked_for(
-    sandbox: SandboxServer, pod: Pod, kind: FaultKind, outcome: Outcome | None
-) -> None:
-    """Paid, and the answer names another amount, or 999: unknown, then found in the list."""
-    code = "999" if kind is FaultKind.CODE else ""
-    await sandbox.set_fault(Fault("pod_pay_bill", kind, commit=True, code=code))
-    if outcome is None:
-        with pytest.raises(OutcomeUnknown):
-            await pod.ask("pay_bill", BILL)
-    else:
-        assert await pod.ask("pay_bill", BILL) == Reply("unknown", {}, outcome, code="999")
+async def test_a_payment_whose_answer_names_another_amount_is_looked_for(sandbox: SandboxServer, pod: Pod) -> None:
+    """Paid, but nobody would know from the answer: found in the list."""
+    await sandbox.set_fault(Fault("pod_pay_bill", FaultKind.WRONG_AMOUNT, commit=True))
+    with pytest.raises(OutcomeUnknown):
+        await pod.ask("pay_bill", BILL)
     assert (await pod.inquire(payment())).outcome is Outcome.APPROVED
+
+
+@pytest.mark.parametrize("code", ["999", "227", "502"])
+async def test_a_payment_with_a_code_that_proves_nothing_is_looked_for(
+    sandbox: SandboxServer, pod: Pod, code: str
+) -> None:
+    """Paid, and the answer is the gateway's timeout or an error without a name: unknown, then found in the list."""
+    await sandbox.set_fault(Fault("pod_pay_bill", FaultKind.CODE, commit=True, code=code))
+    assert await pod.ask("pay_bill", BILL) == Reply("unknown", {}, Outcome.UNKNOWN, code=code)
+    assert (await pod.inquire(payment())).outcome is Outcome.APPROVED
+
+
+async def test_the_payment_link_s_number_in_the_provider_s_own_sandbox(sandbox: SandboxServer, clock: Clock) -> None:
+    """There it is 217462, and gives the same link."""
+    pod = pod_client(sandbox, clock, products={**PRODUCTS, "payment_link": "217462"})
+    unique = {"unique_number": (await pod.ask("issue_invoice", BILL)).values["unique_number"]}
+    assert await pod.ask("payment_link", unique) == await pod.ask("pay_url", unique)
+    await pod.close()
 
 
 @pytest.mark.parametrize(

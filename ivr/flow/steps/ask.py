@@ -13,7 +13,6 @@ import yaml
 
 from ivr.domain.digits import KEYS, is_digits
 from ivr.domain.operations import Kind
-from ivr.domain.phone import MOBILE_DIGITS
 from ivr.domain.privacy import Privacy
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
@@ -24,7 +23,7 @@ from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
 from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT, Made, Reading
-from ivr.flow.steps.forms import FORMS, Entry, Form, Value, read_form
+from ivr.flow.steps.forms import Entry, Form, Value, read_form
 from ivr.flow.visit import Visit
 
 SILENCE: Final = "silence"
@@ -71,6 +70,8 @@ class AskStep:
     long_prompts: Sequence[Prompt]
     invalid_prompts: Sequence[Prompt]
     twice: Twice | None = None
+    perhaps: frozenset[str] = frozenset()
+    """Suffixes of what only some numbers say."""
 
     @property
     def privacy(self) -> Privacy:
@@ -181,6 +182,8 @@ class AskStep:
             visit.leave(NEXT)
 
     def _save(self, visit: Visit, values: Mapping[str, Value]) -> None:
+        for suffix in self.perhaps - values.keys():
+            visit.forget(self.save + suffix)  # what an earlier number said
         for suffix, value in values.items():
             secret = self.secret and not suffix
             visit.save(self.save + suffix, Secret(str(value)) if secret else value)
@@ -257,18 +260,20 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         long_prompts=reading.prompts(fields, "long_prompt", "common/too_many_digits", attempts),
         invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
         twice=twice,
+        perhaps=entry.perhaps,
     )
     fields.done()
     exits = {NEXT, SILENCE, INVALID}
     exits |= {CANCELLED} if cancel_key else set()
     exits |= {MISMATCH} if twice is not None else set()
-    size = MOBILE_DIGITS if entry.form is FORMS["mobile"].form else entry.most
-    reading.uses.sizes.append((save, size, fields.value("max", required=False) or body))
-    return Made(made, frozenset(exits), facts=_facts(made))
+    reading.uses.sizes.append((save, entry.kept or entry.most, fields.value("max", required=False) or body))
+    sure = frozenset(save + suffix for suffix in entry.makes.keys() - entry.perhaps)
+    perhaps = frozenset(save + suffix for suffix in entry.perhaps)
+    return Made(made, frozenset(exits), facts=_facts(made, sure, perhaps))
 
 
-def _facts(made: AskStep) -> Facts:
-    """What is keyed is the caller's choice; after silence the question was the last word."""
+def _facts(made: AskStep, sure: frozenset[str], perhaps: frozenset[str]) -> Facts:
+    """What is keyed is the caller's choice; after silence the question was the last word. `sure`: known afterwards."""
     digits = str(made.least) if made.least == made.most else f"{made.least} to {made.most}"
     whole = made.finish_at_most and made.least == made.most
     key = f", then {made.finish_key}" if made.finish_key and not whole else ""
@@ -280,6 +285,8 @@ def _facts(made: AskStep) -> Facts:
     return Facts(
         chosen=frozenset({NEXT, CANCELLED}),
         heard=frozenset({SILENCE}),
+        makes={NEXT: sure},
+        perhaps={NEXT: perhaps},
         says=made.saying,
         cut_short=made.barge_in,
         how=how | wrong_ways(made.attempts),

@@ -4,7 +4,7 @@ Law: a form decides by the digits alone (and by what the call knows already); no
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from ivr.domain import bills, jalali
@@ -14,7 +14,7 @@ from ivr.domain.issuers import issuer_of
 from ivr.domain.money import MOST_RIAL
 from ivr.domain.operations import Kind
 from ivr.domain.pattern import fits, is_pattern
-from ivr.domain.phone import mobile
+from ivr.domain.phone import MOBILE_DIGITS, mobile
 from ivr.domain.reading import Fields
 from ivr.flow.steps.base import Reading
 from ivr.flow.visit import Visit
@@ -79,6 +79,20 @@ class BillId:
 
 
 @dataclass(frozen=True, slots=True)
+class BillOrBarcode:
+    """A bill id, or the bill's whole barcode, which says the payment id as well."""
+
+    words: str = "a bill id or a barcode"
+
+    def values(self, visit: Visit, keyed: str) -> Mapping[str, Value] | None:
+        """The id and `.service`; of a barcode also `.barcode`, as it was keyed."""
+        if len(keyed) != bills.BARCODE_DIGITS:
+            return BillId().values(visit, keyed)
+        bill = bills.barcode_bill(keyed)
+        return None if bill is None else {"": bill.bill_id, ".service": bill.service, ".barcode": keyed}
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentId:
     """The payment id of a bill that is known already."""
 
@@ -138,6 +152,10 @@ class Entry:
     may_be_secret: bool = False
     always_secret: bool = False
     """Unless the admin says otherwise."""
+    kept: int | None = None
+    """How many digits are kept at most, where these are fewer than may be keyed."""
+    perhaps: frozenset[str] = frozenset()
+    """Suffixes of `makes` that not every number makes known."""
 
 
 def _digits(keyed: str) -> str:
@@ -150,13 +168,22 @@ def _number(keyed: str) -> str | None:
 
 _DIGITS: Final = {"": Kind.DIGITS}
 _OF_CARD: Final = {**_DIGITS, ".last_four": Kind.DIGITS, ".bank": Kind.TEXT}
+_OF_BILL: Final = {**_DIGITS, ".service": Kind.DIGITS}
 
 FORMS: Final[Mapping[str, Entry]] = {
     "digits": Entry(Plain(_digits), 1, MOST_DIGITS, _DIGITS, may_be_secret=True),
     "number": Entry(Plain(_number), 1, MOST_DIGITS, _DIGITS, may_be_secret=True),
     "card": Entry(Card(), CARD_DIGITS, CARD_DIGITS, _OF_CARD, True, always_secret=True),
-    "mobile": Entry(Plain(mobile, "a mobile number"), 10, 14, _DIGITS, may_be_secret=True),
-    "bill_id": Entry(BillId(), bills.LEAST_DIGITS, bills.MOST_DIGITS, {**_DIGITS, ".service": Kind.DIGITS}),
+    "mobile": Entry(Plain(mobile, "a mobile number"), 10, 14, _DIGITS, may_be_secret=True, kept=MOBILE_DIGITS),
+    "bill_id": Entry(BillId(), bills.LEAST_DIGITS, bills.MOST_DIGITS, _OF_BILL),
+    "bill": Entry(
+        BillOrBarcode(),
+        bills.LEAST_DIGITS,
+        bills.BARCODE_DIGITS,
+        {**_OF_BILL, ".barcode": Kind.DIGITS},
+        kept=bills.MOST_DIGITS,
+        perhaps=frozenset({".barcode"}),
+    ),
     "payment_id": Entry(PaymentId(""), bills.LEAST_DIGITS, bills.MOST_DIGITS, {**_DIGITS, ".amount": Kind.AMOUNT}),
     "amount": Entry(AmountForm(1, 1, MOST_RIAL), 1, len(str(MOST_RIAL)), {"": Kind.AMOUNT}),
     "date": Entry(Plain(jalali.jalali, "a Jalali date"), jalali.DIGITS, jalali.DIGITS, {"": Kind.DATE}),
@@ -181,7 +208,7 @@ def read_form(fields: Fields, reading: Reading) -> Entry:
     most = fields.whole("max", entry.most, least=1, most=MOST_DIGITS)
     if least > most:
         fields.blame(f"'min' is {least} and 'max' is {most}: no number fits", "min")
-    return Entry(form, least, most, entry.makes, entry.may_be_secret, entry.always_secret)
+    return replace(entry, form=form, least=least, most=most)
 
 
 def _amount(fields: Fields) -> Entry:
