@@ -5,7 +5,8 @@ Laws:
   `id` stays the same.
 - A later event of a payment waits for the earlier one; other payments do not. A merchant that does not answer keeps
   nobody else waiting, and takes so many places at most.
-- Nothing is ever given up. The pauses grow up to a bound.
+- Nothing is ever given up. The pauses grow up to a bound. A receiver that cannot be spoken to at all is left alone for
+  a moment before the next of its events is tried: a long queue before a closed door must not become a storm.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ from ivr.runtime.signing import signed
 FIRST_PAUSE: Final = 5.0
 """Seconds before the second try; each further pause is twice as long."""
 LONGEST_PAUSE: Final = 3600.0
+LONGEST_REST: Final = 60.0
+"""Seconds for which a receiver that cannot be spoken to is left alone, at most; the first rest is of a second."""
 AT_ONCE: Final = 4
 """Deliveries under way to one merchant."""
 LOOK_EVERY: Final = 1.0
@@ -59,6 +62,8 @@ class Webhooks:
         self._at_once = at_once
         self._look_every = look_every
         self._under_way: dict[str, set[asyncio.Task[None]]] = {name: set() for name in targets}
+        self._rests: dict[str, tuple[float, float]] = {}
+        """Of receivers that cannot be spoken to: until when they are left alone, and the seconds of that rest."""
         self._freed = asyncio.Event()
         self._waiting = Waiting(0, None)
 
@@ -98,12 +103,18 @@ class Webhooks:
         self._waiting = await self._deliveries.waiting(list(self.targets))
         if not self._waiting.events:
             return
-        room = {name: self._at_once - len(tasks) for name, tasks in self._under_way.items()}
+        room = {name: self._places(name) - len(tasks) for name, tasks in self._under_way.items()}
         room = {name: places for name, places in room.items() if places > 0}
         for claimed in await self._deliveries.claim(room, self._clock() + LEASE):
             task = asyncio.create_task(self._deliver(claimed), name=f"event {claimed.event.id}")
             self._under_way[claimed.merchant].add(task)
             task.add_done_callback(self._under_way[claimed.merchant].discard)
+
+    def _places(self, merchant: str) -> int:
+        """How many deliveries may be under way; one only to a receiver of which nobody knows whether it is back."""
+        if (rest := self._rests.get(merchant)) is None:
+            return self._at_once
+        return 1 if rest[0] <= self._clock() else 0
 
     async def _deliver(self, claimed: Claimed) -> None:
         merchant, event_id = claimed.merchant, claimed.event.id
@@ -129,5 +140,8 @@ class Webhooks:
                 "POST", path, json=msgspec.Raw(body), headers=signed(target.secret, self._clock(), body)
             )
         except (ProviderUnreachable, OutcomeUnknown) as exc:
+            seconds = min(LONGEST_REST, 2 * self._rests.get(merchant, (0.0, 0.5))[1])
+            self._rests[merchant] = (self._clock() + seconds, seconds)
             return str(exc)
+        self._rests.pop(merchant, None)
         return "" if 200 <= answer.status < 300 else f"status {answer.status}"

@@ -228,6 +228,24 @@ async def test_a_merchant_that_does_not_answer(books: Books) -> None:
     assert sorted(one["id"] for one in bodies(alive)) == sorted({one["id"] for one in bodies(alive)})
 
 
+async def test_a_receiver_that_is_not_there(books: Books) -> None:
+    """A long queue before a closed door: it is tried now and then, and all of it arrives when the door is open."""
+    for number in range(30):
+        await books.invoice(f"{number}")
+        await books.pays(f"{number}", A)
+    port = raw.free_port()
+    async with books.told(shop=f"http://127.0.0.1:{port}") as hooks:
+        for tries in (4, 5, 6):  # those of the beginning, then one after each rest
+            await until(lambda tries=tries: len(books.deliveries.put_off) == tries)  # type: ignore[misc]
+            await asyncio.sleep(0.1)  # some looks more
+            assert len(books.deliveries.put_off) == tries
+            books.clock.now += 60
+        assert hooks.waiting == 30
+    async with RawServer(says({})) as server, books.told(shop=server.url) as hooks:
+        books.clock.now += LONGEST_PAUSE
+        await until(lambda: len(server.seen) == 30 and hooks.waiting == 0)
+
+
 async def test_two_processes_share_the_work(books: Books) -> None:
     """Each event is delivered by one of them."""
     for number in range(60):
