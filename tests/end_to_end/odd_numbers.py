@@ -42,6 +42,8 @@ RECEPTION_CLOSED: Final = "42475051"
 
 BY_CARD: Final = "42475060"
 """The shipped pay_by_card."""
+ORDERS: Final = "42475062"
+"""The shipped order_by_card."""
 BILLS: Final = "42475061"
 """The shipped pay_bill, and behind its second key bill_status."""
 
@@ -87,6 +89,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
     },
     {"number": BY_CARD, "flow": "pay_by_card"},
     {"number": BILLS, "flow": "pay_bill"},
+    {"number": ORDERS, "flow": "order_by_card"},
     {
         "number": RECEPTION,
         "flow": "reception",
