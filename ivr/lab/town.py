@@ -20,6 +20,7 @@ from ivr.lab.asterisk import Installation
 from ivr.lab.desk import configure_desk, start_desk
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone
+from ivr.runtime.merchants import SCOPES
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL, DemoInvoice, SandboxSettings
 
@@ -33,6 +34,10 @@ CHAIN_NUMBER: Final = "42473001"
 """Runs merchant_invoice at the merchant: the chain of three parties."""
 SWITCH_NUMBER: Final = "42474000"
 MERCHANT_PHONE: Final = "2191071390"
+
+SHOP_KEY: Final = "the-labs-own-shop-key"
+"""Opens the merchant's HTTP API to the program of a shop; worth nothing anywhere else."""
+SHOP_WEBHOOK_SECRET: Final = "the-labs-own-webhook-secret"  # noqa: S105 - as above
 
 
 class Town:
@@ -63,6 +68,8 @@ class Town:
         recorded: Sequence[str] = (),
         notices: Mapping[str, str] | None = None,
         books: str | None = None,
+        api: bool = False,
+        webhook: str = "",
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -74,7 +81,8 @@ class Town:
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
         `recorded`: agents whose talks are recorded. `notices`: where the merchant's notices go, by name. `books`: where
-        in PostgreSQL the merchant keeps them; None: in a file.
+        in PostgreSQL the merchant keeps them; None: in a file. `api`: the merchant serves its HTTP API to a shop, and
+        tells `webhook` what became of payments.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -98,6 +106,8 @@ class Town:
         self._queues = dict(queues or {})
         self._recorded = frozenset(recorded)
         self._notices = dict(notices or {})
+        self._api = api
+        self._webhook = webhook
         self._books = books
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
@@ -228,6 +238,7 @@ class Town:
                 "queues": {name: {"agents": list(who)} for name, who in self._queues.items()},
                 "notices": {name: {"url": url} for name, url in self._notices.items()},
                 **({"database": self._books, "worker": "merchant"} if self._books else {}),
+                **(self._shop() if self._api else {}),
             },
         )
         switch.configure(
@@ -266,6 +277,17 @@ class Town:
             prompts=self._prompts,
             modules=("res_rtp_multicast", "chan_rtp", "chan_bridge_media"),  # lead to the phone's ear
         )
+
+    def _shop(self) -> dict[str, object]:
+        """A shop whose program uses the merchant's API, by whatever the merchant has."""
+        self.merchant.environment |= {"SHOP_KEY": SHOP_KEY, "SHOP_WEBHOOK_SECRET": SHOP_WEBHOOK_SECRET}
+        shop: dict[str, object] = {
+            "providers": ["paystar", "mellat"],
+            "keys": {"till": {"secret": {"env": "SHOP_KEY"}, "scopes": list(SCOPES)}},
+        }
+        if self._webhook:
+            shop["webhook"] = {"url": self._webhook, "secret": {"env": "SHOP_WEBHOOK_SECRET"}}
+        return {"merchants": {"shop": shop}}
 
     def _manager(self) -> dict[str, object]:
         """What the merchant needs to let agents help callers."""

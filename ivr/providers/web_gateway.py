@@ -174,7 +174,8 @@ class WebGateway:
             return reply
 
     async def inquire(self, payment: Payment) -> Reply:
-        """What became of the link whose key is the payment's transaction id: APPROVED, DECLINED or UNKNOWN.
+        """What became of the payment: APPROVED, DECLINED or UNKNOWN. The gateway's key is its transaction id, or its
+        invoice id where that came from the gateway.
 
         Without an amount of our own nothing can be confirmed: UNKNOWN, without asking.
         """
@@ -278,4 +279,4 @@ def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
         pay_base_url=fields.text("pay_base_url", ""),
     )
     codes = {**REQUEST_EXITS, **{code: exit_name for code, (exit_name, _) in CHECK_EXITS.items()}}
-    return ProviderSettings(OPERATIONS, lambda observe: WebGateway(settings, observe), codes, makes_invoices=False)
+    return ProviderSettings(OPERATIONS, lambda observe: WebGateway(settings, observe), codes)

@@ -45,8 +45,6 @@ class ProviderSettings:
     invoice_lifetime: float | None = None
     """Seconds after which an invoice that was not paid cannot be paid any more; None where it does not end, or where
     nobody knows."""
-    makes_invoices: bool = True
-    """Whether callers key what its `create_invoice` makes. A link, say, is made later: what callers key is ours."""
 
 
 ReadProvider = Callable[[Fields, str, Base], ProviderSettings]

@@ -3,6 +3,8 @@
 Law: a question that moves money is written down before it leaves, and its answer before anybody hears it.
 """
 
+from collections.abc import Mapping
+
 import structlog
 
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable
@@ -11,7 +13,7 @@ from ivr.flow.commands import AskProvider
 from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT
 from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, WHAT_BECAME
-from ivr.payments.port import Reply
+from ivr.payments.port import Provider, Reply
 from ivr.runtime.becoming import what_became
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
@@ -36,16 +38,24 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
         return await _ask_books(command, cashier), False
     if command.payment is not None:
         await services.snapshots.flush(session)
-        go = await cashier.before_sending(command.payment, session.call_id)
+    return await ask_provider(command, session.call_id, cashier, services.providers)
+
+
+async def ask_provider(
+    command: AskProvider, call_id: str, cashier: Cashier, providers: Mapping[str, Provider]
+) -> tuple[Reply, bool]:
+    """The same for a question to a provider, on behalf of whoever `call_id` says."""
+    if command.payment is not None:
+        go = await cashier.before_sending(command.payment, call_id)
         if go is not Go.SEND:
             # Sent by an earlier process of this call, or refused because another one pays: then nothing has left.
             return Reply(UNKNOWN if go is Go.SENT_BEFORE else UNREACHABLE), False
-        operation = services.providers[command.provider].operations[command.operation]
+        operation = providers[command.provider].operations[command.operation]
         if operation.inquiry is None and await cashier.in_doubt(command.payment):
             await cashier.unsent(command.payment.id, "unresolved")
             return Reply(UNREACHABLE), False
     try:
-        reply = await services.providers[command.provider].ask(command.operation, command.arguments)
+        reply = await providers[command.provider].ask(command.operation, command.arguments)
     except BadInput as exc:
         # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
         _log.error("provider_not_asked", operation=command.operation, error=str(exc))

@@ -19,7 +19,7 @@ from ivr.lab.town import HOUSE, Town
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
-from tests.end_to_end import changing, people
+from tests.end_to_end import changing, people, shop
 from tests.end_to_end.evening import SCENES, Evening, spend
 from tests.end_to_end.notifier import Notifier
 from tests.end_to_end.odd_numbers import (
@@ -33,6 +33,7 @@ from tests.end_to_end.odd_numbers import (
     write_dialplan,
 )
 from tests.end_to_end.stage import Stage
+from tests.providers.raw_server import RawServer
 
 HERE = Path(__file__).parent
 
@@ -80,11 +81,19 @@ async def notifier() -> AsyncIterator[Notifier]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def receiver() -> AsyncIterator[RawServer]:
+    """Where every town's shop is told what became of payments."""
+    async with shop.RECEIVER:
+        yield shop.RECEIVER
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def towns(
     asterisk: Installation,
     recordings: Path,
     homes: Path,
     notifier: Notifier,
+    receiver: RawServer,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[list[Town]]:
@@ -109,6 +118,8 @@ async def towns(
             agi_numbers=AGI_NUMBERS,
             notices={"sms": notifier.url},
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD), otp_digits=12),  # like nothing else
+            api=True,
+            webhook=receiver.url,
             books=request.getfixturevalue("postgres").new_books() if name == "aside" else None,
         )
         for name in (["town", "aside"] if SCENES else ["town"])
