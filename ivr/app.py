@@ -8,7 +8,6 @@ import asyncio
 import gc
 import os
 import random
-import secrets
 import signal
 import socket
 import time
@@ -29,20 +28,22 @@ from ivr.asterisk.settings import AGENTS_TRUNK, AsteriskSettings
 from ivr.config import Settings
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.reading import Faults
-from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.model import Dialplan
 from ivr.flow.versions import Loaded
 from ivr.loading import load_current_dialplan, load_kept_dialplan, recordings_note
+from ivr.merchant_service import merchant_service
 from ivr.payments.invoice import Invoice
-from ivr.payments.port import Invoices, Provider
+from ivr.payments.port import Provider
 from ivr.payments.state import Payment
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.speaking import media
 from ivr.runtime.brought import Attachments
 from ivr.runtime.call import LONGEST_OVERTIME
+from ivr.runtime.callbacks import Callbacks
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.deciding import Decision, decide
+from ivr.runtime.invoicing import NotMade, ask_for_invoice, is_made_there, own_invoice
 from ivr.runtime.logs import lost_lines
 from ivr.runtime.notices import Notices
 from ivr.runtime.observer import Observer
@@ -56,6 +57,7 @@ from ivr.runtime.verdict import Late
 from ivr.runtime.watching import Watching
 from ivr.store.dialplan_files import look
 from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
+from ivr.web.callbacks import callback_routes
 from ivr.web.control import control_app, control_listener
 from ivr.web.deciding import decision_routes
 from ivr.web.operations import Check, operations_app
@@ -72,12 +74,6 @@ LONGEST_TALK: Final = 8 * 3600.0
 
 GC_THRESHOLD: Final = 20_000
 """Objects made and not freed before the collector looks at the youngest."""
-
-OWN_NUMBER_DIGITS: Final = 8
-"""Digits of the number of an invoice that no provider makes for us."""
-
-OWN_NUMBER_TRIES: Final = 20
-"""Numbers that are thrown for one such invoice before the disk is doubted."""
 
 NO_MANAGER: Final = "Asterisk's manager is not configured ('asterisk: {ami: …}'), and this needs it"
 
@@ -131,10 +127,20 @@ async def serve(settings: Settings) -> None:
             nudge=lambda payment, why: reconciler.nudge(payment, why),
             clock=time.time,
         )
+        merchants = await stack.enter_async_context(
+            merchant_service(
+                settings,
+                store,
+                services.cashier,
+                providers,
+                observer,
+                lambda payment, why: reconciler.nudge(payment, why),
+            )
+        )
         reconciler = Reconciler(
             store.journal,
             providers,
-            switchboard.is_live,
+            lambda payment: switchboard.is_live(payment) or merchants.is_live(payment),
             clock=time.time,
             dice=random.random,
             late=late,
@@ -214,6 +220,7 @@ async def serve(settings: Settings) -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
 
+        callbacks = Callbacks(store.journal, reconciler.ask_now, time.monotonic)
         web = operations_app(
             _vital(ari, agi, store),
             observer.registry,
@@ -221,13 +228,18 @@ async def serve(settings: Settings) -> None:
                 **{f"provider {name}": provider.check for name, provider in providers.items()},
                 **({"manager": _manager_check(people)} if people is not None else {}),
             },
-            people_routes(desk, settings.api_key) if settings.api_key is not None else (),
+            [
+                *(people_routes(desk, settings.api_key) if settings.api_key is not None else ()),
+                *callback_routes(callbacks.heard, providers, time.monotonic),
+                *merchants.routes,
+            ],
         )
         await _until_first(
             take_calls(),
             reconcile(),
             watch(),
             _watch_lag(observer),
+            merchants.run(),
             _serve_web(listener, web),
             _serve_web(
                 control, control_app(reloader.reload, [*people_routes(desk, None), *decision_routes(decide_payment)])
@@ -361,36 +373,18 @@ async def create_invoice(settings: Settings, provider: str, amount: int, order: 
     _make_directory(settings.storage)
     async with open_invoices(settings.storage, time.time, settings.shared) as invoices:
         # opened first: an invoice nobody remembers is lost
-        if "create_invoice" not in settings.providers[provider].operations:
-            return await _own_invoice(invoices, provider, amount, order)
+        remember = invoices.remember_invoice
+        if not is_made_there(settings.providers[provider].operations):
+            return await own_invoice(provider, invoices, amount, order, remember)
         client = settings.providers[provider].make(lambda *_: None)
         try:
-            arguments: dict[str, str | int | Secret] = {
-                "amount": amount,
-                "order_id": order,
-                **({"phone": phone} if phone else {}),
-            }
-            reply = await client.ask("create_invoice", arguments)
+            return await ask_for_invoice(provider, client, amount, order, {"phone": phone}, remember)
+        except NotMade:
+            raise
         except (Unusable, OutcomeUnknown) as exc:
             raise Unusable(f"provider {provider} could not be asked for an invoice: {exc}") from None
         finally:
             await client.close()
-        if reply.exit != "ok":
-            raise Unusable(f"{provider} refused to make the invoice (its code: {reply.code})")
-        invoice = Invoice(provider, str(reply.values["tracking_code"]), amount, order)
-        await invoices.remember_invoice(invoice)
-    return invoice
-
-
-async def _own_invoice(invoices: Invoices, provider: str, amount: int, order: str) -> Invoice:
-    """An invoice whose number is ours to choose: thrown, so that nobody keys a stranger's by counting on."""
-    for _ in range(OWN_NUMBER_TRIES):
-        number = str(secrets.randbelow(9 * 10 ** (OWN_NUMBER_DIGITS - 1)) + 10 ** (OWN_NUMBER_DIGITS - 1))
-        if await invoices.invoice(provider, number) is None:
-            invoice = Invoice(provider, number, amount, order)
-            await invoices.remember_invoice(invoice)
-            return invoice
-    raise Unusable(f"no free invoice number was found for {provider}")
 
 
 def _make_directory(path: Path) -> None:

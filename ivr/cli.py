@@ -29,6 +29,7 @@ from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
 from ivr.flow.paths import report
 from ivr.loading import load_world, recordings_note
+from ivr.merchant_commands import merchants
 from ivr.payment_commands import payments
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
@@ -400,6 +401,7 @@ def sandbox(
 cli.add_typer(dialplan, name="dialplan", rich_help_panel=_WRITE)
 cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
 cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
+cli.add_typer(merchants, name="merchants", rich_help_panel=_MONEY)
 cli.add_typer(agents, name="agents", rich_help_panel=_RUN)
 cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)
 if lab.registered_commands:

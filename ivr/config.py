@@ -33,6 +33,7 @@ from ivr.runtime.configured import (
     read_secret,
 )
 from ivr.runtime.http_client import HttpSettings
+from ivr.runtime.merchants import Merchant, read_merchants
 from ivr.runtime.notices import NoticeTarget
 from ivr.sandbox import bank as sandbox_bank
 from ivr.store.shared import Shared, read_shared
@@ -90,6 +91,8 @@ class Settings:
     """Kinds of bills by the digit of their service."""
     shared: Shared | None = None
     """The books that several workers share, in PostgreSQL; None: they are in `storage`."""
+    merchants: Mapping[str, Merchant] = field(default_factory=dict)
+    """Whose programs may use the merchants' API; none: it is not served."""
 
 
 def load_settings(path: Path, *, credentials: bool = True, sip_files: bool = False) -> Settings:
@@ -119,6 +122,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
     web = fields.fields("web", "web", required=False)
     base = replace(base, bill_services=read_services(fields.fields("bill_services", "the services", required=False)))
     recordings = read_path(fields, "recordings", base, "../var/prompts")
+    named = fields.value("providers", required=False)
     settings = Settings(
         asterisk=_asterisk(fields, base, recordings),
         providers=_providers(fields, base),
@@ -136,6 +140,11 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
         file=file,
         assist_number_at=_place(fields, "asterisk", "assist_number"),
         bill_services=base.bill_services,
+        merchants=read_merchants(
+            fields.fields("merchants", "the merchants", required=False),
+            base,
+            [name for name, _, _ in Fields(fields.source, named, "the providers").names()] if named is not None else (),
+        ),
         shared=read_shared(fields, base),
     )
     web.done()

@@ -19,7 +19,7 @@ from ivr.config import Settings
 from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, Unusable
 from ivr.domain.speech import Say
-from ivr.flow.model import DialledNumber, Flow
+from ivr.flow.model import DialledNumber, Flow, lacking
 from ivr.flow.session import Session
 from ivr.graph.mermaid import mermaid
 from ivr.graph.picture import draw
@@ -95,7 +95,7 @@ def find_flow(settings: Settings, name: str) -> Found:
         return Found(flow, None, catalogue, settings)
     dialplan, catalogue = load_world(settings)
     if name in dialplan.set_aside:
-        raise BadInput(f"{settings.file} has no provider {', '.join(dialplan.set_aside[name])}, which '{name}' needs")
+        raise BadInput(f"{settings.file} has no {lacking(dialplan.set_aside[name])}, which '{name}' needs")
     if name not in dialplan.flows:
         near = difflib.get_close_matches(name, dialplan.flows, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(dialplan.flows)}"

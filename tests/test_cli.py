@@ -248,11 +248,19 @@ def test_an_invoice_that_cannot_be_made(deployment: Deployment, arguments: tuple
     assert said in ran.stderr and len(ran.stderr.splitlines()) == 1
 
 
-def test_an_invoice_of_our_own(deployment: Deployment) -> None:
-    """A provider that makes no invoices is paid by ours: nobody is asked, and every number is another."""
-    mellat = {"kind": "paystar_mellat", "base_url": "http://127.0.0.1:9", "sequence": {"env": "TEST_SEQUENCE"}}
-    mine = replace(deployment, changes={"providers": {"mellat": mellat}}).write()
-    made = [ivr(mine, "invoices", "create", "160000", "--order", "1", "--provider", "mellat") for _ in range(2)]
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "paystar_mellat", "sequence": {"env": "TEST_SEQUENCE"}},
+        {"kind": "web_gateway", "api_key": {"env": "TEST_SEQUENCE"}, "return_url": "https://shop.test/back"},
+    ],
+    ids=lambda settings: settings["kind"],
+)
+def test_an_invoice_of_our_own(deployment: Deployment, settings: dict[str, object]) -> None:
+    """One that makes no invoices, or only when a link is wanted: nobody is asked, and every number is another."""
+    nobody = {**settings, "base_url": "http://127.0.0.1:9"}
+    mine = replace(deployment, changes={"providers": {"nobody": nobody}}).write()
+    made = [ivr(mine, "invoices", "create", "160000", "--order", "1", "--provider", "nobody") for _ in range(2)]
     first, second = (ran.stdout.strip() for ran in made)
     assert len(first) == len(second) == 8 and first.isdigit() and first[0] != "0" and first != second
 

@@ -186,7 +186,7 @@ def test_a_flow_with_faults(deployment: Deployment, tmp_path: Path) -> None:
         (("pay_invoce",), "did you mean 'pay_invoice'?"),
         (
             ("nothing_like_it",),
-            "there are all_busy, back_to_agent, closed, merchant_invoice, merchant_order, pay_invoice",
+            "there are all_busy, back_to_agent, link_mobile, closed, merchant_invoice, merchant_order, pay_invoice",
         ),
         (("pay_by_card",), "has no provider mellat, which 'pay_by_card' needs"),
         (("no/such.yaml",), "no such file"),

@@ -132,7 +132,7 @@ async def test_a_web_gateway_with_everything(file: Path) -> None:
     )
     text = MINIMAL.replace("providers: {}", f"providers: {{web: {{{fields}}}}}")
     web = load(file, text).providers["web"]
-    assert web.operations.keys() == {"create_invoice", "check"} and web.codes["202"] == "cancelled"
+    assert web.operations.keys() == {"create_invoice", "check", "pay_url"} and web.codes["202"] == "cancelled"
     await web.make(lambda *_: None).close()
     ((line, said),) = faults(file, text.replace("https://shop.test/back", "shop.test"))
     assert line == 5 and "return_url must be http(s)://host" in said

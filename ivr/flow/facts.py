@@ -18,7 +18,7 @@ PRESENT: Final = "present"
 OTHERWISE: Final = "otherwise"
 """Its exit for a value that is none of its cases: two words for one thing."""
 
-MAY_BE_MISSING: Final = frozenset({"caller_number", "agent"})
+MAY_BE_MISSING: Final = frozenset({"caller_number", "caller_mobile", "agent"})
 """What a call may know from its beginning, and may not: a withheld number, say. Every other built-in name is known."""
 
 

@@ -32,6 +32,7 @@ from ivr.flow.steps import (
     dial,
     hang_up,
     headers,
+    inquire,
     invoice,
     menu,
     notify,
@@ -41,6 +42,7 @@ from ivr.flow.steps import (
     transfer,
 )
 from ivr.flow.steps import language as language_step
+from ivr.flow.steps import link as link_step
 from ivr.flow.steps import set as set_step
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.verify import verify
@@ -61,6 +63,8 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "transfer": transfer.read,
     "headers": headers.read,
     "notify": notify.read,
+    "link": link_step.read,
+    "inquire": inquire.read,
     "record": record.read,
     "hang_up": hang_up.read,
 }
@@ -68,12 +72,13 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
 
 BUILT_IN: Final[Mapping[str, Kind]] = {
     "caller_number": Kind.DIGITS,
+    "caller_mobile": Kind.DIGITS,
     "dialled_number": Kind.DIGITS,
     "call_id": Kind.TEXT,
     "agent": Kind.TEXT,
 }
-"""What every call knows from its beginning; `caller_number` is missing when withheld, `agent` unless one of our own
-people sent the caller, or calls."""
+"""What every call knows from its beginning; `caller_number` is missing when withheld, `caller_mobile` (the same as 09…)
+also when it is no Iranian mobile, `agent` unless one of our own people sent the caller, or calls."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import yaml
 
@@ -17,6 +17,9 @@ from ivr.flow.hours import Hours
 
 if TYPE_CHECKING:
     from ivr.flow.visit import Visit
+
+NOTICE: Final = "notice "
+"""Before the name of a notice that a flow lacks; else it is a provider that it lacks."""
 
 
 class StepKind(Protocol):
@@ -144,21 +147,27 @@ class Dialplan:
     version: str = ""
     """The id of the texts that it was read from (`ivr.flow.versions`); empty where nobody keeps versions."""
     set_aside: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Flows that are there and cannot run, each with the providers that it names and this deployment does not have. No
-    number leads to them, and what else may be wrong with them was not looked at."""
+    """Flows that are there and cannot run, each with the providers that it names and this deployment does not have, and
+    the notices that its links need (`notice sms`). No number leads to them, and what else may be wrong was not
+    looked at."""
 
     @property
     def set_aside_note(self) -> str | None:
         """What an admin should know of them, in one sentence."""
         if not self.set_aside:
             return None
-        which = "; ".join(f"{name} (no provider {', '.join(lacks)})" for name, lacks in self.set_aside.items())
+        which = "; ".join(f"{name} (no {lacking(lacks)})" for name, lacks in self.set_aside.items())
         return f"set aside, because no number runs them and the configuration lacks what they need: {which}"
 
     def number(self, dialled: str, trunk: str) -> DialledNumber | None:
         """What runs when this number is dialled on this trunk. A trunk's own entries win, and then exact numbers."""
         found = [n for n in self.numbers if n.trunk in (None, trunk) and takes(n.number, dialled)]
         return max(found, key=lambda n: (n.trunk is not None, not is_pattern(n.number)), default=None)
+
+
+def lacking(names: Sequence[str]) -> str:
+    """What a flow that was set aside lacks, for people: `provider web, notice sms`."""
+    return ", ".join(name if name.startswith(NOTICE) else f"provider {name}" for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +206,4 @@ class Uses:
     languages: set[str] = field(default_factory=set)
     """Languages that a caller may choose here."""
     absent: dict[str, None] = field(default_factory=dict)
-    """Providers that are named and not there, in the order of the file."""
+    """Providers that are named and not there, and notices of links, in the order of the file."""

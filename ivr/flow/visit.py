@@ -5,9 +5,11 @@ can be thrown away.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ivr.domain.errors import Illegal
 from ivr.domain.legs import HangupCause
+from ivr.domain.phone import mobile
 from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
@@ -29,6 +31,9 @@ from ivr.flow.commands import (
     Transfer,
 )
 from ivr.flow.session import Session
+
+CALLER_MOBILE: Final = "caller_mobile"
+"""What every call knows whose caller's number is a mobile's."""
 
 
 class LostSecret(Exception):
@@ -75,11 +80,11 @@ class Visit:
             return session.secrets[name]
         if name in session.secret_steps:
             raise LostSecret(session.secret_steps[name])
-        return session.answers.get(name)
+        return self._answer(name)
 
     def needed(self, name: str) -> str | int:
         """The value of a name that must be there and must not be a secret."""
-        value = self.session.answers.get(scope_of(self.session.step) + name)
+        value = self._answer(scope_of(self.session.step) + name)
         if value is None:
             raise Illegal(f"step '{self.session.step}' needs '{name}', which is not known here")
         return value
@@ -233,6 +238,13 @@ class Visit:
     def leave(self, by: str) -> None:
         """The step is done; the flow says where this exit leads."""
         self.exit = by
+
+    def _answer(self, name: str) -> str | int | None:
+        answers = self.session.answers
+        if name not in answers and name.rpartition("/")[2] == CALLER_MOBILE:
+            number = answers.get(name.removesuffix(CALLER_MOBILE) + "caller_number")
+            return None if number is None else mobile(str(number))
+        return answers.get(name)
 
     def _token(self) -> int:
         self.session.token += 1

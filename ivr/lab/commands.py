@@ -26,7 +26,7 @@ from ivr.domain.secret import Secret
 from ivr.lab.asterisk import Installation, Instance, ensure_asterisk
 from ivr.lab.phone import Phone
 from ivr.lab.story import key_through, pay, transcript
-from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, Town
+from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, SHOP_KEY, Town
 from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
@@ -168,6 +168,7 @@ async def _stay(asterisk: Installation) -> None:
         visitors=["127.0.0.1"],
         all_flows=True,
         queues={"sales": ()},  # the reception's; nobody is in it
+        api=True,
     )
     async with town_of_all as town:
         state = {
@@ -197,6 +198,7 @@ def _welcome(town: Town) -> str:
         f"  the sandbox's cards and PINs stand in ivr/sandbox/settings.py\n\n"
         f"  health    curl {merchant.web_url}/healthz\n"
         f"  metrics   curl {merchant.web_url}/metrics\n"
+        f"  API       {merchant.web_url}/api/docs  (Authorization: Bearer {SHOP_KEY})\n"
         f"  sandbox   {town.sandbox.admin_url}/_sandbox/\n"
         f"  payments  .venv/bin/ivr payments list --config {merchant.config}\n"
         f"  logs      {merchant.log}\n\n"

@@ -20,8 +20,9 @@ from ivr.lab.asterisk import Installation
 from ivr.lab.desk import configure_desk, start_desk
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone
+from ivr.runtime.merchants import SCOPES
 from ivr.sandbox.server import SandboxServer
-from ivr.sandbox.settings import DEMO_GATEWAY, DemoInvoice, SandboxSettings
+from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL, DemoInvoice, SandboxSettings
 
 HOUSE: Final = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -33,6 +34,10 @@ CHAIN_NUMBER: Final = "42473001"
 """Runs merchant_invoice at the merchant: the chain of three parties."""
 SWITCH_NUMBER: Final = "42474000"
 MERCHANT_PHONE: Final = "2191071390"
+
+SHOP_KEY: Final = "the-labs-own-shop-key"
+"""Opens the merchant's HTTP API to the program of a shop; worth nothing anywhere else."""
+SHOP_WEBHOOK_SECRET: Final = "the-labs-own-webhook-secret"  # noqa: S105 - as above
 
 
 class Town:
@@ -61,7 +66,10 @@ class Town:
         agents: Mapping[str, str] | None = None,
         queues: Mapping[str, Sequence[str]] | None = None,
         recorded: Sequence[str] = (),
+        notices: Mapping[str, str] | None = None,
         books: str | None = None,
+        api: bool = False,
+        webhook: str = "",
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -72,8 +80,9 @@ class Town:
         PayStar with a credential it does not know.
         `agi_numbers`: the merchant's numbers whose calls come by AGI(). `agents`: names of the merchant's agents and
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
-        `recorded`: agents whose talks are recorded. `books`: where in PostgreSQL the merchant keeps them; None: in a
-        file.
+        `recorded`: agents whose talks are recorded. `notices`: where the merchant's notices go, by name. `books`: where
+        in PostgreSQL the merchant keeps them; None: in a file. `api`: the merchant serves its HTTP API to a shop, and
+        tells `webhook` what became of payments.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -96,6 +105,9 @@ class Town:
         self._agents = dict(agents or {})
         self._queues = dict(queues or {})
         self._recorded = frozenset(recorded)
+        self._notices = dict(notices or {})
+        self._api = api
+        self._webhook = webhook
         self._books = books
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
@@ -167,6 +179,12 @@ class Town:
             "base_url": self.sandbox.mellat_url,
             "sequence": {"env": "MELLAT_SEQUENCE"},
         }
+        web: dict[str, object] = {
+            "kind": "web_gateway",
+            "base_url": self.sandbox.web_gateway_url,
+            "api_key": {"env": "WEB_API_KEY"},
+            "return_url": f"{merchant.web_url}/back/web?order={{order_id}}",
+        }
         pod: dict[str, object] = {
             "kind": "pod",
             "base_url": self.sandbox.pod_url,
@@ -179,6 +197,7 @@ class Town:
         merchant.environment["POD_API_KEY"] = self._sandbox_settings.pod.api_key.reveal()
         for party in (merchant, switch):
             party.environment["PAYSTAR_SEQUENCE"] = sequence
+        merchant.environment["WEB_API_KEY"] = DEMO_TERMINAL.api_key.reveal()
         merchant.environment["MELLAT_SEQUENCE"] = sequence
         merchant.environment["STRANGE_SEQUENCE"] = "nobody-knows-this-one"
         self._passwords = {agent: secrets.token_urlsafe(16) for agent in self._agents}
@@ -198,6 +217,7 @@ class Town:
             providers={
                 "paystar": paystar,
                 "mellat": mellat,
+                "web": web,
                 "pod": pod,
                 **dict.fromkeys(self._strange_gateways, strange),
             },
@@ -216,7 +236,9 @@ class Town:
             more={
                 "agents": agents,
                 "queues": {name: {"agents": list(who)} for name, who in self._queues.items()},
+                "notices": {name: {"url": url} for name, url in self._notices.items()},
                 **({"database": self._books, "worker": "merchant"} if self._books else {}),
+                **(self._shop() if self._api else {}),
             },
         )
         switch.configure(
@@ -255,6 +277,17 @@ class Town:
             prompts=self._prompts,
             modules=("res_rtp_multicast", "chan_rtp", "chan_bridge_media"),  # lead to the phone's ear
         )
+
+    def _shop(self) -> dict[str, object]:
+        """A shop whose program uses the merchant's API, by whatever the merchant has."""
+        self.merchant.environment |= {"SHOP_KEY": SHOP_KEY, "SHOP_WEBHOOK_SECRET": SHOP_WEBHOOK_SECRET}
+        shop: dict[str, object] = {
+            "providers": ["paystar", "mellat"],
+            "keys": {"till": {"secret": {"env": "SHOP_KEY"}, "scopes": list(SCOPES)}},
+        }
+        if self._webhook:
+            shop["webhook"] = {"url": self._webhook, "secret": {"env": "SHOP_WEBHOOK_SECRET"}}
+        return {"merchants": {"shop": shop}}
 
     def _manager(self) -> dict[str, object]:
         """What the merchant needs to let agents help callers."""

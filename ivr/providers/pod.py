@@ -10,7 +10,7 @@ later. A bill that was cancelled, or whose file failed, is left to people.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -119,6 +119,8 @@ class Pod:
         late = sent_at > 0 and self._clock() - sent_at >= self._settings.absent_after
         if reply.exit == "not_found" and payment.transaction_id is None and late:
             return Reply("not_found", {}, Outcome.DECLINED, code="absent")
+        if reply.exit == "not_paid" and payment.transaction_id is not None:
+            return replace(reply, not_paid=True)  # its link may be paid yet
         return reply
 
     async def check(self) -> None:

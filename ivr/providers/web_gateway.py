@@ -2,13 +2,17 @@
 
 Law: what the payer's browser brings back is never believed: the outcome is what `check` says of our own stored key, and
 it is paid only when the amount is ours. An invoice key is checked to be plain before it becomes part of an address.
+
+The number that a caller keys is our own; the key of the link made for it is the payment's transaction id. A payment
+without one has the key itself as its invoice id.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -33,6 +37,8 @@ MOST_KEY: Final = 64
 MOST_URL: Final = 500
 """The longest return address, in characters."""
 NO_ERROR_CODE: Final = "no_code"
+ORDER_PLACE: Final = "{order_id}"
+"""What stands for `order_id` in the configured return address."""
 
 REQUEST_PATH: Final = "/invoice/request"
 PAY_PATH: Final = "/invoice/pay"
@@ -77,6 +83,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 "nobody can pay",
             ),
             Operation(
+                "pay_url",
+                {"invoice_id": Argument(Kind.TEXT, most=MOST_KEY)},
+                {"pay_url": Kind.TEXT},
+                unknown_when="never: it is made here, and nothing is asked",
+            ),
+            Operation(
                 "check",
                 {"invoice_id": Argument(Kind.TEXT, most=MOST_KEY), "amount": Argument(Kind.AMOUNT)},
                 {"reference": Kind.DIGITS},
@@ -99,7 +111,8 @@ class WebGatewaySettings:
     http: HttpSettings
     api_key: Secret
     return_url: str
-    """Where payers come back to; an argument of the same name goes before."""
+    """Where payers come back to, `{order_id}` in it being our invoice's number; an argument of the same name goes
+    before."""
     name: str = "web_gateway"
     """What this account is called in logs and metrics."""
     pay_base_url: str = ""
@@ -150,19 +163,28 @@ class WebGateway:
         """
         if operation not in OPERATIONS:
             raise BadInput(f"{self._settings.name} has no operation {operation}")
+        if operation == "pay_url":
+            key = str(checked(OPERATIONS[operation], arguments)["invoice_id"])
+            if not _KEY.fullmatch(key):
+                raise BadInput("pay_url: invoice_id is no key of this gateway")
+            return Reply("ok", {"pay_url": self._settings.pay_url(key)})
         with Asked(self._settings.name, operation, self._observe) as note:
             reply = await self._asks[operation](checked(OPERATIONS[operation], arguments), note)
             note.result = reply.exit
             return reply
 
     async def inquire(self, payment: Payment) -> Reply:
-        """What became of the invoice whose key is the payment's invoice id: APPROVED, DECLINED or UNKNOWN.
+        """What became of the payment: APPROVED, DECLINED or UNKNOWN. The gateway's key is its transaction id, or its
+        invoice id where that came from the gateway.
 
         Without an amount of our own nothing can be confirmed: UNKNOWN, without asking.
         """
-        if payment.amount_rial is None or not _KEY.fullmatch(payment.invoice_id):
+        key = payment.transaction_id or payment.invoice_id
+        if payment.amount_rial is None or not _KEY.fullmatch(key):
             return Reply("not_paid", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
-        return await self.ask("check", {"invoice_id": payment.invoice_id, "amount": payment.amount_rial})
+        reply = await self.ask("check", {"invoice_id": key, "amount": payment.amount_rial})
+        # Each link has a key of its own: of two that were paid, both are.
+        return reply if payment.transaction_id is None else replace(reply, of_invoice=False)
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address, without our key, will do. Raises Unusable."""
@@ -176,7 +198,8 @@ class WebGateway:
         amount = rial(arguments["amount"])
         if amount < LEAST_RIAL:
             return Reply("amount_refused")
-        return_url = str(arguments.get("return_url", self._settings.return_url))
+        order = quote(str(arguments.get("order_id", "")), safe="")
+        return_url = str(arguments.get("return_url", self._settings.return_url.replace(ORDER_PLACE, order)))
         check_return_url(return_url)
         document, codes = await self._post(REQUEST_PATH, {"amount": amount, "return_url": return_url}, note)
         if codes:

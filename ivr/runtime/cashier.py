@@ -90,6 +90,23 @@ class Cashier:
             case _:
                 return Go.SEND
 
+    async def before_handing_out(self, order: PaymentOrder, call_id: str) -> Go:
+        """The same for a link, which somebody may pay at any time from now on: refused also while nobody knows what
+        became of another try.
+        """
+        if await self._journal.get(order.id) is None and await self.in_doubt(order):
+            return Go.REFUSED
+        go = await self.before_sending(order, call_id)
+        if go is Go.SEND and await self.in_doubt(order):  # another one has become so in between
+            await self.unsent(order.id, "unresolved")
+            return Go.REFUSED
+        return go
+
+    async def tries(self, provider: str, invoice_id: str) -> Sequence[Payment]:
+        """Every try to pay this invoice that has left us, oldest first."""
+        payments = await self._journal.for_invoice(provider, invoice_id)
+        return [payment for payment in payments if payment.state is not State.CREATED]
+
     async def in_doubt(self, order: PaymentOrder) -> bool:
         """Whether another payment of this invoice has taken money, or nobody knows whether it has.
 

@@ -7,8 +7,6 @@ Laws:
 """
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +18,7 @@ from ivr.domain.errors import OutcomeUnknown, ProviderUnreachable
 from ivr.domain.secret import Secret
 from ivr.runtime.http_client import HttpClient, HttpSettings
 from ivr.runtime.ports import Notice
+from ivr.runtime.signing import signed
 
 PAUSES: Final = (1.0, 5.0, 30.0, 120.0)
 """Seconds before the second, third … try; after the last one a notice is given up."""
@@ -29,9 +28,6 @@ MOST_WAITING: Final = 2000
 
 LAST_WORDS: Final = 2.0
 """Seconds that a process that ends gives to what is on its way."""
-
-TIMESTAMP: Final = "X-Ivr-Timestamp"
-SIGNATURE: Final = "X-Ivr-Signature"
 
 _AGAIN: Final = frozenset({408, 425, 429})
 """Answers that ask for another try, besides every 5xx."""
@@ -123,18 +119,10 @@ class Notices:
         path = "/" if target.http.base_url.endswith("/") else ""
         try:
             answer = await self._clients[name].request(
-                "POST", path, json=msgspec.Raw(body), headers=self._signed(target, body)
+                "POST", path, json=msgspec.Raw(body), headers=signed(target.secret, self._clock(), body)
             )
         except (ProviderUnreachable, OutcomeUnknown) as exc:
             return str(exc), True
         if 200 <= answer.status < 300:
             return "", False
         return f"status {answer.status}", answer.status >= 500 or answer.status in _AGAIN
-
-    def _signed(self, target: NoticeTarget, body: bytes) -> dict[str, str]:
-        """The time of this try, and HMAC-SHA256 over `<time>.<body>`, in hexadecimal."""
-        time = str(int(self._clock()))
-        if target.secret is None:
-            return {TIMESTAMP: time}
-        signature = hmac.new(target.secret.reveal().encode(), f"{time}.".encode() + body, hashlib.sha256)
-        return {TIMESTAMP: time, SIGNATURE: signature.hexdigest()}

@@ -4,15 +4,19 @@ Law: a question that moves money is written down before it leaves, and its answe
 sent beside an earlier try of the same invoice that may have taken the money.
 """
 
+from collections.abc import Mapping
+
 import structlog
 
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable, Unusable
 from ivr.domain.operations import UNKNOWN, UNREACHABLE, Outcome
 from ivr.flow.commands import AskProvider, PaymentOrder
 from ivr.flow.session import Session
-from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE
-from ivr.payments.port import Reply
+from ivr.flow.steps.base import NEXT
+from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, WHAT_BECAME
+from ivr.payments.port import Provider, Reply
 from ivr.payments.state import Payment, State
+from ivr.runtime.becoming import what_became
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
 
@@ -25,20 +29,35 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
     Raises what the store raises when something cannot be written down.
     """
     cashier = services.cashier
+    if command.provider == BOOKS and command.payment is not None:
+        await services.snapshots.flush(session)
+        go = await cashier.before_handing_out(command.payment, session.call_id)
+        return Reply("being_paid" if go is Go.REFUSED else NEXT), False  # sent before: the same link goes out again
+    if command.provider == BOOKS and command.operation == WHAT_BECAME:
+        provider, invoice_id = str(command.arguments["provider"]), str(command.arguments["invoice_id"])
+        return await what_became(provider, invoice_id, services), False
     if command.provider == BOOKS:
         return await _ask_books(command, cashier), False
     if command.payment is not None:
         await services.snapshots.flush(session)
-        go = await cashier.before_sending(command.payment, session.call_id)
+    return await ask_provider(command, session.call_id, cashier, services.providers)
+
+
+async def ask_provider(
+    command: AskProvider, call_id: str, cashier: Cashier, providers: Mapping[str, Provider]
+) -> tuple[Reply, bool]:
+    """The same for a question to a provider, on behalf of whoever `call_id` says."""
+    if command.payment is not None:
+        go = await cashier.before_sending(command.payment, call_id)
         if go is not Go.SEND:
             # Sent by an earlier process of this call, or refused because another one pays: then nothing has left.
             return Reply(UNKNOWN if go is Go.SENT_BEFORE else UNREACHABLE), False
-        operation = services.providers[command.provider].operations[command.operation]
+        operation = providers[command.provider].operations[command.operation]
         if operation.inquiry is None and await cashier.in_doubt(command.payment):
             await cashier.unsent(command.payment.id, "unresolved")
             return Reply(UNREACHABLE), False
     try:
-        reply = await services.providers[command.provider].ask(command.operation, command.arguments)
+        reply = await providers[command.provider].ask(command.operation, command.arguments)
     except BadInput as exc:
         # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
         _log.error("provider_not_asked", operation=command.operation, error=str(exc))

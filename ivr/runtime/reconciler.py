@@ -152,6 +152,23 @@ class Reconciler:
         self._follow(payment_id)
         self._nudges[payment_id].set()
 
+    async def ask_now(self, payment_id: str) -> None:
+        """Inquire one time now, beside the plan and without using it up: a hint came that something became of it.
+
+        Not while a call looks after it, which asks by itself. A declined payment is asked about as well: what says
+        otherwise is written beside it.
+        """
+        if self._stopped.is_set() or self._is_live(payment_id):
+            return
+        payment = await self._journal.get(payment_id)
+        if payment is not None and payment.state in _OPEN:
+            await self._in_place(payment_id)
+        elif payment is not None and payment.state is State.DECLINED:
+            async with self._places:
+                reply = await self._inquire(payment)
+            if reply is not None:
+                await self._late.answered(payment_id, reply, by="callback")
+
     async def once(self) -> None:
         """Inquire one time about every open payment without a living call, now. `run` need not be running."""
         payments = await self._journal.open_payments()

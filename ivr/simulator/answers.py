@@ -69,7 +69,7 @@ def chosen_exit(order: Answer | Approve | Decline, asked: AskProvider, step: Ste
 def results(exit_name: str, asked: AskProvider, providers: Providers) -> Mapping[str, Kind]:
     """The values that usually come with this answer."""
     operation = _operation(asked, providers)
-    if operation is None or exit_name not in YES:
+    if operation is None or (exit_name not in YES and asked.provider != BOOKS):
         return {}
     return {name: kind for name, kind in operation.results.items() if name in operation.comes_with(exit_name)}
 

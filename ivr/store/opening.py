@@ -14,10 +14,12 @@ from typing import Final, Literal
 from ivr.domain.errors import Unusable
 from ivr.store.backend import Backend, Reader
 from ivr.store.database import Database
+from ivr.store.deliveries import StoredDeliveries
 from ivr.store.dialplans import SqliteDialplans
 from ivr.store.invoices import StoredInvoices
 from ivr.store.journal import StoredJournal
 from ivr.store.lock import Lock
+from ivr.store.merchants import StoredMerchants
 from ivr.store.reading import Reading
 from ivr.store.sessions import SqliteSessions
 from ivr.store.shared import Shared
@@ -38,6 +40,8 @@ class Store:
     invoices: StoredInvoices
     sessions: SqliteSessions
     dialplans: SqliteDialplans
+    merchants: StoredMerchants
+    deliveries: StoredDeliveries
 
 
 @asynccontextmanager
@@ -62,6 +66,8 @@ async def open_store(directory: Path, clock: Callable[[], float], shared: Shared
             StoredInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),
+            StoredMerchants(money, clock, alone=shared is None),
+            StoredDeliveries(money, clock),
         )
 
 
@@ -97,6 +103,24 @@ async def open_invoices(
     database = Database(_books(directory, shared, None, guest=True))
     try:
         yield StoredInvoices(database, clock)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_merchants(
+    directory: Path, clock: Callable[[], float], shared: Shared | None = None
+) -> AsyncIterator[tuple[StoredMerchants, StoredDeliveries]]:
+    """Only what merchants are told of, beside the process that owns the directory; the books must be there.
+
+    Raises Unusable as `open_store` does.
+    """
+    path = directory / JOURNAL_FILE
+    if shared is None and not path.exists():
+        raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
+    database = Database(_books(directory, shared, None, guest=True, must_be=True))
+    try:
+        yield StoredMerchants(database, clock, alone=False), StoredDeliveries(database, clock)
     finally:
         await database.close()
 

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from ivr.domain.errors import IvrError
 
@@ -32,7 +32,7 @@ def operations_app(
     vital: Mapping[str, Check],
     registry: CollectorRegistry,
     others: Mapping[str, Check] | None = None,
-    more: Sequence[Route] = (),
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The application. `/metrics` is Prometheus'; `/healthz` says `status` and, for each part, `ok` or what is wrong:
 

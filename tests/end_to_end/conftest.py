@@ -19,8 +19,9 @@ from ivr.lab.town import HOUSE, Town
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
 from ivr.sandbox.settings import DEMO_CARDS, SandboxSettings
-from tests.end_to_end import changing, people
+from tests.end_to_end import changing, people, shop
 from tests.end_to_end.evening import SCENES, Evening, spend
+from tests.end_to_end.notifier import Notifier
 from tests.end_to_end.odd_numbers import (
     AGI_NUMBERS,
     BANK_EXTENSIONS,
@@ -32,6 +33,7 @@ from tests.end_to_end.odd_numbers import (
     write_dialplan,
 )
 from tests.end_to_end.stage import Stage
+from tests.providers.raw_server import RawServer
 
 HERE = Path(__file__).parent
 
@@ -72,10 +74,26 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def notifier() -> AsyncIterator[Notifier]:
+    """Who sends the merchant's SMS, in every town."""
+    async with Notifier() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def receiver() -> AsyncIterator[RawServer]:
+    """Where every town's shop is told what became of payments."""
+    async with shop.RECEIVER:
+        yield shop.RECEIVER
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def towns(
     asterisk: Installation,
     recordings: Path,
     homes: Path,
+    notifier: Notifier,
+    receiver: RawServer,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[list[Town]]:
@@ -98,7 +116,10 @@ async def towns(
             bank_extensions=BANK_EXTENSIONS,
             strange_gateways=GATEWAYS,
             agi_numbers=AGI_NUMBERS,
+            notices={"sms": notifier.url},
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD), otp_digits=12),  # like nothing else
+            api=True,
+            webhook=receiver.url,
             books=request.getfixturevalue("postgres").new_books() if name == "aside" else None,
         )
         for name in (["town", "aside"] if SCENES else ["town"])
@@ -117,15 +138,15 @@ def town(towns: list[Town]) -> Town:
 
 
 @pytest.fixture(scope="session")
-def stage(town: Town, sounds: Mapping[str, Sound]) -> Stage:
+def stage(town: Town, sounds: Mapping[str, Sound], notifier: Notifier) -> Stage:
     """The town with callers to be sent into it."""
-    return Stage(town, sounds)
+    return Stage(town, sounds, notifier)
 
 
 @pytest.fixture(scope="session")
-def aside(towns: list[Town], sounds: Mapping[str, Sound]) -> Stage | None:
+def aside(towns: list[Town], sounds: Mapping[str, Sound], notifier: Notifier) -> Stage | None:
     """The town in which scenes are played."""
-    return Stage(towns[1], sounds) if len(towns) > 1 else None
+    return Stage(towns[1], sounds, notifier) if len(towns) > 1 else None
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

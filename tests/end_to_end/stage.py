@@ -21,6 +21,7 @@ from ivr.sandbox.books import Invoice, InvoiceState
 from ivr.sandbox.diary import Line
 from ivr.sandbox.faults import Fault, FaultKind
 from ivr.sandbox.settings import DEMO_CARDS, SandboxCard
+from tests.end_to_end.notifier import Notifier
 
 PATIENCE: Final = 60.0
 """Seconds that a caller waits for a certain prompt, on a machine that is busy with other callers."""
@@ -189,9 +190,10 @@ def _mended(heard: Sequence[Heard], sounds: Mapping[str, Sound]) -> list[Heard]:
 class Stage:
     """The town with callers to be sent into it."""
 
-    def __init__(self, town: Town, sounds: Mapping[str, Sound]) -> None:
+    def __init__(self, town: Town, sounds: Mapping[str, Sound], notifier: Notifier) -> None:
         self.town = town
         self.sounds = sounds
+        self.notifier = notifier
         self._callers = 0
 
     async def call(

@@ -5,7 +5,7 @@ import httpx
 from ivr.sandbox.faults import FaultKind
 from ivr.sandbox.settings import DEMO_CARDS
 from tests.end_to_end.evening import Evening, Spent, story
-from tests.end_to_end.odd_numbers import BY_CARD
+from tests.end_to_end.odd_numbers import BY_CARD, ORDERS
 from tests.end_to_end.payer import at_the_otp, keys_otp, otp, own_invoice, takes_card
 from tests.end_to_end.stage import MONEY, Stage, digits
 
@@ -171,3 +171,33 @@ async def test_hangup_before_the_card_is_charged(evening: Evening, stage: Stage)
     """No password, no payment: neither book has a line."""
     one = evening.of("hangs_up_before_the_otp")
     assert await taken(stage, one.code) == [] and evening.payments("merchant", one.code) == []
+
+
+# -- an order ----------------------------------------------------------------------------------------------------------
+
+DATES = "-9070-1"
+"""How the number of an order of dates ends; before it stands the call's own id."""
+
+
+@story
+async def orders_dates_by_card(stage: Stage) -> Spent:
+    caller = await stage.call(ORDERS)
+    await caller.barges("order/choose_goods", "3")
+    await caller.barges("order/press_keys", "1")
+    await takes_card(caller, GOOD)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        sms = (await client.get(f"{stage.town.sandbox.admin_url}/_sandbox/sms")).json()["sms"]
+    [order] = {one["about"] for one in sms if one["about"].endswith(DATES)}
+    await keys_otp(caller, stage, order)
+    await caller.hears("card/reference_is")
+    return Spent(await caller.hangs_up(), order)
+
+
+async def test_an_order_is_paid_by_card(evening: Evening, stage: Stage) -> None:
+    """The price that was heard is what the bank took, once, under the call's own order."""
+    one = evening.of("orders_dates_by_card")
+    [(amount, reference)] = await taken(stage, one.code)
+    [payment] = evening.payments("merchant", one.code)
+    assert (payment["state"], payment["amount_rial"], payment["reference"]) == ("approved", amount, reference)
+    assert amount == 1_600_000
+    assert set(one.told.names) >= {"order/dates", "order/price_is", "card/enter", "pay/paid", "card/reference_is"}

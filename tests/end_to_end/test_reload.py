@@ -88,7 +88,7 @@ class Day:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def listening(stage: Stage) -> Stage:
     """Callers who know the prompts of the versions, which is quicker than knowing all."""
-    return Stage(stage.town, {name: stage.sounds[name] for name in PROMPTS})
+    return Stage(stage.town, {name: stage.sounds[name] for name in PROMPTS}, stage.notifier)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

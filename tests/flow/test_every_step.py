@@ -8,7 +8,7 @@ from msgspec.structs import replace as changed
 from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
-from ivr.flow.commands import AskProvider, Dial, Play
+from ivr.flow.commands import AskProvider, Dial, Notify, Play
 from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded, Resumed
 from tests.flow.caller import Caller, Noticed
 from tests.flow.world import SECRETS, SHIPPED, answered, at_first, known_in, session_of, shipped
@@ -33,6 +33,12 @@ def without_token(noticed: Noticed | None) -> Noticed | None:
     return changed(noticed, token=0) if isinstance(noticed, Play | AskProvider | Dial) else None
 
 
+def past_notices(caller: Caller) -> Noticed | None:
+    """What is noticed first, but for what other programs are told while the call goes on."""
+    noticed = caller.take()
+    return caller.take() if isinstance(noticed, Notify) else noticed
+
+
 @pytest.mark.parametrize(("flow", "step"), STEPS)
 def test_the_caller_hangs_up(flow: str, step: str) -> None:
     """Nothing more is said, asked or dialled for a caller who is gone."""
@@ -45,11 +51,11 @@ def test_the_caller_hangs_up(flow: str, step: str) -> None:
 def test_another_process_goes_on(flow: str, step: str) -> None:
     """The caller hears or is asked the same again, and nobody is dialled twice; a secret that was lost is asked for."""
     caller = caller_at(flow, step)
-    first = without_token(caller.take())
+    first = without_token(past_notices(caller))
     ended = caller.session.ended
     connected = caller.session.leg is not None
     caller.restart()
-    again = without_token(caller.take())
+    again = without_token(past_notices(caller))
     if (flow, step) == ("bank_ivr", "ask_pin"):
         assert isinstance(again, Play) and again.say == (Prompt("bank/enter_card"),)
     elif step.rpartition("/")[2] == "pay" and flow in ("card_payment", "pay_by_card", "order_by_card"):

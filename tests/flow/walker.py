@@ -27,6 +27,8 @@ from ivr.flow.events import (
 from ivr.flow.facts import MAY_BE_MISSING, MISSING
 from ivr.flow.model import Flow
 from ivr.flow.paths import Walk
+from ivr.flow.steps.base import NEXT
+from ivr.flow.steps.invoice import BOOKS
 from tests.flow.caller import Caller
 from tests.flow.world import KNOWN, operation, operation_results, session_of
 
@@ -37,6 +39,7 @@ NUMBERS: Final = (
 """What a caller may key: one of them fits whatever a shipped flow asks for."""
 
 KEYS: Final = ("A#", *(f"{number}{finish}" for number in NUMBERS for finish in ("#", "")), *"*#234567890")
+LANDLINE: Final = "02188001234"
 GOOD_HEADERS: Final = {"From": "<sip:1*10000005*70012345@h>", "Amount": "160000"}
 LEGS: Final = frozenset(result.value for result in LegResult)
 MOST_EVENTS: Final = 30
@@ -88,7 +91,12 @@ class Walker(Caller):
         return super().send(event)
 
     def _answered(self, asked: AskProvider, exit_name: str) -> None:
-        if asked.payment is not None:
+        if asked.provider == BOOKS:
+            if asked.payment is not None:
+                self.in_doubt = asked.payment.id if exit_name == NEXT else None
+            elif exit_name not in (*ALWAYS_POSSIBLE, "not_paid"):
+                self.in_doubt = None
+        elif asked.payment is not None:
             self.in_doubt = asked.payment.id if exit_name == "unknown" else None
         elif asked.payment_id == self.in_doubt and exit_name not in ALWAYS_POSSIBLE:
             self.in_doubt = None
@@ -115,6 +123,8 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     looked = [(flow.steps[step].facts.looks_at, by) for step, by in walk.ways]
     special = {name: by.removeprefix("case ") for name, by in looked if name in KNOWN and by.startswith("case ")}
     known = _always(flow) | _known_at_first(flow, walk)
+    if "caller_mobile" not in known:
+        special["caller_number"] = LANDLINE
     walker = Walker(taped, session_of(flow, {n: special.get(n, v) for n, v in KNOWN.items() if n in known}))
     walker.send(Answered())
     if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is None:
@@ -170,7 +180,7 @@ class _Act:
         session = walker.session
         if session.asking is not None:
             assert walker.asked is not None
-            walker.send(self._answer(walker.asked))
+            walker.send(self._answer(walker.asked, walker.in_doubt))
         elif session.leg is not None:
             if self.exit == LegResult.ENDED.value:
                 walker.send(LegAnswered(session.leg))
@@ -186,12 +196,14 @@ class _Act:
             elif walker.timer is not None:
                 walker.wait()
 
-    def _answer(self, asked: AskProvider | ReadHeaders) -> ProviderReplied | HeadersRead:
+    def _answer(self, asked: AskProvider | ReadHeaders, in_doubt: str | None) -> ProviderReplied | HeadersRead:
         if isinstance(asked, ReadHeaders):
             return HeadersRead(asked.token, self.headers is not None, self.headers or {})
         comes = operation(asked.provider, asked.operation).comes_with(self.exit)
         known = operation_results(asked.provider, asked.operation)
         values = {name: value for name, value in known.items() if name in comes}
+        if "payment" in values:  # our books say whose it is
+            values["payment"] = in_doubt or values["payment"]
         return ProviderReplied(asked.token, self.exit, values)
 
 

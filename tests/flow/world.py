@@ -13,7 +13,7 @@ from ivr.flow.steps.invoice import BOOKS
 from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
-from ivr.providers import paystar_mellat, paystar_saman, pod_operations
+from ivr.providers import paystar_mellat, paystar_saman, pod_operations, web_gateway
 from ivr.sandbox import bank
 from tests.flow.caller import Caller
 
@@ -23,12 +23,14 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    *("pay_by_card", "order_by_card", "card_payment", "pay_bill", "bill_status"),
+    *("pay_by_card", "pay_by_link", "bill_by_link"),
+    *("order_by_card", "card_payment", "pay_bill", "bill_status"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
 
 KNOWN: Final[dict[str, str | int]] = {
     "caller_number": "09121234567",
+    "caller_mobile": "09121234567",
     "caller": "09121234567",
     "dialled_number": "42473000",
     "call_id": "1613848397.81207",
@@ -53,6 +55,19 @@ KNOWN: Final[dict[str, str | int]] = {
     "card.last_four": "5443",
     "card.bank": "keshavarzi",
     "answer.reference": "200100300",
+    "made.tracking_code": "Ab3kLm9xQ2",
+    "made.pay_url": "https://pay.example/invoice/pay/Ab3kLm9xQ2",
+    "made.url": "https://pay.example/pay?uniqueNumber=ab12",
+    "same.pay_url": "https://pay.example/invoice/pay/Ab3kLm9xQ2",
+    "mobile": "09121234567",
+    "to.mobile": "09121234567",
+    "earlier.transaction": "Ab3kLm9xQ2",
+    "earlier.amount": 160000,
+    "earlier.reference": "200100300",
+    "found.reference": "200100300",
+    "bill_id": "7748317800142",
+    "issued.invoice_id": "880011",
+    "issued.unique_number": "ab12cd34",
     "barcode": "77483178001420000001770160",
     "keyed": "7748317800142",
     "payment_id": "1770160",
@@ -90,10 +105,11 @@ def world() -> World:
         providers={
             "paystar": paystar_saman.OPERATIONS,
             "mellat": paystar_mellat.OPERATIONS,
-            "pod": pod_operations.OPERATIONS,
             "bank": bank.OPERATIONS,
+            "web": web_gateway.OPERATIONS,
+            "pod": pod_operations.OPERATIONS,
         },
-        notices=frozenset({"shop"}),
+        notices=frozenset({"shop", "sms"}),
         agents=frozenset({"sara"}),
         queues=frozenset({"sales"}),
     )

@@ -258,7 +258,7 @@ async def test_without_our_own_amount_or_a_plain_key_nothing_is_asked(server: Ra
     assert server.seen == []
 
 
-@pytest.mark.parametrize("operation", list(OPERATIONS))
+@pytest.mark.parametrize("operation", list(ARGUMENTS))
 @pytest.mark.parametrize(
     "behave",
     [
@@ -276,7 +276,7 @@ async def test_whatever_happens_after_sending_is_unknown(
     assert len(server.seen) == 1
 
 
-@pytest.mark.parametrize("operation", list(OPERATIONS))
+@pytest.mark.parametrize("operation", list(ARGUMENTS))
 async def test_every_operation_says_when_nothing_was_sent(operation: str) -> None:
     """A closed port: may be tried again."""
     provider = WebGateway(settings(f"http://127.0.0.1:{raw.free_port()}"))
@@ -350,7 +350,7 @@ async def test_no_credential_anywhere(server: RawServer) -> None:
     with capture_logs() as lines:
         for behave in (says(PAID), says(ERROR % f'"{API_KEY}"'), raw.resets, says("<html>")):
             server.behave = behave
-            for operation in OPERATIONS:
+            for operation in ARGUMENTS:
                 try:
                     texts.append(repr(await provider.ask(operation, ARGUMENTS[operation])))
                 except OutcomeUnknown as error:
@@ -358,3 +358,36 @@ async def test_no_credential_anywhere(server: RawServer) -> None:
     await provider.close()
     for text in (*texts, repr(lines)):
         assert API_KEY not in text
+
+
+# -- links: the key is the payment's transaction id --------------------------------------------------------------------
+
+
+async def test_a_links_payment_is_inquired_about_by_its_key(server: RawServer, gateway: WebGateway) -> None:
+    """The invoice's number is ours; and of two links that were paid each says so of itself alone."""
+    server.behave = says(PAID)
+    mine = replace(payment("65843148"), transaction_id="a1B2c3D4")
+    reply = await gateway.inquire(mine)
+    assert (reply.outcome, reply.reference, reply.of_invoice) == (Outcome.APPROVED, "987654321", False)
+    assert server.seen[0].target == "/invoice/check/a1B2c3D4"
+    assert (await gateway.inquire(payment())).of_invoice
+
+
+async def test_a_links_page_is_found_again(server: RawServer, gateway: WebGateway) -> None:
+    """From the key that the books keep; nobody is asked, and what is no key is none."""
+    reply = await gateway.ask("pay_url", {"invoice_id": "a1B2c3D4"})
+    assert reply == Reply("ok", {"pay_url": f"{server.url}/invoice/pay/a1B2c3D4"}) and server.seen == []
+    with pytest.raises(BadInput):
+        await gateway.ask("pay_url", {"invoice_id": "../../admin"})
+
+
+async def test_the_way_back_may_hold_our_number(server: RawServer) -> None:
+    """So that a payer who comes back can be told from a passer-by; it is written as an address holds it."""
+    settings_ = replace(settings(server.url), return_url="https://shop.test/back/web?order={order_id}")
+    provider = WebGateway(settings_)
+    server.behave = says(MADE)
+    for order in ("65843148", "a&b"):
+        await provider.ask("create_invoice", {"amount": 160000, "order_id": order})
+    backs = [parse_qs(seen.body.decode())["return_url"][0] for seen in server.seen]
+    assert backs == ["https://shop.test/back/web?order=65843148", "https://shop.test/back/web?order=a%26b"]
+    await provider.close()

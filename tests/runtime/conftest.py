@@ -1,7 +1,7 @@
 """A whole runtime around fakes: the shipped flows, one switchboard, callers who come when a test says so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from ivr.flow.session import Session
 from ivr.payments.port import Reply
 from ivr.prompts.speaking import speak
 from ivr.prompts.units import Currency
-from ivr.providers import paystar_mellat, paystar_saman, pod_operations
+from ivr.providers import paystar_mellat, paystar_saman, pod_operations, web_gateway
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.ports import CallInfo, Notice
@@ -23,13 +23,14 @@ from ivr.sandbox import bank
 from tests.fakes import FakeBooks, FakeProvider, FakeSessionStore, FakeVoice
 from tests.flow.world import SHIPPED, shipped
 
-PAY, CHAIN, SWITCH, BANK, CARD, BILLS = "1000", "1001", "1002", "1003", "1090", "1091"
+PAY, CHAIN, SWITCH, BANK, CARD, BILLS, LINK = "1000", "1001", "1002", "1003", "1090", "1091", "1092"
 NUMBERS = [
     DialledNumber(PAY, "pay_invoice", "fa", None, {"merchant_phone": "2191071390"}),
     DialledNumber(CHAIN, "merchant_invoice", "fa", None, {"switch_number": "42474000"}),
     DialledNumber(SWITCH, "switch_invoice", "fa", "merchant", {"merchant_phone": "2191071390"}),
     DialledNumber(BANK, "bank_ivr", "fa", None, {}),
     DialledNumber(CARD, "pay_by_card", "fa", None, {}),
+    DialledNumber(LINK, "pay_by_link", "fa", None, {}),
     DialledNumber(BILLS, "pay_bill", "fa", None, {}),
 ]
 INVOICE = "65843148"
@@ -46,11 +47,13 @@ class House:
     paystar: FakeProvider = field(default_factory=lambda: FakeProvider(paystar_saman.OPERATIONS))
     bank: FakeProvider = field(default_factory=lambda: FakeProvider(bank.OPERATIONS))
     mellat: FakeProvider = field(default_factory=lambda: FakeProvider(paystar_mellat.OPERATIONS))
+    web: FakeProvider = field(default_factory=lambda: FakeProvider(web_gateway.OPERATIONS))
     pod: FakeProvider = field(default_factory=lambda: FakeProvider(pod_operations.OPERATIONS))
     books: FakeBooks = field(default_factory=FakeBooks)
     store: FakeSessionStore = field(default_factory=FakeSessionStore)
     observer: Observer = field(default_factory=Observer)
     notices: list[Notice] = field(default_factory=list)
+    notify: Callable[[Notice], None] | None = None
     nudged: list[tuple[str, str]] = field(default_factory=list)
     longest_call: float = LONGEST_CALL
     most_calls: int = 5
@@ -66,14 +69,20 @@ class House:
         """The one of a process that has just started."""
         self.cashier = Cashier(self.books, self.books, lambda: NOW)
         services = Services(
-            providers={"paystar": self.paystar, "bank": self.bank, "mellat": self.mellat, "pod": self.pod},
+            providers={
+                "paystar": self.paystar,
+                "bank": self.bank,
+                "mellat": self.mellat,
+                "pod": self.pod,
+                "web": self.web,
+            },
             cashier=self.cashier,
             snapshots=self.snapshots,
             observer=self.observer,
             speak=lambda say, language: speak(say, language, Currency.RIAL),
             trusted_trunks=frozenset({"merchant", "agents"}),
             longest_call=self.longest_call,
-            notify=self.notices.append,
+            notify=self.notify or self.notices.append,
         )
         return Switchboard(
             self.dialplan,

@@ -184,3 +184,32 @@ async def test_an_invoice_that_our_books_do_not_have(books: FakeBooks, cashier: 
     """Nobody can pay it, whatever another provider calls by this number."""
     await books.remember_invoice(Invoice("mellat", "65843148", 160_000, "1"))
     assert await cashier.find_invoice("paystar", "65843148") == ("not_found", None)
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.UNKNOWN, State.APPROVED])
+async def test_no_second_link_while_the_first_may_be_paid(books: FakeBooks, cashier: Cashier, state: State) -> None:
+    """Two links of one invoice would be two payments that nobody sees; the second does not leave."""
+    books.put(OTHER, state)
+    assert await cashier.before_handing_out(ORDER, "c") is Go.REFUSED
+    assert books.payments.get("c.1") is None or books.payments["c.1"].state is State.CREATED
+
+
+async def test_a_link_after_one_that_was_declined(books: FakeBooks, cashier: Cashier) -> None:
+    """That one takes no money any more."""
+    books.put(OTHER, State.DECLINED)
+    assert await cashier.before_handing_out(ORDER, "c") is Go.SEND
+    assert await cashier.before_handing_out(ORDER, "c") is Go.SENT_BEFORE
+
+
+async def test_another_link_becomes_unknown_in_between(books: FakeBooks, cashier: Cashier) -> None:
+    """Between the look and the line another try lost its answer: the line is taken back, no link leaves."""
+    create = books.create
+
+    async def slow(payment: Payment) -> bool:
+        done = await create(payment)
+        books.put(OTHER, State.UNKNOWN)
+        return done
+
+    books.create = slow  # type: ignore[method-assign]
+    assert await cashier.before_handing_out(ORDER, "c") is Go.REFUSED
+    assert books.payments["c.1"].state is State.CREATED

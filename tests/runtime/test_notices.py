@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from ivr.domain.secret import Secret
 from ivr.runtime.http_client import HttpSettings
-from ivr.runtime.notices import MOST_WAITING, PAUSES, SIGNATURE, TIMESTAMP, Notices, NoticeTarget
+from ivr.runtime.notices import MOST_WAITING, PAUSES, Notices, NoticeTarget
 from ivr.runtime.ports import Notice
+from ivr.runtime.signing import SIGNATURE, TIMESTAMP
 from tests.clock import Clock
 from tests.providers import raw_server as raw
 from tests.providers.raw_server import Exchange, RawServer, says

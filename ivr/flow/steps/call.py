@@ -33,7 +33,7 @@ T = TypeVar("T")
 INTO: Final = "into"
 """The exit of a call step once the called flow is part of the flow."""
 
-EVERYWHERE: Final = ("caller_number", "dialled_number", "call_id", "agent")
+EVERYWHERE: Final = ("caller_number", "caller_mobile", "dialled_number", "call_id", "agent")
 """What every flow knows without being told."""
 
 RESERVED_ENDINGS: Final = frozenset({INTO, TOO_OFTEN})

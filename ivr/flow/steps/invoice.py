@@ -19,12 +19,21 @@ from ivr.flow.steps.provider import ProviderStep
 BOOKS: Final = "books"
 CHECK_INVOICE: Final = "check_invoice"
 FIND_INVOICE: Final = "find_invoice"
+OPEN_LINK: Final = "open_link"
+"""Asked by a `link` step, with its payment: write it down, for somebody may pay from now on."""
+WHAT_BECAME: Final = "what_became"
+"""Asked by an `inquire` step: what became of this invoice; the provider is asked where our books do not know yet."""
 
 _IN_THE_WAY: Final = frozenset({"already_paid", "being_paid", "unresolved"})
 EXITS: Final = frozenset({NEXT, "amount_mismatch"}) | _IN_THE_WAY
 """`unresolved`: an earlier try whose outcome nobody knows yet; ask the provider before trying again."""
 FINDING_EXITS: Final = frozenset({NEXT, "not_found"}) | _IN_THE_WAY
 """With `save`. `not_found`: the books have no such invoice."""
+
+LINK_EXITS: Final = frozenset({NEXT, "being_paid"})
+BECAME_EXITS: Final = frozenset({"paid", "paid_unreadable", "declined", "not_paid", "none"})
+"""`paid_unreadable`: its reference holds letters, or there is none. `not_paid`: not yet, but somebody still may.
+`none`: our books have no try to pay it."""
 
 _WHICH: Final = MappingProxyType({"provider": Argument(Kind.TEXT), "invoice_id": Argument(Kind.TEXT)})
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
@@ -38,6 +47,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         ),
         FIND_INVOICE: Operation(
             FIND_INVOICE, _WHICH, {"amount": Kind.AMOUNT}, FINDING_EXITS, with_results=frozenset({NEXT})
+        ),
+        OPEN_LINK: Operation(
+            OPEN_LINK, {"to": Argument(Kind.TEXT)}, {}, LINK_EXITS, Role.CHARGE, with_results=frozenset()
+        ),
+        WHAT_BECAME: Operation(
+            WHAT_BECAME,
+            _WHICH,
+            {"reference": Kind.DIGITS, "transaction": Kind.TEXT, "amount": Kind.AMOUNT, "payment": Kind.TEXT},
+            BECAME_EXITS,
+            Role.INQUIRY,
+            results_by_exit={
+                "paid": frozenset({"reference", "payment"}),
+                "paid_unreadable": frozenset({"payment"}),
+                "not_paid": frozenset({"transaction", "amount", "payment"}),
+            },
         ),
     }
 )

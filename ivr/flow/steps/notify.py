@@ -35,9 +35,7 @@ class NotifyStep:
 
     def enter(self, visit: Visit) -> None:
         """Tell, and go on. A value that is not known is left out."""
-        known = ((theirs, visit.known(ours)) for theirs, ours in self.values.items())
-        told = {name: value for name, value in known if value is not None and not isinstance(value, Secret)}
-        visit.notify(self.target, self.event, told)
+        visit.notify(self.target, self.event, told(self.values, visit))
         visit.leave(NEXT)
 
     def on(self, visit: Visit, event: Event) -> None:
@@ -55,11 +53,30 @@ class NotifyStep:
 def read(body: yaml.Node, reading: Reading) -> Made:
     """`notify: {to: shop, event: paid, with: {invoice: invoice_id}}`."""
     fields = Fields(reading.source, body, "notify")
+    target = read_target(fields, reading)
+    event = fields.name("event")
+    values = read_values(fields, reading)
+    fields.done()
+    return Made(NotifyStep(target, event, values), frozenset({NEXT}), facts=Facts(mute=True))
+
+
+def told(values: Mapping[str, str], visit: Visit) -> dict[str, str | int]:
+    """A notice's values with this call's; one that is not known is left out."""
+    known = ((theirs, visit.known(ours)) for theirs, ours in values.items())
+    return {name: value for name, value in known if value is not None and not isinstance(value, Secret)}
+
+
+def read_target(fields: Fields, reading: Reading) -> str:
+    """`to`: a notice of the configuration."""
     target = fields.text("to")
     targets = reading.world.notices
     if target and target not in targets:
         fields.blame(f"the configuration has no notice '{target}'{did_you_mean(target, targets)}", "to")
-    event = fields.name("event")
+    return target
+
+
+def read_values(fields: Fields, reading: Reading) -> dict[str, str]:
+    """`with`: the notice's name for a value -> the flow's."""
     values: dict[str, str] = {}
     value_fields = fields.fields("with", "the notice's values", required=False)
     for name, key, node in value_fields.names():
@@ -71,5 +88,4 @@ def read(body: yaml.Node, reading: Reading) -> Made:
             values[name] = ours
     if len(values) > MOST_VALUES:
         value_fields.blame(f"a notice holds at most {MOST_VALUES} values, not {len(values)}")
-    fields.done()
-    return Made(NotifyStep(target, event, values), frozenset({NEXT}), facts=Facts(mute=True))
+    return values

@@ -1,0 +1,147 @@
+"""Tells merchants what became of payments: JSON by POST, signed, again and again until it is accepted.
+
+Laws:
+- An event is a line of the journal: there is no queue beside it that could lose one. It is told at least once, and its
+  `id` stays the same.
+- A later event of a payment waits for the earlier one; other payments do not. A merchant that does not answer keeps
+  nobody else waiting, and takes so many places at most.
+- Nothing is ever given up. The pauses grow up to a bound. A receiver that cannot be spoken to at all is left alone for
+  a moment before the next of its events is tried: a long queue before a closed door must not become a storm.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+import structlog
+
+from ivr.domain.errors import OutcomeUnknown, ProviderUnreachable, Unusable
+from ivr.payments.merchant_port import Claimed, Deliveries, Waiting
+from ivr.runtime.http_client import HttpClient
+from ivr.runtime.merchant_views import event_body
+from ivr.runtime.notices import NoticeTarget
+from ivr.runtime.signing import signed
+
+FIRST_PAUSE: Final = 5.0
+"""Seconds before the second try; each further pause is twice as long."""
+LONGEST_PAUSE: Final = 3600.0
+LONGEST_REST: Final = 60.0
+"""Seconds for which a receiver that cannot be spoken to is left alone, at most; the first rest is of a second."""
+AT_ONCE: Final = 4
+"""Deliveries under way to one merchant."""
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for what is due."""
+LEASE: Final = 30.0
+"""Seconds for which an event that is being delivered is nobody else's: longer than any delivery takes."""
+
+_log = structlog.get_logger("ivr.webhooks")
+
+
+class Webhooks:
+    """Run one per process; several processes share the work. `clock` gives seconds since 1970, UTC."""
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        targets: Mapping[str, NoticeTarget],
+        clock: Callable[[], float],
+        *,
+        first_pause: float = FIRST_PAUSE,
+        longest_pause: float = LONGEST_PAUSE,
+        at_once: int = AT_ONCE,
+        look_every: float = LOOK_EVERY,
+    ) -> None:
+        """`targets` by merchant."""
+        self._deliveries = deliveries
+        self.targets = targets
+        self._clients = {name: HttpClient(target.http) for name, target in targets.items()}
+        self._clock = clock
+        self._first_pause = first_pause
+        self._longest_pause = longest_pause
+        self._at_once = at_once
+        self._look_every = look_every
+        self._under_way: dict[str, set[asyncio.Task[None]]] = {name: set() for name in targets}
+        self._rests: dict[str, tuple[float, float]] = {}
+        """Of receivers that cannot be spoken to: until when they are left alone, and the seconds of that rest."""
+        self._freed = asyncio.Event()
+        self._waiting = Waiting(0, None)
+
+    @property
+    def waiting(self) -> int:
+        """Events that their merchant does not have yet."""
+        return self._waiting.events
+
+    @property
+    def oldest(self) -> float:
+        """Seconds since the oldest of them came to be; 0 when there is none."""
+        return 0.0 if self._waiting.oldest_at is None else max(0.0, self._clock() - self._waiting.oldest_at)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        try:
+            while True:
+                self._freed.clear()
+                try:
+                    await self._look()
+                except Unusable as exc:
+                    _log.error("journal_unusable", error=str(exc))
+                try:
+                    async with asyncio.timeout(self._look_every):
+                        await self._freed.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            tasks = [task for of_one in self._under_way.values() for task in of_one]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(client.close() for client in self._clients.values()))
+
+    async def _look(self) -> None:
+        await self._deliveries.enrol()
+        self._waiting = await self._deliveries.waiting(list(self.targets))
+        if not self._waiting.events:
+            return
+        room = {name: self._places(name) - len(tasks) for name, tasks in self._under_way.items()}
+        room = {name: places for name, places in room.items() if places > 0}
+        for claimed in await self._deliveries.claim(room, self._clock() + LEASE):
+            task = asyncio.create_task(self._deliver(claimed), name=f"event {claimed.event.id}")
+            self._under_way[claimed.merchant].add(task)
+            task.add_done_callback(self._under_way[claimed.merchant].discard)
+
+    def _places(self, merchant: str) -> int:
+        """How many deliveries may be under way; one only to a receiver of which nobody knows whether it is back."""
+        if (rest := self._rests.get(merchant)) is None:
+            return self._at_once
+        return 1 if rest[0] <= self._clock() else 0
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        merchant, event_id = claimed.merchant, claimed.event.id
+        why = await self._try(merchant, msgspec.json.encode(event_body(claimed.event)))
+        try:
+            if why:
+                pause = min(self._longest_pause, self._first_pause * 2 ** min(claimed.tries - 1, 30))
+                await self._deliveries.again(event_id, self._clock() + pause)
+                _log.warning("event_not_taken", entry=event_id, where=merchant, why=why, tries=claimed.tries)
+            else:
+                await self._deliveries.delivered(event_id)
+                _log.info("event_delivered", entry=event_id, where=merchant, tries=claimed.tries)
+        except Unusable as exc:
+            _log.error("journal_unusable", error=str(exc))  # it is due again when its lease is over
+        self._freed.set()
+
+    async def _try(self, merchant: str, body: bytes) -> str:
+        """Why it was not taken; empty: it was."""
+        target = self.targets[merchant]
+        path = "/" if target.http.base_url.endswith("/") else ""
+        try:
+            answer = await self._clients[merchant].request(
+                "POST", path, json=msgspec.Raw(body), headers=signed(target.secret, self._clock(), body)
+            )
+        except (ProviderUnreachable, OutcomeUnknown) as exc:
+            seconds = min(LONGEST_REST, 2 * self._rests.get(merchant, (0.0, 0.5))[1])
+            self._rests[merchant] = (self._clock() + seconds, seconds)
+            return str(exc)
+        self._rests.pop(merchant, None)
+        return "" if 200 <= answer.status < 300 else f"status {answer.status}"

@@ -1,0 +1,1 @@
+"""The merchants' API over real HTTP: a real store, the sandbox behind it, and a receiver that can misbehave."""
