@@ -80,7 +80,7 @@ async def test_the_process_dies_while_the_card_is_charged(house: House) -> None:
     voice.keys(f"{OTP}#")
     await house.mellat.changes.until(lambda: asked(house, "pay"))
     [kept] = house.store.kept.values()
-    assert Session.restore(kept).step == "pay"
+    assert Session.restore(kept).step == "ask_card/pay"
     taken_over = house.resumed(house.caller(CARD), kept)
     await taken_over.hears("card/result_will_follow")
     house.mellat.answers["pay"].append(APPROVED)
