@@ -139,7 +139,7 @@ def test_check_tells_what_is_set_aside(deployment: Deployment) -> None:
     assert (
         "note: set aside" in said
         and "pay_by_card (no provider mellat)" in said
-        and "pay_bill (no provider pod)" in said
+        and "pay_bill (no provider pod, notice sms)" in said
     )
     ran = ivr(deployment, "check", str(ROOT / "dialplan" / "flows" / "pay_by_card.yaml"))
     assert ran.exit_code == 1 and "there is no provider 'mellat'" in ran.stderr

@@ -32,16 +32,16 @@ class Notifier:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    def about(self, invoice: str) -> list[dict[str, Any]]:
-        """Every notice of this invoice."""
-        return [notice for notice in self.told if notice["values"].get("invoice") == invoice]
+    def about(self, **values: str) -> list[dict[str, Any]]:
+        """Every notice with these values."""
+        return [notice for notice in self.told if values.items() <= notice["values"].items()]
 
-    async def link(self, invoice: str, count: int = 1) -> str:
-        """The newest link of this invoice, once so many notices have come."""
+    async def link(self, count: int = 1, **values: str) -> str:
+        """The newest link with these values, once so many notices have come."""
         async with asyncio.timeout(PATIENCE):
-            while len(self.about(invoice)) < count:  # noqa: ASYNC110 - the shop's SMS announces itself to nobody
+            while len(self.about(**values)) < count:  # noqa: ASYNC110 - the shop's SMS announces itself to nobody
                 await asyncio.sleep(0.1)
-        return str(self.about(invoice)[-1]["values"]["url"])
+        return str(self.about(**values)[-1]["values"]["url"])
 
     async def _take(self, request: web.Request) -> web.Response:
         self.told.append(await request.json())

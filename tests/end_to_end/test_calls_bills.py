@@ -6,6 +6,7 @@ from ivr.domain.bills import Bill, bill_of
 from ivr.sandbox.faults import FaultKind
 from ivr.sandbox.pod_books import ACCEPTED, CANCELED, PodBill
 from tests.end_to_end.evening import Evening, Spent, story
+from tests.end_to_end.notifier import on_the_page
 from tests.end_to_end.odd_numbers import BILLS
 from tests.end_to_end.stage import MOST_SILENCE, Caller, Stage, digits, eventually, money
 
@@ -20,6 +21,7 @@ TELEPHONE: Final = bill("7748317800142", "1770160")
 WATER: Final = bill("2050327604613", "1070189")
 MOBILE: Final = bill("4972808930150", "19386733")
 CANCELLED: Final = bill("1117753200140", "12070160")
+BY_LINK: Final = bill("1177809000142", "570108")
 FINE: Final = bill("1234567800193", "25030264")
 """Of the traffic police."""
 
@@ -61,7 +63,7 @@ async def test_a_bill_is_paid_and_everything_is_said(evening: Evening, stage: St
     one = evening.of("pays_a_bill_by_its_ids")
     [record] = at_pod(stage, TELEPHONE)
     said = [
-        *("bill_kind/landline", "pay/amount_payable", *money(17_000), "pay/is", "pay/press_keys"),
+        *("bill_kind/landline", "pay/amount_payable", *money(17_000), "pay/is", "bill/link_key", "pay/press_keys"),
         *("pay/paid", "card/reference_is", *digits(record.reference), "card/hear_again", "card/reference_is"),
     ]
     assert one.told.names[:3] == ["bill/welcome", "bill/pay_or_status", "bill/enter_id"]
@@ -170,3 +172,31 @@ async def test_what_became_of_a_bill_and_its_cancellation(evening: Evening, stag
     ]
     assert (record.status, len(stage.asked("pod_cancel", str(record.id)))) == (CANCELED, 1)
     assert evening.payments("merchant", one.code) == []
+
+
+# -- by a link ---------------------------------------------------------------------------------------------------------
+
+
+@story
+async def pays_a_bill_by_a_link(stage: Stage) -> Spent:
+    caller = await wants_to_pay(stage)
+    await keys_ids(caller, BY_LINK)
+    await caller.barges("pay/press_keys", "3")
+    await caller.barges("link/agree_keys", "1")
+    await caller.barges("link/number_keys", "1")
+    await caller.hears("link/sent", share=0.2)
+    await on_the_page(await stage.notifier.link(bill=BY_LINK.bill_id), "pay")
+    await caller.hears("card/hear_again")
+    return Spent(await caller.hangs_up(), BY_LINK.barcode)
+
+
+async def test_a_bill_is_paid_on_the_web_while_the_caller_waits(evening: Evening, stage: Stage) -> None:
+    """The wallet is not touched: the payer's card pays at POD's page, its list says so, and the caller hears it."""
+    one = evening.of("pays_a_bill_by_a_link")
+    [record] = at_pod(stage, BY_LINK)
+    said = ["pay/paid", "card/reference_is", *digits(record.reference), "card/hear_again"]
+    assert one.told.names[-len(said) :] == said
+    [payment] = evening.payments("merchant", one.code)
+    assert (payment["state"], payment["provider"], payment["amount_rial"]) == ("approved", "pod", 5_000)
+    assert (payment["reference"], record.status) == (record.reference, ACCEPTED)
+    assert await stage.lines("merchant", payment["id"]) == ["created", "sent", "approved"]

@@ -58,7 +58,7 @@ async def stands_as(stage: Stage, code: str, state: str) -> None:
 async def pays_on_the_line(stage: Stage) -> Spent:
     code = await own_invoice(stage)
     caller = await has_a_link_sent(stage, code)
-    PAGES[code] = await on_the_page(await stage.notifier.link(code), "pay")
+    PAGES[code] = await on_the_page(await stage.notifier.link(invoice=code), "pay")
     await caller.hears("card/hear_again")
     return Spent(await caller.hangs_up(), code)
 
@@ -70,7 +70,7 @@ PAGES: dict[str, str] = {}
 async def test_paid_while_the_caller_waits(evening: Evening, stage: Stage) -> None:
     """One SMS to the caller's mobile, one payment in both books, and its reference is read."""
     one = evening.of("pays_on_the_line")
-    [notice] = stage.notifier.about(one.code)
+    [notice] = stage.notifier.about(invoice=one.code)
     assert notice["event"] == "payment_link" and notice["values"]["amount"] == MONEY
     assert notice["values"]["mobile"].startswith("0912") and len(notice["values"]["mobile"]) == 11
     theirs = await at_the_gateway(stage, notice["values"]["url"])
@@ -94,7 +94,7 @@ async def pays_after_hanging_up(stage: Stage) -> Spent:
     code = await own_invoice(stage)
     caller = await has_a_link_sent(stage, code)
     await caller.hangs_up()
-    await on_the_page(await stage.notifier.link(code), "pay")
+    await on_the_page(await stage.notifier.link(invoice=code), "pay")
     await stands_as(stage, code, "approved")
     again = await stage.call(BY_LINK)
     await again.barges("invoice/welcome", f"{code}#")
@@ -104,7 +104,7 @@ async def pays_after_hanging_up(stage: Stage) -> Spent:
 async def test_a_later_call_hears_that_it_is_paid(evening: Evening, stage: Stage) -> None:
     """The payer's browser came back, we asked the gateway; the next call reads the reference, and nothing is sent."""
     one = evening.of("pays_after_hanging_up")
-    [notice] = stage.notifier.about(one.code)
+    [notice] = stage.notifier.about(invoice=one.code)
     theirs = await at_the_gateway(stage, notice["values"]["url"])
     said = ["invoice/already_paid", "card/reference_is", *digits(theirs["bank_code"]), "common/goodbye"]
     assert one.told.names[-len(said) :] == said
@@ -119,10 +119,10 @@ async def test_a_later_call_hears_that_it_is_paid(evening: Evening, stage: Stage
 async def cancels_and_pays_by_another_link(stage: Stage) -> Spent:
     code = await own_invoice(stage)
     caller = await has_a_link_sent(stage, code)
-    await on_the_page(await stage.notifier.link(code), "cancel")
+    await on_the_page(await stage.notifier.link(invoice=code), "cancel")
     await caller.answers("link/declined_new_keys", "1")
     await agrees(caller)
-    await on_the_page(await stage.notifier.link(code, 2), "pay")
+    await on_the_page(await stage.notifier.link(invoice=code, count=2), "pay")
     await caller.hears("card/hear_again")
     return Spent(await caller.hangs_up(), code)
 
@@ -130,7 +130,7 @@ async def cancels_and_pays_by_another_link(stage: Stage) -> Spent:
 async def test_cancelled_on_the_page_then_a_new_link(evening: Evening, stage: Stage) -> None:
     """The caller hears that it was cancelled; the second link is another one, and the only one that is paid."""
     one = evening.of("cancels_and_pays_by_another_link")
-    links = [notice["values"]["url"] for notice in stage.notifier.about(one.code)]
+    links = [notice["values"]["url"] for notice in stage.notifier.about(invoice=one.code)]
     theirs = [await at_the_gateway(stage, link) for link in links]
     assert [each["state"] for each in theirs] == ["cancelled", "paid"]
     assert "link/declined_new_keys" in one.told.names and one.told.names[-1] == "card/hear_again"
@@ -166,7 +166,7 @@ async def kill_between_link_and_result(stage: Stage) -> Killed:
     merchant = stage.town.merchant
     code = await own_invoice(stage)
     caller = await has_a_link_sent(stage, code)
-    link = await stage.notifier.link(code)
+    link = await stage.notifier.link(invoice=code)
     await merchant.kill_app()
     caller.forgets()
     paying = asyncio.create_task(pays_while_nobody_is_there(link))
@@ -193,7 +193,7 @@ async def killed(evening: Evening) -> Killed:
 
 def test_the_next_process_says_the_result(killed: Killed, stage: Stage) -> None:
     """One SMS, one payment, and the caller hears that it is paid."""
-    assert len({notice["id"] for notice in stage.notifier.about(killed.code)}) == 1
+    assert len({notice["id"] for notice in stage.notifier.about(invoice=killed.code)}) == 1
     assert killed.told.names[-1] == "card/hear_again" and "pay/paid" in killed.told.names
     assert [row["state"] for row in killed.payments] == ["approved"]
     assert "nothing wrong" in killed.audit

@@ -14,8 +14,8 @@ PAY_BILL = (DIALPLAN / "flows" / "pay_bill.yaml").read_text(encoding="utf-8")
 
 def messages(directory: Path, flow: str) -> list[str]:
     """What the checker finds."""
-    status = (DIALPLAN / "flows" / "bill_status.yaml").read_bytes()
-    (directory / "bill_status.yaml").write_bytes(status)
+    for called in ("bill_status", "bill_link", "link_mobile"):
+        (directory / f"{called}.yaml").write_bytes((DIALPLAN / "flows" / f"{called}.yaml").read_bytes())
     (directory / "pay_bill.yaml").write_text(flow, encoding="utf-8")
     try:
         load_dialplan(directory / "pay_bill.yaml", world())

@@ -23,7 +23,7 @@ BANK_DIALPLAN: Final = ROOT / "ivr" / "sandbox" / "bank_dialplan"
 
 SHIPPED: Final = (
     *("pay_invoice", "merchant_invoice", "switch_invoice", "merchant_order", "switch_order", "reception"),
-    *("pay_by_card", "pay_by_link", "bill_by_link"),
+    *("pay_by_card", "pay_by_link", "bill_by_link", "bill_link"),
     *("order_by_card", "card_payment", "pay_bill", "bill_status"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
 )
