@@ -38,7 +38,7 @@ async def hand_out_link(
         return
     invoice_id, transaction_id, link = made
     order = PaymentOrder(PAYMENT, scenario.provider, invoice_id, transaction_id, scenario.amount)
-    if await parts.cashier.before_sending(order, "1700000000.0") is Go.SEND:
+    if await parts.cashier.before_handing_out(order, "1700000000.0") is Go.SEND:
         steps.at("link", "before the link is given out")
         wire.say("link", link)
         steps.at("link", "after the link was given out")
