@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from ivr.payments.state import EntryKind
 from ivr.store.opening import open_reading, open_store
 
@@ -28,7 +26,6 @@ def killed_at(directory: Path, promises: int) -> list[list[str]]:
     return [line.decode().split() for line in seen if line.endswith(b"\n")]
 
 
-@pytest.mark.parametrize("seed", [random.randrange(10**6)])
 async def test_kill_9_at_random_moments(tmp_path: Path, seed: int) -> None:
     """Every acknowledged line is there afterwards, in every round, and the next process starts at once."""
     dice = random.Random(seed)

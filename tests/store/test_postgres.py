@@ -286,7 +286,6 @@ async def test_a_connection_that_breaks_at_a_commit(postgres: Server, books: Boo
 # -- several processes, killed -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [random.randrange(10**6)])
 def test_three_workers_killed_at_random(books: Books, seed: int) -> None:
     """Every line that one of them was promised is there, none twice, numbers without a gap, and the audit is clean."""
     assert books.shared is not None
