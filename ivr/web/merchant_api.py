@@ -80,7 +80,7 @@ def merchant_routes(
 
 def merchant_app(desk: MerchantDesk, replay: Replayer) -> FastAPI:
     """The application behind the guard."""
-    app = FastAPI(title="ivr", version="1", description=_ABOUT, docs_url=None, redoc_url=None)
+    app = FastAPI(title="ivr", version="1", description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_problems(app)
     _add_invoices(app, desk)
     _add_payments(app, desk)
