@@ -230,7 +230,7 @@ async def serve(settings: Settings) -> None:
             },
             [
                 *(people_routes(desk, settings.api_key) if settings.api_key is not None else ()),
-                *callback_routes(callbacks.heard, providers, time.monotonic),
+                *callback_routes(callbacks.heard, providers),
                 *merchants.routes,
             ],
         )

@@ -106,7 +106,7 @@ class MerchantDesk:
     async def create(
         self, merchant: str, key: str, provider: str, amount: int, order: str, customer: Mapping[str, str]
     ) -> InvoiceView:
-        """Have an invoice made, once. Raises Refusal. `customer`: customer_name, email, phone; no part of the digest."""
+        """Have an invoice made, once. Raises Refusal. `customer`: customer_name, email, phone; not in the digest."""
         digest = _digest({"provider": provider, "amount": amount, "order": order})
         ticket = Ticket(merchant, "invoices", key, digest, f"inv_{secrets.token_hex(16)}")
         return await self._see_through(self._create(ticket, provider, amount, order, customer))

@@ -262,7 +262,13 @@ async def test_a_receiver_that_says_not_now(books: Books, status: str) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "seconds"),
-    [("120", 120.0), ("Tue, 14 Nov 2023 22:15:20 GMT", 120.0), ("99999999999", LONGEST_PAUSE), ("soon", 0.0), ("-5", 0.0)],
+    [
+        ("120", 120.0),
+        ("Tue, 14 Nov 2023 22:15:20 GMT", 120.0),
+        ("99999999999", LONGEST_PAUSE),
+        ("soon", 0.0),
+        ("-5", 0.0),
+    ],
 )
 async def test_it_comes_again_when_it_was_asked_to(books: Books, asked: str, seconds: float) -> None:
     """Seconds or a date, an hour at most; before that nothing is sent, not even another payment's event."""
