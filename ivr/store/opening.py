@@ -66,7 +66,7 @@ async def open_store(directory: Path, clock: Callable[[], float], shared: Shared
             StoredInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),
-            StoredMerchants(money, clock, alone=shared is None),
+            StoredMerchants(money, clock, alone=shared is None, worker=shared.worker if shared is not None else ""),
             StoredDeliveries(money, clock),
         )
 
