@@ -6,7 +6,8 @@ Laws:
 - A payment's id comes from the merchant and the key, and stands in the journal as sent before anything leaves. The same
   key then only says how it stands.
 - A merchant sees its own invoices and nothing else.
-- Work that moves money goes on when the client hangs up, and is waited for when the process ends.
+- Work that moves money goes on when the client hangs up, and is waited for when the process ends. From the moment that
+  it is told to end, nothing is begun.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -89,6 +91,8 @@ class MerchantDesk:
         self._providers = providers
         self._explain = explain
         self._nudge = nudge
+        self.closing = False
+        """Whether `refuse` was called."""
         self._live: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -96,10 +100,17 @@ class MerchantDesk:
         """Whether an answer about this payment is being waited for here."""
         return payment_id in self._live
 
+    def refuse(self) -> None:
+        """Begin nothing any more: every further request gets a Refusal."""
+        self.closing = True
+
     async def close(self) -> None:
-        """Let what is under way be written down."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=LAST_WORDS)
+        """Let what is under way be written down, in `LAST_WORDS` at most."""
+        self.refuse()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                while self._tasks:
+                    await asyncio.wait(list(self._tasks))
 
     # -- invoices -----------------------------------------------------------------------------------------------------
 
@@ -145,6 +156,9 @@ class MerchantDesk:
 
     async def request_otp(self, merchant: str, invoice_id: str, card: Secret) -> OtpView:
         """Have a one-time password sent to the card's holder: another one each time. Raises Refusal."""
+        return await self._see_through(self._request_otp(merchant, invoice_id, card))
+
+    async def _request_otp(self, merchant: str, invoice_id: str, card: Secret) -> OtpView:
         made = await self._payable(merchant, invoice_id, OTP)
         invoice = made.invoice
         arguments: dict[str, Value] = {"amount": invoice.amount_rial, "card": card, "order_id": invoice.tracking_code}
@@ -286,7 +300,10 @@ class MerchantDesk:
         return answer
 
     async def _see_through(self, work: Coroutine[Any, Any, T]) -> T:
-        """Whoever asked may stop waiting; the work does not stop."""
+        """Whoever asked may stop waiting; the work does not stop. Raises Refusal while the process ends."""
+        if self.closing:
+            work.close()
+            raise Refusal(Why.CLOSING, "the service is being restarted: ask again")
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -102,6 +102,8 @@ async def test_nobody_is_sent_elsewhere(till: Program) -> None:
     body = {"card": PAN, "otp": "12345", "phone": "09123456789"}
     for path in ("/invoices/", "/invoices/inv_1/", "/invoices/inv_1/pay/", "/events/"):
         assert kind(await till.post(path, body, "k")) == (404, "not_found")
+    bare = await till.web.post(str(till.web.base_url).rstrip("/"), json=body, headers={"Host": "elsewhere.example"})
+    assert (bare.status_code, bare.headers.get("Location")) == (404, None)
 
 
 def test_a_bucket_of_tokens() -> None:
