@@ -176,6 +176,7 @@ async def serve(settings: Settings) -> None:
                 stack.push_async_callback(switch.close)
         stack.push_async_callback(switchboard.drain, DRAIN_SECONDS)
         stack.callback(reconciler.stop)
+        stack.callback(merchants.refuse)  # before all else: what waits for the calls' end must not let payments begin
         ready = asyncio.Event()
 
         async def earlier(version: str) -> Dialplan | None:
@@ -219,6 +220,10 @@ async def serve(settings: Settings) -> None:
             reconciler.nudge(payment.id)  # whoever still looks after it sees that it is done
             return payment
 
+        async def told_to_stop() -> None:
+            await stop.wait()
+            merchants.refuse()
+
         async def reconcile() -> None:
             await ready.wait()  # until then nobody can say which payments still have their caller
             await reconciler.run()
@@ -233,7 +238,7 @@ async def serve(settings: Settings) -> None:
             },
             [
                 *(people_routes(desk, settings.api_key) if settings.api_key is not None else ()),
-                *callback_routes(callbacks.heard, providers, time.monotonic),
+                *callback_routes(callbacks.heard, providers),
                 *merchants.routes,
             ],
         )
@@ -243,11 +248,11 @@ async def serve(settings: Settings) -> None:
             watch(),
             _watch_lag(observer),
             merchants.run(),
-            _serve_web(listener, web),
-            _serve_web(
+            serve_web(listener, web),
+            serve_web(
                 control, control_app(reloader.reload, [*people_routes(desk, None), *decision_routes(decide_payment)])
             ),
-            stop.wait(),
+            told_to_stop(),
         )
         _log.info("stopping", calls=len(switchboard))
 
@@ -479,10 +484,14 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
         listener.close()
 
 
-async def _serve_web(listener: socket.socket, app: Starlette) -> None:
-    """HTTP for operators."""
+async def serve_web(listener: socket.socket, app: Starlette) -> None:
+    """HTTP, until cancelled: then nobody is let in any more, and whoever is being answered gets the answer."""
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", date_header=False)
-    await _Server(config).serve(sockets=[listener])
+    server = _Server(config)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        server.let_nobody_in()
 
 
 class _Server(uvicorn.Server):
@@ -492,6 +501,15 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await asyncio.get_running_loop().create_future()
+
+    def let_nobody_in(self) -> None:
+        """Close the doors; connections end with the answer that is under way, or now. uvicorn's own `shutdown` would
+        wait for them, and only after its `main_loop`.
+        """
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,11 +6,11 @@ Law: where no merchant is configured, nothing is imported, nothing runs and noth
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from ivr.config import Settings
 from ivr.payments.port import Provider
@@ -21,6 +21,9 @@ from ivr.runtime.merchant_views import Words
 from ivr.runtime.observer import Observer
 from ivr.runtime.webhooks import Webhooks
 from ivr.store.opening import Store
+
+ANSWERED_WITHIN: Final = 2.0
+"""Seconds for the answers to what was waited for when the process ends."""
 
 _WORDS: Final = {
     ANOTHER_CARD: Words(ANOTHER_CARD, "با این کارت نمی‌توان پرداخت کرد", "this card cannot pay this"),
@@ -38,6 +41,8 @@ class MerchantService:
     routes: Sequence[BaseRoute]
     is_live: Callable[[str], bool]
     """Whether an answer about a payment is being waited for."""
+    refuse: Callable[[], None] = lambda: None
+    """Begin nothing any more: to be called as soon as the process is to end."""
     webhooks: Webhooks | None = None
 
     async def run(self) -> None:
@@ -58,7 +63,7 @@ async def merchant_service(
     if not settings.merchants:
         yield MerchantService((), lambda _: False)
         return
-    from ivr.web.merchant_api import merchant_routes  # half a second, for those who serve it
+    from ivr.web.merchant_api import PREFIX, merchant_guard  # half a second, for those who serve it
 
     desk = MerchantDesk(store.merchants, store.journal, store.invoices, cashier, providers, explain, nudge)
     targets = {name: merchant.webhook for name, merchant in settings.merchants.items() if merchant.webhook is not None}
@@ -70,11 +75,14 @@ async def merchant_service(
             "Age of the oldest event that a merchant does not have",
             lambda: webhooks.oldest,
         )
-    routes = merchant_routes(desk, settings.merchants, store.deliveries.replay, time.monotonic)
+    guard = merchant_guard(desk, settings.merchants, store.deliveries.replay, time.monotonic)
     try:
-        yield MerchantService(routes, desk.is_live, webhooks)
+        yield MerchantService([Mount(PREFIX, app=guard)], desk.is_live, desk.refuse, webhooks)
     finally:
         await desk.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                await guard.answered()
 
 
 def explain(reason: str, code: str | None) -> Words:

@@ -239,6 +239,10 @@ class FakeBooks:
     async def for_invoice(self, provider: str, invoice_id: str) -> Sequence[Payment]:
         return [p for p in self.payments.values() if (p.provider, p.invoice_id) == (provider, invoice_id)]
 
+    async def find(self, provider: str, name: str) -> Sequence[Payment]:
+        each = self.payments.values()
+        return [p for p in each if p.provider == provider and name in (p.invoice_id, p.transaction_id)]
+
     async def remember_invoice(self, invoice: Invoice) -> None:
         self.invoices[invoice.provider, invoice.tracking_code] = invoice
 

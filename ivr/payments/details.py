@@ -19,7 +19,7 @@ MOST_NAME: Final = 32
 MOST_VALUE: Final = 200
 """Characters of a detail's value."""
 
-_CARD: Final = re.compile(r"(?<!\d)(?:\d{16}|\d{4}([ -])\d{4}\1\d{4}\1\d{4})(?!\d)")
+_CARD: Final = re.compile(r"(?<!\d)(?:\d{16}|\d{4}([ ._:-])\d{4}\1\d{4}\1\d{4})(?!\d)")
 
 
 def check_details(details: Mapping[str, str]) -> None:
@@ -35,8 +35,13 @@ def check_details(details: Mapping[str, str]) -> None:
             raise BadInput(f"the detail {name} has {MOST_VALUE} characters at most, not {len(value)}")
         if not is_storable(value):
             raise BadInput(f"the detail {name} holds half a character or none")
-        if any(is_card_number(_digits(found[0])) for found in _CARD.finditer(value)):
+        if holds_card_number(value):
             raise BadInput(f"the detail {name} looks like a card number")
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a card number stands somewhere in it, in one piece or in groups of four."""
+    return any(is_card_number(_digits(found[0])) for found in _CARD.finditer(text))
 
 
 def is_storable(text: str) -> bool:

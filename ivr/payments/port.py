@@ -92,6 +92,10 @@ class Journal(Protocol):
         """Every payment of this invoice, oldest first."""
         ...
 
+    def find(self, provider: str, name: str) -> Awaitable[Sequence[Payment]]:
+        """Every payment whose invoice id or transaction id this is, oldest first, whoever looks after it."""
+        ...
+
 
 class Invoices(Protocol):
     """Our own record of the invoices that we had providers make."""

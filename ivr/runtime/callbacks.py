@@ -1,7 +1,8 @@
 """What becomes of a hint from outside: a payer's browser is back, or a provider says that something was paid.
 
 Law: nothing in it is believed, for anybody can send it. At most it names a payment of ours, and then that payment's
-provider is asked, once in a while however often the hint comes. A hint that names none costs nobody a request.
+provider is asked, once in a while however often the hint comes. A hint that names none costs nobody a request, and
+takes nothing of what all hints together may cost.
 """
 
 import re
@@ -17,9 +18,17 @@ LEAST_PAUSE: Final = 10.0
 """Seconds between two inquiries about one payment that hints cause."""
 MOST_KNOWN: Final = 1000
 """Payments whose last inquiry is remembered; then the oldest are forgotten."""
+MOST_AT_ONCE: Final = 40
+"""Inquiries that hints cause in one go; then so many a second:"""
+A_SECOND: Final = 4.0
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _OPEN: Final = (State.SENT, State.UNKNOWN)
+
+
+def possible_names(texts: Collection[str]) -> list[str]:
+    """Those of a hint's texts that a payment of ours could have as a name, in their order, each once."""
+    return list(dict.fromkeys(text for text in texts if _NAME.fullmatch(text)))[:MOST_NAMES]
 
 
 class Callbacks:
@@ -30,39 +39,67 @@ class Callbacks:
         self._ask_now = ask_now
         self._clock = clock
         self._asked: dict[str, float] = {}
+        self._allowance = _Allowance(clock)
 
     async def heard(self, provider: str, texts: Collection[str]) -> bool:
         """A hint of this provider's with these texts in it. Whether a payment was inquired about. Raises Unusable."""
-        names = frozenset([text for text in texts if _NAME.fullmatch(text)][:MOST_NAMES])
+        names = possible_names(texts)
         payment = await self._about(provider, names) if names else None
-        if payment is None or not self._is_time(payment.id):
+        if payment is None or not self._is_time(payment.id) or not self._allowance.take():
             return False
+        self._note(payment.id)
         await self._ask_now(payment.id)
         return True
 
-    async def _about(self, provider: str, names: frozenset[str]) -> Payment | None:
+    async def _about(self, provider: str, names: Collection[str]) -> Payment | None:
         """The open payment that it may be about; else one that was declined and may have been paid afterwards."""
-        open_ = [
-            payment
-            for payment in await self._journal.open_payments()
-            if payment.provider == provider and names & {payment.invoice_id, payment.transaction_id}
-        ]
+        found = {name: await self._journal.find(provider, name) for name in names}
+        each = {payment.id: payment for tries in found.values() for payment in tries}
+        open_ = await self._to_ask_about([payment for payment in each.values() if payment.state in _OPEN])
         if open_:
-            return min(open_, key=lambda payment: payment.transaction_id not in names)  # a link's own key names it best
-        for name in sorted(names):
-            tries = await self._journal.for_invoice(provider, name)
+            # a link's own key names it best, then the oldest
+            return min(open_, key=lambda payment: (payment.transaction_id not in names, payment.created_at))
+        for name, named in sorted(found.items()):
+            tries = [payment for payment in named if payment.invoice_id == name]
             declined = [payment for payment in tries if payment.state is State.DECLINED]
             if declined and not any(payment.state in (*_OPEN, State.APPROVED) for payment in tries):
                 return declined[-1]
         return None
 
+    async def _to_ask_about(self, open_: list[Payment]) -> list[Payment]:
+        """Whoever looks after them: the browser comes back to any worker. But one that another living worker has sent
+        is being waited for there, and to ask here would be to give it up.
+        """
+        if all(payment.state is State.UNKNOWN for payment in open_):
+            return open_
+        ours = {payment.id for payment in await self._journal.open_payments()}
+        return [payment for payment in open_ if payment.state is State.UNKNOWN or payment.id in ours]
+
     def _is_time(self, payment_id: str) -> bool:
-        now = self._clock()
         last = self._asked.get(payment_id)
-        if last is not None and now - last < LEAST_PAUSE:
-            return False
+        return last is None or self._clock() - last >= LEAST_PAUSE
+
+    def _note(self, payment_id: str) -> None:
         self._asked.pop(payment_id, None)
         while len(self._asked) >= MOST_KNOWN:
             del self._asked[next(iter(self._asked))]
-        self._asked[payment_id] = now
+        self._asked[payment_id] = self._clock()
+
+
+class _Allowance:
+    """How many inquiries hints may cause now, all of them together."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left = float(MOST_AT_ONCE)
+        self._at = clock()
+
+    def take(self) -> bool:
+        """Use one up, if there is one."""
+        now = self._clock()
+        self._left = min(float(MOST_AT_ONCE), self._left + (now - self._at) * A_SECOND)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
         return True

@@ -35,6 +35,8 @@ class HttpAnswer:
 
     status: int
     body: bytes
+    retry_after: str = ""
+    """The header of that name, as it came."""
 
 
 async def connect(host: str, port: int, tls: ssl.SSLContext | None, on_lost: "Lost") -> "HttpConnection":
@@ -75,6 +77,7 @@ class HttpConnection(asyncio.Protocol):
         "_on_lost",
         "_parser",
         "_read_seconds",
+        "_retry_after",
         "_status",
         "_timer",
         "_transport",
@@ -162,7 +165,7 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> None:
         if self._answer is not None and not self._answer.done() and self._status and self._ends_with_connection:
             self.usable = False
-            self._answer.set_result(HttpAnswer(self._status, b"".join(self._body)))
+            self._answer.set_result(self._whole())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._lost.done():  # a loop that ends has cancelled it
@@ -184,6 +187,8 @@ class HttpConnection(asyncio.Protocol):
             self._ends_with_connection = False
         elif kind == b"content-encoding" and value.strip().lower() != b"identity":
             self._fault = "it is compressed, and we asked for one that is not"
+        elif kind == b"retry-after":
+            self._retry_after = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -193,7 +198,7 @@ class HttpConnection(asyncio.Protocol):
                 self._fail(self._fault)
             elif self._head_only and self._answer is not None and not self._answer.done():
                 self.usable = False
-                self._answer.set_result(HttpAnswer(status, b""))
+                self._answer.set_result(self._whole())
 
     def on_body(self, data: bytes) -> None:
         self._length += len(data)
@@ -205,7 +210,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status and self._answer is not None and not self._answer.done():
             self.usable = self.usable and self._parser.should_keep_alive()
-            self._answer.set_result(HttpAnswer(self._status, b"".join(self._body)))
+            self._answer.set_result(self._whole())
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
@@ -214,7 +219,11 @@ class HttpConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._length = 0
         self._fault = ""
+        self._retry_after = ""
         self._ends_with_connection = True
+
+    def _whole(self) -> HttpAnswer:
+        return HttpAnswer(self._status, b"".join(self._body), self._retry_after)
 
     def _look(self) -> None:
         now = self._loop.time()

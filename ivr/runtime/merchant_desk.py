@@ -6,7 +6,8 @@ Laws:
 - A payment's id comes from the merchant and the key, and stands in the journal as sent before anything leaves. The same
   key then only says how it stands.
 - A merchant sees its own invoices and nothing else.
-- Work that moves money goes on when the client hangs up, and is waited for when the process ends.
+- Work that moves money goes on when the client hangs up, and is waited for when the process ends. From the moment that
+  it is told to end, nothing is begun.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -89,6 +91,8 @@ class MerchantDesk:
         self._providers = providers
         self._explain = explain
         self._nudge = nudge
+        self.closing = False
+        """Whether `refuse` was called."""
         self._live: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -96,18 +100,25 @@ class MerchantDesk:
         """Whether an answer about this payment is being waited for here."""
         return payment_id in self._live
 
+    def refuse(self) -> None:
+        """Begin nothing any more: every further request gets a Refusal."""
+        self.closing = True
+
     async def close(self) -> None:
-        """Let what is under way be written down."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=LAST_WORDS)
+        """Let what is under way be written down, in `LAST_WORDS` at most."""
+        self.refuse()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                while self._tasks:
+                    await asyncio.wait(list(self._tasks))
 
     # -- invoices -----------------------------------------------------------------------------------------------------
 
     async def create(
         self, merchant: str, key: str, provider: str, amount: int, order: str, customer: Mapping[str, str]
     ) -> InvoiceView:
-        """Have an invoice made, once. Raises Refusal. `customer`: customer_name, email, phone."""
-        digest = _digest({"provider": provider, "amount": amount, "order": order, **customer})
+        """Have an invoice made, once. Raises Refusal. `customer`: customer_name, email, phone; not in the digest."""
+        digest = _digest({"provider": provider, "amount": amount, "order": order})
         ticket = Ticket(merchant, "invoices", key, digest, f"inv_{secrets.token_hex(16)}")
         return await self._see_through(self._create(ticket, provider, amount, order, customer))
 
@@ -145,6 +156,9 @@ class MerchantDesk:
 
     async def request_otp(self, merchant: str, invoice_id: str, card: Secret) -> OtpView:
         """Have a one-time password sent to the card's holder: another one each time. Raises Refusal."""
+        return await self._see_through(self._request_otp(merchant, invoice_id, card))
+
+    async def _request_otp(self, merchant: str, invoice_id: str, card: Secret) -> OtpView:
         made = await self._payable(merchant, invoice_id, OTP)
         invoice = made.invoice
         arguments: dict[str, Value] = {"amount": invoice.amount_rial, "card": card, "order_id": invoice.tracking_code}
@@ -162,10 +176,10 @@ class MerchantDesk:
     async def pay(self, merchant: str, key: str, invoice_id: str, card: Secret, otp: Secret, phone: str) -> PaymentView:
         """Charge a card, once; the same key again says how that stands. Raises Refusal.
 
-        Card and password are no part of the digest: from a plain one everybody could find a card by trying, and a key
-        to it would have to lie beside it to outlive the process. So another card with the same key changes nothing.
+        Card, password and phone are no part of the digest: from a plain one everybody could find them by trying, and a
+        key to it would have to lie beside it to outlive the process. So another card with the same key changes nothing.
         """
-        digest = _digest({"invoice": invoice_id, "phone": phone})
+        digest = _digest({"invoice": invoice_id})
         ticket = Ticket(merchant, "payments", key, digest, _payment_id(merchant, key))
         return await self._see_through(self._pay(ticket, invoice_id, card, otp, phone))
 
@@ -286,7 +300,10 @@ class MerchantDesk:
         return answer
 
     async def _see_through(self, work: Coroutine[Any, Any, T]) -> T:
-        """Whoever asked may stop waiting; the work does not stop."""
+        """Whoever asked may stop waiting; the work does not stop. Raises Refusal while the process ends."""
+        if self.closing:
+            work.close()
+            raise Refusal(Why.CLOSING, "the service is being restarted: ask again")
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -326,5 +343,6 @@ def _payment_id(merchant: str, key: str) -> str:
 
 
 def _digest(body: Mapping[str, object]) -> str:
+    """Only of what may stand in the books: there are so few phone numbers that one is found by trying them all."""
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -48,6 +48,8 @@ class Why(Enum):
     """It may have arrived, and no whole answer came."""
     UNREACHABLE = "provider_unreachable"
     """Nothing was sent."""
+    CLOSING = "closing"
+    """The process ends, and begins nothing any more."""
 
 
 class Refusal(IvrError):

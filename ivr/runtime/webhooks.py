@@ -5,12 +5,14 @@ Laws:
   `id` stays the same.
 - A later event of a payment waits for the earlier one; other payments do not. A merchant that does not answer keeps
   nobody else waiting, and takes so many places at most.
-- Nothing is ever given up. The pauses grow up to a bound. A receiver that cannot be spoken to at all is left alone for
-  a moment before the next of its events is tried: a long queue before a closed door must not become a storm.
+- Nothing is ever given up. The pauses grow up to a bound. A receiver that cannot be spoken to, or says that it cannot
+  take anything now (429, 5xx), is left alone before the next of its events is tried, for as long as it asks: a long
+  queue before a closed door must not become a storm.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import msgspec
@@ -27,7 +29,8 @@ FIRST_PAUSE: Final = 5.0
 """Seconds before the second try; each further pause is twice as long."""
 LONGEST_PAUSE: Final = 3600.0
 LONGEST_REST: Final = 60.0
-"""Seconds for which a receiver that cannot be spoken to is left alone, at most; the first rest is of a second."""
+"""Seconds for which a receiver that cannot be spoken to is left alone, at most, unless it asks for more itself (up to
+`LONGEST_PAUSE`); the first rest is of a second."""
 AT_ONCE: Final = 4
 """Deliveries under way to one merchant."""
 LOOK_EVERY: Final = 1.0
@@ -122,7 +125,8 @@ class Webhooks:
         try:
             if why:
                 pause = min(self._longest_pause, self._first_pause * 2 ** min(claimed.tries - 1, 30))
-                await self._deliveries.again(event_id, self._clock() + pause)
+                until = self._rests.get(merchant, (0.0, 0.0))[0]
+                await self._deliveries.again(event_id, max(self._clock() + pause, until))
                 _log.warning("event_not_taken", entry=event_id, where=merchant, why=why, tries=claimed.tries)
             else:
                 await self._deliveries.delivered(event_id)
@@ -140,8 +144,27 @@ class Webhooks:
                 "POST", path, json=msgspec.Raw(body), headers=signed(target.secret, self._clock(), body)
             )
         except (ProviderUnreachable, OutcomeUnknown) as exc:
-            seconds = min(LONGEST_REST, 2 * self._rests.get(merchant, (0.0, 0.5))[1])
-            self._rests[merchant] = (self._clock() + seconds, seconds)
+            self._rest(merchant)
             return str(exc)
-        self._rests.pop(merchant, None)
+        if answer.status == 429 or answer.status >= 500:
+            self._rest(merchant, self._asked_for(answer.retry_after))
+        else:
+            self._rests.pop(merchant, None)
         return "" if 200 <= answer.status < 300 else f"status {answer.status}"
+
+    def _rest(self, merchant: str, at_least: float = 0.0) -> None:
+        """Leave it alone, for longer each time and never for less than it was asked for before."""
+        until, before = self._rests.get(merchant, (0.0, 0.5))
+        seconds = min(LONGEST_REST, 2 * before)
+        self._rests[merchant] = (max(until, self._clock() + max(seconds, at_least)), seconds)
+
+    def _asked_for(self, retry_after: str) -> float:
+        """Seconds, at most `LONGEST_PAUSE`; 0 for what is neither a number nor a date."""
+        try:
+            if retry_after.isdecimal():
+                seconds = float(retry_after[:9])
+            else:
+                seconds = parsedate_to_datetime(retry_after).timestamp() - self._clock()
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+        return min(max(seconds, 0.0), LONGEST_PAUSE)

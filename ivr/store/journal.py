@@ -30,6 +30,10 @@ COLUMNS: Final = (
 _BY_ID: Final = f"SELECT {COLUMNS} FROM payments WHERE id = ?"  # noqa: S608 - our own column names
 _OPEN: Final = f"SELECT {COLUMNS}, worker FROM payments WHERE state IN ('sent', 'unknown') ORDER BY number"  # noqa: S608
 _OF_INVOICE: Final = f"SELECT {COLUMNS} FROM payments WHERE provider = ? AND invoice_id = ? ORDER BY number"  # noqa: S608
+_NAMED: Final = (
+    f"SELECT {COLUMNS} FROM payments "  # noqa: S608
+    "WHERE provider = ? AND (invoice_id = ? OR transaction_id = ?) ORDER BY number"
+)
 _RIVAL: Final = (
     "SELECT id, state FROM payments "
     "WHERE provider = ? AND invoice_id = ? AND id <> ? AND state IN ('sent', 'approved') LIMIT 1"
@@ -147,6 +151,12 @@ class StoredJournal:
         """See the port."""
         return self._database.read(
             lambda connection: [payment_of(row) for row in connection.execute(_OF_INVOICE, (provider, invoice_id))]
+        )
+
+    def find(self, provider: str, name: str) -> Awaitable[Sequence[Payment]]:
+        """See the port."""
+        return self._database.read(
+            lambda connection: [payment_of(row) for row in connection.execute(_NAMED, (provider, name, name))]
         )
 
 

@@ -1,7 +1,8 @@
 """Whose an invoice is, and requests that must not be carried out twice. Beside the journal in the same database.
 
 Law: a request is on disk before anybody is asked about it, and its invoice comes to be together with its end. A hold
-falls with its process where that process owns the data directory, and else when its lease is over.
+falls when nobody works on it any more: with its process where that one owns the data directory, when a worker of the
+same name has begun anew, and else when its lease is over. Who works on what in this process, the process knows itself.
 """
 
 import json
@@ -85,45 +86,72 @@ class StoredMerchants:
     """`ivr.payments.merchant_port.MerchantBooks`. Raises Unusable when the database fails.
 
     `clock` gives seconds since 1970, UTC. `alone`: no other process can be at work on these books, so what another one
-    held is free.
+    held is free. `worker`: our name among those who are; no other one has it while we are there, so what an earlier
+    process of this name held is free, too.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], *, alone: bool = True) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], *, alone: bool = True, worker: str = "") -> None:
         self._database = database
         self._clock = clock
         self._alone = alone
-        self._me = secrets.token_hex(8)
+        self._worker = f"{worker} " if worker else ""
+        self._me = f"{self._worker}{secrets.token_hex(8)}"
+        self._under_way: dict[tuple[str, str, str], object] = {}
+        """Requests that are being carried out here, and who began each. The books may say so for longer: while they
+        could not be written, nobody could be let in again."""
 
-    def begin(self, ticket: Ticket) -> Awaitable[Begun | Ended | Held | Different]:
+    async def begin(self, ticket: Ticket) -> Begun | Ended | Held | Different:
         """See the port."""
-        me, alone, now = self._me, self._alone, self._clock()
-        name = (ticket.merchant, ticket.operation, ticket.key)
+        me, now, mine, under_way = self._me, self._clock(), object(), self._under_way
+        name = _name(ticket)
 
         def job(connection: Connection) -> Begun | Ended | Held | Different:
             new = connection.execute(_ADD_REQUEST, (*name, ticket.digest, ticket.subject, now, me, now + LEASE))
             if new.rowcount == 1:
+                under_way[name] = mine
                 return Begun(ticket.subject, again=False)
             digest, subject, held_by, held_until, ended = connection.execute(_REQUEST, name).fetchone()
             if digest != ticket.digest:
                 return Different()
             if ended:
                 return Ended(subject)
-            if held_until > now and (held_by == me or not alone):
+            if held_until > now and self._is_held(held_by, under_way.get(name, mine) is not mine):
                 return Held()
             taken = connection.execute(_HOLD, (me, now + LEASE, *name, held_by, held_until))
-            return Begun(subject, again=True) if taken.rowcount == 1 else Held()
+            if taken.rowcount != 1:
+                return Held()
+            under_way[name] = mine
+            return Begun(subject, again=True)
 
-        return self._database.run(job)
+        begun = False
+        try:
+            answer = await self._database.run(job)
+            begun = isinstance(answer, Begun)
+            return answer
+        finally:
+            if not begun and under_way.get(name) is mine:  # noted, and then not written
+                del under_way[name]
+
+    def _is_held(self, held_by: str, by_us: bool) -> bool:
+        """Whether somebody may be at work. `by_us`: whether that is so in this process."""
+        if held_by == self._me:
+            return by_us
+        return not self._alone and not (self._worker and held_by.startswith(self._worker))
 
     async def release(self, ticket: Ticket) -> None:
-        """See the port."""
-        values = (ticket.merchant, ticket.operation, ticket.key, self._me)
-        await self._database.run(lambda connection: _done(connection.execute(_RELEASE, values)))
+        """See the port. Also when it cannot be written nobody is at work any more."""
+        values = (*_name(ticket), self._me)
+        try:
+            await self._database.run(lambda connection: _done(connection.execute(_RELEASE, values)))
+        finally:
+            self._under_way.pop(_name(ticket), None)
 
     async def end(self, ticket: Ticket) -> None:
-        """See the port."""
-        values = (ticket.merchant, ticket.operation, ticket.key)
-        await self._database.run(lambda connection: _done(connection.execute(_END, values)))
+        """See the port. Also when it cannot be written nobody is at work any more."""
+        try:
+            await self._database.run(lambda connection: _done(connection.execute(_END, _name(ticket))))
+        finally:
+            self._under_way.pop(_name(ticket), None)
 
     async def keep_invoice(self, ticket: Ticket, made: MerchantInvoice) -> None:
         """See the port."""
@@ -135,9 +163,10 @@ class StoredMerchants:
             owner = connection.execute(_ADD_OWNER, (made.id, made.merchant, *number))
             if first.rowcount != 1 or owner.rowcount != 1:
                 raise Illegal(f"number {invoice.tracking_code} of {invoice.provider} already stands for an invoice")
-            connection.execute(_END, (ticket.merchant, ticket.operation, ticket.key))
+            connection.execute(_END, _name(ticket))
 
         await self._database.run(job)
+        self._under_way.pop(_name(ticket), None)
 
     def invoice_of(self, merchant: str, invoice_id: str) -> Awaitable[MerchantInvoice | None]:
         """See the port."""
@@ -190,6 +219,10 @@ def event_of(row: Sequence[Any]) -> MerchantEvent:
         amount,
         json.loads(details),
     )
+
+
+def _name(ticket: Ticket) -> tuple[str, str, str]:
+    return ticket.merchant, ticket.operation, ticket.key
 
 
 def _done(_: object) -> None:

@@ -69,7 +69,7 @@ async def open_store(
             StoredInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),
-            StoredMerchants(money, clock, alone=shared is None),
+            StoredMerchants(money, clock, alone=shared is None, worker=shared.worker if shared is not None else ""),
             StoredDeliveries(money, clock),
         )
 

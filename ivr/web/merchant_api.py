@@ -17,14 +17,13 @@ from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount
 
 from ivr.payments.state import State
 from ivr.runtime.merchant_desk import MerchantDesk
 from ivr.runtime.merchant_views import Refusal, Why, event_body
 from ivr.runtime.merchants import Known, Merchant
 from ivr.web.merchant_guard import WHO, Guard
-from ivr.web.merchant_problems import CONTENT_TYPE, STATUSES, Fault, Problem, faults, problem
+from ivr.web.merchant_problems import CONTENT_TYPE, STATUSES, Fault, Problem, closing, faults, problem
 from ivr.web.merchant_shapes import (
     KNOWN,
     After,
@@ -63,7 +62,7 @@ _WHAT: Final = {
     429: "Too many requests; see Retry-After.",
     500: "A fault in the program.",
     502: "No whole answer came from the provider.",
-    503: "Too many at once, or the provider or the books cannot be reached.",
+    503: "Too many at once, the service is being restarted, or the provider or the books cannot be reached.",
 }
 _ALWAYS: Final = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
 
@@ -71,16 +70,16 @@ Replayer = Callable[[str, int], Awaitable[int]]
 """(merchant, after) -> how many events are delivered again."""
 
 
-def merchant_routes(
+def merchant_guard(
     desk: MerchantDesk, merchants: Mapping[str, Merchant], replay: Replayer, clock: Callable[[], float]
-) -> list[Mount]:
-    """What is served at `/api`. `clock` gives seconds that never go back."""
-    return [Mount(PREFIX, app=Guard(merchant_app(desk, replay), merchants, clock))]
+) -> Guard:
+    """What is served at `PREFIX`. `clock` gives seconds that never go back."""
+    return Guard(merchant_app(desk, replay), merchants, clock, is_closing=lambda: desk.closing)
 
 
 def merchant_app(desk: MerchantDesk, replay: Replayer) -> FastAPI:
     """The application behind the guard."""
-    app = FastAPI(title="ivr", version="1", description=_ABOUT, docs_url=None, redoc_url=None)
+    app = FastAPI(title="ivr", version="1", description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_problems(app)
     _add_invoices(app, desk)
     _add_payments(app, desk)
@@ -220,6 +219,8 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Refusal)
     async def refused(_: Request, exc: Refusal) -> Response:
+        if exc.why is Why.CLOSING:
+            return closing()
         status = STATUSES[exc.why]
         headers = {"Retry-After": "1"} if exc.why in (Why.IN_PROGRESS, Why.UNREACHABLE, Why.SILENT) else None
         return problem(status, exc.why.value, str(exc), headers=headers)

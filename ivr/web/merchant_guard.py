@@ -1,7 +1,8 @@
 """What every request of a merchant's program passes first: its key, its rate, its size, and a place.
 
 Law: without a key nobody learns anything but the documentation. A body is read whole, up to its bound, before anything
-looks at it. Whatever breaks inside is one line in the log and one plain answer, without a word of what was asked.
+looks at it. Whatever breaks inside is one line in the log and one plain answer, without a word of what was asked. While
+the process ends nothing is let through, and what was let through before is answered.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ivr.domain.errors import Unusable
 from ivr.runtime.merchants import Keyring, Known, Merchant
-from ivr.web.merchant_problems import problem
+from ivr.web.merchant_problems import closing, problem
 from ivr.web.rates import Allowance, Rates
 
 MOST_BODY: Final = 16 * 1024
@@ -45,13 +46,22 @@ class Guard:
         *,
         at_once: int = AT_ONCE,
         body_seconds: float = BODY_SECONDS,
+        is_closing: Callable[[], bool] = lambda: False,
     ) -> None:
         self._app = app
         self._keyring = Keyring(merchants)
         self._rates = Rates(clock)
         self._at_once = at_once
         self._body_seconds = body_seconds
+        self._is_closing = is_closing
         self._under_way: Counter[str] = Counter()
+        self._answered = asyncio.Event()
+
+    async def answered(self) -> None:
+        """Return when no request is under way."""
+        while self._under_way.total():
+            self._answered.clear()
+            await self._answered.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
@@ -74,6 +84,9 @@ class Guard:
             answer = problem(429, "too_many_requests", detail, headers={"Retry-After": str(allowance.wait)})
             await answer(scope, receive, send)
             return
+        if self._is_closing():
+            await closing()(scope, receive, send)
+            return
         merchant = known.merchant.name
         if self._under_way.total() >= self._at_once or self._under_way[merchant] >= AT_ONCE_OF_ONE:
             answer = problem(503, "too_many_at_once", "too many requests are under way", headers={"Retry-After": "1"})
@@ -86,6 +99,8 @@ class Guard:
                     body = await _body(headers, receive)
             except TimeoutError:
                 body = problem(408, "too_slow", "the body did not come in time", headers={"Connection": "close"})
+            if self._is_closing():
+                body = closing()
             if isinstance(body, Response):
                 await body(scope, receive, send)
             else:
@@ -93,6 +108,7 @@ class Guard:
                 await self._answer(scope, body, receive, send)
         finally:
             self._under_way[merchant] -= 1
+            self._answered.set()
 
     def _known(self, headers: Headers) -> Known | None:
         scheme, _, given = headers.get("authorization", "").partition(" ")

@@ -15,6 +15,9 @@ from ivr.runtime.merchant_views import Why
 CONTENT_TYPE: Final = "application/problem+json"
 _TYPES: Final = "urn:ivr:problem:"
 
+CLOSING_SECONDS: Final = 5
+"""After which somebody who came at the end of a process asks again."""
+
 STATUSES: Final[Mapping[Why, int]] = {
     Why.NOT_FOUND: 404,
     Why.NOT_YOURS: 403,
@@ -27,6 +30,7 @@ STATUSES: Final[Mapping[Why, int]] = {
     Why.REFUSED: 409,
     Why.SILENT: 502,
     Why.UNREACHABLE: 503,
+    Why.CLOSING: 503,
 }
 """What a refusal is in HTTP."""
 
@@ -69,6 +73,14 @@ def problem(
         "errors": list(errors),
     }
     return JSONResponse(content, status, headers, CONTENT_TYPE)
+
+
+def closing() -> JSONResponse:
+    """To whoever comes while the process ends: nothing was begun, and another connection leads to the next one."""
+    headers = {"Connection": "close", "Retry-After": str(CLOSING_SECONDS)}
+    return problem(
+        STATUSES[Why.CLOSING], Why.CLOSING.value, "the service is being restarted: ask again", headers=headers
+    )
 
 
 def faults(found: Iterable[Mapping[str, Any]], known: Collection[str]) -> list[dict[str, str]]:

@@ -1,16 +1,17 @@
 """What the merchants' API takes and gives, in pydantic's words; OpenAPI is made of it.
 
 Law: a card number and a one-time password are Secret from the moment they are read. What is taken is taken exactly:
-no text for a number, no field that nobody knows.
+no text for a number, no field that nobody knows. What is kept as it came holds no card number.
 """
 
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from ivr.domain.money import MOST_RIAL
 from ivr.domain.secret import Secret
+from ivr.payments.details import holds_card_number
 
 MOST_EVENTS: Final = 500
 """In one answer."""
@@ -45,6 +46,13 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _no_card(value: str) -> str:
+    """What is kept in the books."""
+    if holds_card_number(value):
+        raise ValueError("must not hold a card number")
+    return value
+
+
 def _between(least: int, most: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "integer", "minimum": least, "maximum": most})
 
@@ -55,7 +63,7 @@ After = Annotated[int, Field(ge=0, le=MOST_EVENT_ID), BeforeValidator(_digits), 
 Limit = Annotated[int, Field(ge=1, le=MOST_EVENTS), BeforeValidator(_digits), _between(1, MOST_EVENTS)]
 Amount = Annotated[int, Field(ge=1, le=MOST_RIAL), BeforeValidator(_whole), _between(1, MOST_RIAL)]
 EventId = Annotated[int, Field(ge=0, le=MOST_EVENT_ID), BeforeValidator(_whole), _between(0, MOST_EVENT_ID)]
-IdempotencyKey = Annotated[str, Field(pattern=r"^[0-9A-Za-z._:-]{1,64}$")]
+IdempotencyKey = Annotated[str, Field(pattern=r"^[0-9A-Za-z._:-]{1,64}$"), AfterValidator(_no_card)]
 
 
 class _In(BaseModel):
@@ -81,7 +89,7 @@ class CreateInvoice(_In):
         description="By which it is to be paid.", examples=["paystar"]
     )
     amount_rial: Amount = Field(examples=[160_000])
-    order_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")] = Field(
+    order_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$"), AfterValidator(_no_card)] = Field(
         description="Your own number for it.", examples=["A-1042"]
     )
     customer: Customer = Customer()

@@ -53,7 +53,9 @@ def operations_app(
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics), *more])
+    app = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics), *more])
+    app.router.redirect_slashes = False  # a redirect goes where the request says that it came to
+    return app
 
 
 async def _result(check: Check, patience: float) -> str | None:

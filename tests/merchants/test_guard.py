@@ -84,6 +84,28 @@ async def test_errors_name_fields_and_never_values(till: Program) -> None:
     assert [one["field"] for one in missing.json()["errors"]] == ["header.Idempotency-Key"]
 
 
+@pytest.mark.parametrize("written", [PAN, f"A-{PAN}", "-".join(PAN[i : i + 4] for i in (0, 4, 8, 12))])
+async def test_a_card_number_is_kept_nowhere(till: Program, tmp_path: Path, written: str) -> None:
+    """What stands in the books as it came is refused with a card number in it, and the answer does not repeat it."""
+    for key, order in ((written, "A-1"), ("k", written)):
+        answer = await till.create(key=key, order_id=order)
+        assert kind(answer) == (422, "invalid") and written not in answer.text
+        [fault] = answer.json()["errors"]
+        assert fault["problem"] == "Value error, must not hold a card number"
+        assert fault["field"] == ("body.order_id" if order == written else "header.Idempotency-Key")
+    kept = [path for path in (tmp_path / "var").iterdir() if path.is_file()]
+    assert kept and not [path for path in kept if written.encode() in path.read_bytes()]
+
+
+async def test_nobody_is_sent_elsewhere(till: Program) -> None:
+    """A slash too many is an error: a redirect could carry card and password to another address."""
+    body = {"card": PAN, "otp": "12345", "phone": "09123456789"}
+    for path in ("/invoices/", "/invoices/inv_1/", "/invoices/inv_1/pay/", "/events/"):
+        assert kind(await till.post(path, body, "k")) == (404, "not_found")
+    bare = await till.web.post(str(till.web.base_url).rstrip("/"), json=body, headers={"Host": "elsewhere.example"})
+    assert (bare.status_code, bare.headers.get("Location")) == (404, None)
+
+
 def test_a_bucket_of_tokens() -> None:
     """A minute's worth at once, then one at a time as they come back; each key has its own."""
     clock = Clock()

@@ -1,6 +1,11 @@
 """Cards charged by panel and links to a pay page: sent once, answered as they stand."""
 
 import asyncio
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -8,7 +13,8 @@ import pytest
 from ivr.payments.state import EntryKind
 from ivr.sandbox.faults import Fault, FaultKind
 from ivr.sandbox.settings import DEMO_CARDS
-from tests.merchants.shop import Program
+from ivr.store.opening import JOURNAL_FILE
+from tests.merchants.shop import PHONE, Program
 from tests.merchants.world import OTHER, Api
 from tests.sandbox.shop import press
 
@@ -37,6 +43,23 @@ async def test_the_same_key_again_sends_nothing(till: Program) -> None:
     assert (await till.pay(made, "99999", "once", DEMO_CARDS[1])).json() == first.json()
     assert (await till.pay(other, otp, "once")).status_code == 422
     assert len([line for line in till.sandbox.diary.lines if line.operation == "bpm_pay"]) == 1
+
+
+async def test_a_phone_cannot_be_found_in_the_books(till: Program, tmp_path: Path) -> None:
+    """There are so few phone numbers that a digest says which one it is of: it is of none, and compared with none."""
+    made = await till.invoice(key="once", customer={"phone": PHONE})
+    assert (await till.create(key="once", customer={"phone": "09120000000"})).json() == made
+    paid = await till.pay(made, await till.otp(made), "pay")
+    other = {"card": DEMO_CARDS[0].pan.reveal(), "otp": "12345", "phone": "09120000000"}
+    assert (await till.post(f"/invoices/{made['id']}/pay", other, "pay")).json() == paid.json()
+    with closing(sqlite3.connect(tmp_path / "var" / JOURNAL_FILE)) as connection:
+        digests = {digest for (digest,) in connection.execute("SELECT digest FROM merchant_requests")}
+    bodies: list[dict[str, object]] = [
+        {"invoice": made["id"], "phone": PHONE},
+        {"provider": "mellat", "amount": 160_000, "order": "A-1", "customer_name": "", "email": "", "phone": PHONE},
+    ]
+    texts = [json.dumps(body, sort_keys=True, separators=(",", ":")) for body in bodies]
+    assert len(digests) == 2 and not digests & {hashlib.sha256(text.encode()).hexdigest() for text in texts}
 
 
 async def test_a_decline_says_why(till: Program) -> None:

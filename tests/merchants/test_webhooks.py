@@ -246,6 +246,52 @@ async def test_a_receiver_that_is_not_there(books: Books) -> None:
         await until(lambda: len(server.seen) == 30 and hooks.waiting == 0)
 
 
+@pytest.mark.parametrize("status", ["503 Busy", "429 Slowly", "500 Broken"])
+async def test_a_receiver_that_says_not_now(books: Books, status: str) -> None:
+    """Its own database is down: a long queue is no storm, one event is tried now and then."""
+    for number in range(30):
+        await books.invoice(f"{number}")
+        await books.pays(f"{number}", A)
+    async with RawServer(says("", status)) as server, books.told(shop=server.url):
+        for tries in (4, 5, 6):  # those of the beginning, then one after each rest
+            await until(lambda tries=tries: len(books.deliveries.put_off) == tries)  # type: ignore[misc]
+            await asyncio.sleep(0.1)  # some looks more
+            assert len(server.seen) == tries
+            books.clock.now += 60
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("120", 120.0),
+        ("Tue, 14 Nov 2023 22:15:20 GMT", 120.0),
+        ("99999999999", LONGEST_PAUSE),
+        ("soon", 0.0),
+        ("-5", 0.0),
+    ],
+)
+async def test_it_comes_again_when_it_was_asked_to(books: Books, asked: str, seconds: float) -> None:
+    """Seconds or a date, an hour at most; before that nothing is sent, not even another payment's event."""
+    await books.invoice("1")
+    await books.pays("1", A)
+    ways = [says("", f"503 Busy\r\nRetry-After: {asked}")]
+
+    async def behave(exchange: Exchange) -> None:
+        await (ways.pop(0) if ways else says({}))(exchange)
+
+    async with RawServer(behave) as server, books.told(shop=server.url) as hooks:
+        await until(lambda: len(books.deliveries.put_off) == 1)
+        assert books.deliveries.put_off[0] - books.clock.now == max(seconds, 5.0)
+        await books.invoice("2")
+        await books.pays("2", A)
+        if seconds:
+            books.clock.now += seconds - 1
+            await asyncio.sleep(0.1)  # some looks more
+            assert len(server.seen) == 1
+        books.clock.now += max(1.0, 5.0 - seconds)
+        await until(lambda: hooks.waiting == 0 and len(server.seen) == 3)
+
+
 async def test_two_processes_share_the_work(books: Books) -> None:
     """Each event is delivered by one of them."""
     for number in range(60):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ivr.payments.state import Payment, State
-from ivr.runtime.callbacks import LEAST_PAUSE, MOST_KNOWN, MOST_NAMES, Callbacks
+from ivr.runtime.callbacks import A_SECOND, LEAST_PAUSE, MOST_AT_ONCE, MOST_NAMES, Callbacks
 from tests.fakes import FakeBooks
 
 KEY, INVOICE = "Ab3kLm9xQ2", "65843148"
@@ -96,9 +96,24 @@ async def test_a_payment_that_was_given_up(outside: Outside) -> None:
     assert await outside.hint(INVOICE) and outside.asked == ["p"]
 
 
-async def test_the_memory_has_an_end(outside: Outside) -> None:
+async def test_the_memory_has_an_end(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest are forgotten, not the newest."""
-    for number in range(MOST_KNOWN + 1):
+    monkeypatch.setattr("ivr.runtime.callbacks.MOST_KNOWN", 3)
+    for number in range(4):
         outside.books.put(link(f"p{number}", f"Key{number:05}"), State.UNKNOWN)
-        await outside.hint(f"Key{number:05}")
-    assert await outside.hint("Key00000") and not await outside.hint(f"Key{MOST_KNOWN:05}")
+        assert await outside.hint(f"Key{number:05}")
+    assert await outside.hint("Key00000") and not await outside.hint("Key00003")
+
+
+async def test_all_hints_together(outside: Outside) -> None:
+    """So many inquiries at once, then so many a second. Who names no payment of ours takes none away, nor does a hint
+    that was not taken: it may come again.
+    """
+    for number in range(MOST_AT_ONCE + 2):
+        outside.books.put(link(f"p{number}", f"Key{number:05}"), State.UNKNOWN)
+    for _ in range(3 * MOST_AT_ONCE):
+        assert not await outside.hint("nobody-knows-this")
+    said = [await outside.hint(f"Key{number:05}") for number in range(MOST_AT_ONCE + 2)]
+    assert said == [True] * MOST_AT_ONCE + [False] * 2
+    outside.now += 1 / A_SECOND
+    assert await outside.hint(f"Key{MOST_AT_ONCE:05}") and not await outside.hint(f"Key{MOST_AT_ONCE + 1:05}")

@@ -148,6 +148,16 @@ async def test_a_late_truth_is_always_written(store: Store) -> None:
     assert [p.state for p in await store.journal.for_invoice("paystar", "65843148")] == [State.APPROVED] * 2
 
 
+async def test_payments_by_either_name(store: Store) -> None:
+    """By their invoice's number or the provider's key of it, in whatever state, oldest first; of one provider."""
+    for name, invoice, key in (("p1", "77", None), ("p2", "78", "Key77"), ("p3", "77", "78")):
+        await store.journal.create(replace(payment(name, invoice), transaction_id=key))
+    await store.journal.append("p1", EntryKind.SENT)
+    found = {name: [p.id for p in await store.journal.find("paystar", name)] for name in ("77", "78", "Key77", "79")}
+    assert found == {"77": ["p1", "p3"], "78": ["p2", "p3"], "Key77": ["p2"], "79": []}
+    assert not await store.journal.find("pod", "77")
+
+
 async def test_open_payments_are_the_sent_and_the_unknown(store: Store) -> None:
     """What has to be looked after, oldest first."""
     for name in ("p1", "p2", "p3", "p4"):

@@ -1,15 +1,19 @@
 """Whose an invoice is, and requests that are carried out once, in each kind of database."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from ivr.domain.errors import Illegal
+from ivr.domain.errors import Illegal, Unusable
 from ivr.payments.invoice import Invoice
 from ivr.payments.merchant_port import Begun, Different, Ended, Held, Link, MerchantInvoice, Ticket
 from ivr.payments.state import EntryKind
 from ivr.store import merchants
+from ivr.store.backend import Connection
+from ivr.store.database import Database
 from ivr.store.merchants import LEASE, StoredMerchants
 from ivr.store.opening import Store, open_merchants
 from tests.clock import Clock
@@ -56,6 +60,56 @@ async def test_what_was_begun_and_not_ended(store: Store, clock: Clock) -> None:
     assert await others.begin(TICKET) == Begun("inv_1", again=True)
     alone = StoredMerchants(store.deliveries.database, clock)
     assert await alone.begin(TICKET) == Begun("inv_1", again=True)
+
+
+class Outage:
+    """A database that takes nothing for a while."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.over = False
+
+    async def run(self, job: Callable[[Connection], Any]) -> Any:
+        if not self.over:
+            raise Unusable("the disk is full")
+        return await self._database.run(job)
+
+
+@pytest.mark.parametrize("how", ["release", "end"])
+async def test_after_an_outage_of_the_books(store: Store, how: str) -> None:
+    """The work was over and that could not be written: the same key goes on as soon as the books are back, not after
+    the lease. Whoever comes while it is carried out again waits.
+    """
+    books = store.merchants
+    assert await books.begin(TICKET) == Begun("inv_1", again=False)
+    outage = Outage(store.deliveries.database)
+    books._database = outage  # type: ignore[assignment]
+    with pytest.raises(Unusable):
+        await getattr(books, how)(TICKET)
+    with pytest.raises(Unusable):
+        await books.begin(TICKET)
+    outage.over = True
+    assert await books.begin(TICKET) == Begun("inv_1", again=True)
+    assert await books.begin(TICKET) == Held()
+    await books.end(TICKET)
+    assert await books.begin(TICKET) == Ended("inv_1")
+
+
+async def test_a_worker_that_begins_anew(store: Store, clock: Clock) -> None:
+    """What it held when it died is free for it at once; what other workers hold is not, whatever their names begin
+    with.
+    """
+    database = store.deliveries.database
+    names = ("a", "a", "ab", "a.b")
+    before, again, *others = (StoredMerchants(database, clock, alone=False, worker=name) for name in names)
+    await before.begin(TICKET)
+    for other in others:
+        assert await other.begin(TICKET) == Held()
+    assert await again.begin(TICKET) == Begun("inv_1", again=True)
+    assert await again.begin(TICKET) == Held()
+    for other in others:
+        await other.begin(replace(TICKET, key="theirs"))
+    assert await again.begin(replace(TICKET, key="theirs")) == Held()
 
 
 async def test_a_number_stands_for_one_invoice(store: Store) -> None:

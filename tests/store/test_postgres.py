@@ -22,6 +22,7 @@ from ivr.domain.errors import AlreadyInPayment, Unusable
 from ivr.domain.secret import Secret
 from ivr.lab.postgres import Server, running
 from ivr.payments.state import EntryKind, State
+from ivr.runtime.callbacks import Callbacks
 from ivr.store import postgres as module
 from ivr.store.database import Database
 from ivr.store.journal import LONGEST_CALL, StoredJournal
@@ -93,6 +94,27 @@ async def test_a_worker_that_is_there_looks_after_its_own(workers: tuple[Store, 
     assert [found.id for found in await one.journal.open_payments()] == ["p1"]
     assert list(await other.journal.open_payments()) == []
     assert [found.state for found in await other.journal.for_invoice("paystar", "invoice-p1")] == [State.SENT]
+
+
+async def test_a_browser_comes_back_to_any_worker(workers: tuple[Store, Store], clock: Clock) -> None:
+    """The one that made the link and the other both find its payment, by number and by the gateway's key. A charge that
+    the other one waits for just now is left alone.
+    """
+    one, other = workers
+    await one.journal.create(replace(payment("by-link"), transaction_id="KeyOfTheLink"))
+    await one.journal.create(replace(payment("by-card"), transaction_id="KeyOfTheCard"))
+    for name in ("by-link", "by-card"):
+        await one.journal.append(name, SENT)
+    await one.journal.append("by-link", UNANSWERED)
+    for store, found in ((one, ["by-link", "by-link", "by-card"]), (other, ["by-link", "by-link"])):
+        asked: list[str] = []
+
+        async def ask_now(payment_id: str, asked: list[str] = asked) -> None:
+            asked.append(payment_id)
+
+        for name in ("invoice-by-link", "KeyOfTheLink", "KeyOfTheCard"):
+            await Callbacks(store.journal, ask_now, clock).heard("paystar", [name])
+        assert asked == found
 
 
 async def test_a_worker_that_is_gone_leaves_them_to_the_others(books: Books, clock: Clock) -> None:
