@@ -39,7 +39,7 @@ def dialplan() -> Dialplan:
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers=OPERATIONS,
-        notices=frozenset({"shop"}),
+        notices=frozenset({"shop", "sms"}),
         agents=frozenset({"sara"}),
         queues=frozenset({"sales"}),
     )
