@@ -52,6 +52,7 @@ def test_whatever_is_cut_off_nobody_loses_money(tmp_path: Path) -> None:
         ("sent_after_sending", {"sent_unwritten", "charge_not_approved"}),
         ("charge_sent_again", {"sent_unwritten"}),
         ("paid_before_written", {"paid_not_written"}),
+        ("unanswered_taken_for_unsent", {"charged_unheard", "arrived_unsent"}),
     ],
 )
 def test_what_would_lose_money_is_found(tmp_path: Path, broken: str, found: set[str]) -> None:
@@ -63,7 +64,8 @@ def test_what_would_lose_money_is_found(tmp_path: Path, broken: str, found: set[
 
 def test_every_way_to_break_it_is_tried() -> None:
     """A new one in `broken.py` needs its line above."""
-    assert set(BREAKS) == {"sent_after_sending", "charge_sent_again", "paid_before_written"}
+    tried = {"sent_after_sending", "charge_sent_again", "paid_before_written", "unanswered_taken_for_unsent"}
+    assert set(BREAKS) == tried
 
 
 def test_a_seed_is_the_same_run_again() -> None:
