@@ -7,6 +7,8 @@ however many processes it takes.
 import asyncio
 import http.client
 import json
+import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,10 +17,12 @@ from urllib.parse import urlsplit
 from ivr.domain.operations import Operation
 from ivr.payments.port import Provider, Reply, Value
 from ivr.payments.state import Payment
-from ivr.sandbox.faults import Fault, FaultKind
+from ivr.sandbox.faults import PLACES, Fault, FaultKind
 
 TIMEOUT: Final = 10.0
 """Seconds that the sandbox may take on a busy machine."""
+GLANCE: Final = 0.002
+"""Seconds between two looks whether a door is open."""
 SETTLE: Final = 0.01
 """Seconds after which a client has seen that its connections are gone."""
 
@@ -46,12 +50,14 @@ _THROUGH: Final[Mapping[str, Mapping[str, str]]] = {
 class Doors:
     """Those of one run. `faults`: the refusals of its plan; `directory` keeps count of those that happened."""
 
-    def __init__(self, faults: Sequence[Fault], directory: Path, admin: str) -> None:
+    def __init__(self, faults: Sequence[Fault], directory: Path, urls: Mapping[str, str]) -> None:
         self._faults = faults
         self._directory = directory
-        self._admin = admin
+        self._urls = urls
         self.over = False
         """Nothing is refused any more."""
+        self.closed = 0
+        """So many are closed now."""
 
     def before(self, providers: Mapping[str, Provider]) -> Mapping[str, Provider]:
         """The same providers behind them."""
@@ -68,17 +74,27 @@ class Doors:
                 if happened.tell() >= fault.times:
                     continue
                 happened.write(b"x")
+            self.closed += 1
             self._refuse(operation, fault.seconds)
             await asyncio.sleep(SETTLE)
             return fault
         return None
 
     def open(self, fault: Fault) -> None:
-        """Open it again, at once."""
+        """Open it again, and return when somebody can go through: whoever asks next may have no patience."""
         self._refuse(fault.operation, 0.0)
+        parts = urlsplit(self._urls[PLACES[fault.operation].provider])
+        until = time.monotonic() + TIMEOUT
+        while time.monotonic() < until:
+            try:
+                socket.create_connection((parts.hostname or "", parts.port or 0), TIMEOUT).close()
+                break
+            except OSError:
+                time.sleep(GLANCE)
+        self.closed -= 1
 
     def _refuse(self, operation: str, seconds: float) -> None:
-        parts = urlsplit(self._admin)
+        parts = urlsplit(self._urls["admin"])
         asked = {"operation": operation, "kind": FaultKind.REFUSE.value, "seconds": seconds}
         # not on our event loop: it is no step of the payment
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)

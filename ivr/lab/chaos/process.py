@@ -106,7 +106,7 @@ class _Process:
         self._clock = FastClock(orders.begin)
         self._lines: dict[str, Line] = {}
         self._finish = asyncio.Event()
-        self._doors = Doors(orders.refusals, orders.directory, orders.urls["admin"])
+        self._doors = Doors(orders.refusals, orders.directory, orders.urls)
 
     async def run(self, living: Sequence[Living], end: socket.socket) -> None:
         orders = self._orders
@@ -167,7 +167,7 @@ class _Process:
         switchboard.forget_others()
         reconciling = asyncio.create_task(reconciler.run())
         await self._finish.wait()
-        while len(switchboard):  # noqa: ASYNC110 - it does not tell
+        while len(switchboard) or self._doors.closed:  # noqa: ASYNC110 - neither tells
             await asyncio.sleep(GATHER)
         self._clock.hurries = True
         while reconciler.followed or await self._undecided(store):  # noqa: ASYNC110 - neither tells

@@ -171,12 +171,12 @@ class _Run:
         return False
 
     def _finish(self, end: socket.socket) -> None:
-        if not self._finishing:
-            time.sleep(self._plan.late)
-            self._sandbox.recover()
-            self._finishing = True
         telephone = self._telephone
         if telephone.asks_to_finish():
+            if not self._finishing:
+                time.sleep(self._plan.late)
+                self._finishing = True
+            self._sandbox.recover()  # a process that is dead may have left a door closed
             telephone.out.append(message("finish"))
             self._flush(end)
 

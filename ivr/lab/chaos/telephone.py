@@ -22,6 +22,8 @@ SILENCE: Final = 8.0
 """Seconds without a word after which a caller is left in silence, on however busy a machine."""
 LINGERS: Final = 0.08
 """Seconds that a slow leg to the bank takes."""
+READS: Final = 0.3
+"""Seconds after which a slow payer presses the page's button: whoever waits has looked more than once by then."""
 WRONG_OTP: Final = "918273645546"
 PAID: Final = frozenset({"pay/paid"})
 """Words that say that this caller has paid."""
@@ -135,7 +137,7 @@ class Telephone:
         match words:
             case ["link", call_id, link]:
                 self.story.append(f"  {call_id}: is sent a link")
-                self._soon(lambda: self._press(link))
+                self._soon(lambda: self._press(link), READS)
             case [what, call_id, *more] if call_id in self.callers:
                 caller = self.callers[call_id]
                 if caller.on_line:
@@ -250,5 +252,5 @@ class Telephone:
         if self._up:
             self.out.append(message("event", caller.info.call_id, *event))
 
-    def _soon(self, do: Callable[[], None]) -> None:
-        self._due.append((time.monotonic() + (LINGERS if self._plan.lingers else 0.0), do))
+    def _soon(self, do: Callable[[], None], seconds: float = LINGERS) -> None:
+        self._due.append((time.monotonic() + (seconds if self._plan.lingers else 0.0), do))
