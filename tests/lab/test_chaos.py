@@ -50,20 +50,22 @@ def test_whatever_is_cut_off_nobody_loses_money(tmp_path: Path) -> None:
     ("broken", "found"),
     [
         ("sent_after_sending", {"sent_unwritten", "charge_not_approved"}),
-        ("charge_sent_again", {"sent_unwritten"}),
+        ("charge_sent_again", {"sent_unwritten", "sent_in_doubt"}),
         ("paid_before_written", {"paid_not_written"}),
+        ("unanswered_taken_for_unsent", {"charged_unheard", "arrived_unsent"}),
     ],
 )
 def test_what_would_lose_money_is_found(tmp_path: Path, broken: str, found: set[str]) -> None:
     """A product that is broken on purpose does not pass, and the story says how."""
     status, figures, said = chaos(tmp_path, "--short", "--broken", broken)
-    assert status == 1 and found <= set(figures["findings"]), said
+    assert status == 1 and found & set(figures["findings"]), said  # it ends at the first run that finds something
     assert "process 1" in said and "FOUND" in said
 
 
 def test_every_way_to_break_it_is_tried() -> None:
     """A new one in `broken.py` needs its line above."""
-    assert set(BREAKS) == {"sent_after_sending", "charge_sent_again", "paid_before_written"}
+    tried = {"sent_after_sending", "charge_sent_again", "paid_before_written", "unanswered_taken_for_unsent"}
+    assert set(BREAKS) == tried
 
 
 def test_a_seed_is_the_same_run_again() -> None:

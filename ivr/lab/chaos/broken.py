@@ -1,4 +1,4 @@
-"""Three ways to lose money, on purpose: who finds nothing wrong with them proves nothing.
+"""Four ways to lose money, on purpose: who finds nothing wrong with them proves nothing.
 
 Law: nothing but a trial that asks for one by name is ever broken.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ivr.domain.errors import OutcomeUnknown
+from ivr.domain.errors import OutcomeUnknown, ProviderUnreachable
 from ivr.domain.operations import Operation, Role
 from ivr.flow.commands import PaymentOrder
 from ivr.payments.port import Provider, Reply, Value
@@ -56,8 +56,8 @@ class _SaysFirst(Cashier):
         await super().answered(payment_id, reply)
 
 
-class _AsksAgain:
-    """Sends what moves money once more when no answer came."""
+class _Wrapped:
+    """A provider that behaves."""
 
     def __init__(self, inner: Provider) -> None:
         self._inner = inner
@@ -67,12 +67,7 @@ class _AsksAgain:
         return self._inner.operations
 
     async def ask(self, operation: str, arguments: Mapping[str, Value]) -> Reply:
-        try:
-            return await self._inner.ask(operation, arguments)
-        except OutcomeUnknown:
-            if self.operations[operation].role is not Role.CHARGE:
-                raise
-            return await self._inner.ask(operation, arguments)
+        return await self._inner.ask(operation, arguments)
 
     async def inquire(self, payment: Payment) -> Reply:
         return await self._inner.inquire(payment)
@@ -82,6 +77,30 @@ class _AsksAgain:
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+class _AsksAgain(_Wrapped):
+    """Sends what moves money once more when no answer came."""
+
+    async def ask(self, operation: str, arguments: Mapping[str, Value]) -> Reply:
+        try:
+            return await super().ask(operation, arguments)
+        except OutcomeUnknown:
+            if self.operations[operation].role is not Role.CHARGE:
+                raise
+            return await super().ask(operation, arguments)
+
+
+class _TakesSilenceForDistance(_Wrapped):
+    """Says of what moves money that it never left, when only its answer did not come."""
+
+    async def ask(self, operation: str, arguments: Mapping[str, Value]) -> Reply:
+        try:
+            return await super().ask(operation, arguments)
+        except OutcomeUnknown:
+            if self.operations[operation].role is not Role.CHARGE:
+                raise
+            raise ProviderUnreachable("no answer") from None
 
 
 def _write_later(parts: Parts, store: Store, clock: Callable[[], float]) -> Parts:
@@ -96,9 +115,14 @@ def _ask_again(parts: Parts, store: Store, clock: Callable[[], float]) -> Parts:
     return replace(parts, providers={name: _AsksAgain(one) for name, one in parts.providers.items()})
 
 
+def _take_for_unsent(parts: Parts, store: Store, clock: Callable[[], float]) -> Parts:
+    return replace(parts, providers={name: _TakesSilenceForDistance(one) for name, one in parts.providers.items()})
+
+
 BREAKS: Final[Mapping[str, Callable[[Parts, Store, Callable[[], float]], Parts]]] = {
     "sent_after_sending": _write_later,
     "charge_sent_again": _ask_again,
     "paid_before_written": _say_first,
+    "unanswered_taken_for_unsent": _take_for_unsent,
 }
 """By name."""

@@ -5,6 +5,7 @@ Law: it believes the sandbox's books about money, the file about our journal, an
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,13 @@ Finding = tuple[str, str]
 """A name for programs, and a sentence."""
 
 _CLAIMS_PAID: Final = frozenset({"pay/paid", "invoice/already_paid", "order/already_paid", "bill/already_paid"})
-_CLAIMS_NOTHING: Final = frozenset({"card/nothing_charged"})
+_LAST_WORDS: Final = frozenset(
+    {
+        *("card/nothing_charged", "card/too_many", "otp/no_more", "bill/refused", "bill/not_accepted"),
+        *("order/refused", "order/not_received"),
+    }
+)
+"""Say that nothing was charged, and end a call: not even later may money be taken for it."""
 _BUGS: Final = frozenset({"flow_fault", "snapshot_unreadable", "entry_refused", "provider_not_asked", "call_too_long"})
 """Lines of the log that no cut and no provider may lead to, besides those of something that `broke`."""
 
@@ -76,12 +83,26 @@ def _money(left: Left) -> Iterator[Finding]:
         yield "charge_not_approved", f"money was taken, and our journal has: {stand}"
     if any(payment["amount_rial"] != scenario.amount for payment in approved):
         yield "amount", "an approved payment is of another amount"
-    sent = sum(entry["kind"] == "sent" for payment in left.payments for entry in payment["entries"])
-    arrived = left.telephone.legs
-    if scenario.charge is not None:
-        arrived = sum(line["operation"] == scenario.charge for line in left.books["requests"])
-    if arrived > sent:
-        yield "sent_unwritten", f"a charge arrived {arrived} times, and the journal has {sent} lines 'sent'"
+    yield from _arrivals(left)
+
+
+def _arrivals(left: Left) -> Iterator[Finding]:
+    """What arrived was written down as sent before, and never as unsent; and nothing was sent while in doubt."""
+    lines = Counter(entry["kind"] for payment in left.payments for entry in payment["entries"])
+    sent, unsent = lines["sent"], lines["unsent"]
+    begun, arrived = left.telephone.legs, left.telephone.answered_legs
+    charge = left.plan.scenario.charge
+    if charge is not None:
+        requests = [line for line in left.books["requests"] if line["operation"] == charge]
+        begun = arrived = len(requests)
+        # one that was declined in clear words moved nothing
+        doubtful = sum(line["fault"] is not None or line["result"] == "ok" for line in requests)
+        if doubtful > 1 + lines["declined"]:
+            yield "sent_in_doubt", f"{doubtful} charges may have moved money, and {lines['declined']} were declined"
+    if begun > sent:
+        yield "sent_unwritten", f"a charge arrived {begun} times, and the journal has {sent} lines 'sent'"
+    elif arrived > sent - unsent:
+        yield "arrived_unsent", f"a charge arrived {arrived} times, and {unsent} of {sent} are written as unsent"
 
 
 def _words(left: Left) -> Iterator[Finding]:
@@ -91,7 +112,7 @@ def _words(left: Left) -> Iterator[Finding]:
             yield "paid_without_charge", f"{caller.info.call_id} hears 'paid', and nothing was taken"
         if heard & _CLAIMS_PAID and left.plan.scenario.provider != "paystar" and not left.standing("approved"):
             yield "paid_without_line", f"{caller.info.call_id} hears 'paid', and the journal never says so"
-        if heard & _CLAIMS_NOTHING and left.charges and left.plan.rival is Rival.NONE:
+        if heard & _LAST_WORDS and left.charges and left.plan.rival is Rival.NONE:
             yield "charged_unheard", f"{caller.info.call_id} hears that nothing was taken, and it was"
 
 

@@ -14,8 +14,8 @@ from ivr.sandbox.faults import Fault, FaultKind
 
 DELAY: Final = 0.35
 """Seconds that an answer is late: longer than a client's patience."""
-REFUSED: Final = 0.15
-"""Seconds in which nobody listens."""
+REFUSED: Final = 0.5
+"""Seconds in which nobody listens, at most: once somebody was refused, it is over."""
 BEYOND: Final = 1.15
 """Faults make a payment longer: cuts are thrown so far beyond the points of one without."""
 LONGEST_CALL: Final = 12
@@ -60,6 +60,9 @@ class Plan:
     rival: Rival = Rival.NONE
     wrong_otp: bool = False
     pays_page: bool = True
+    """What the payer does with the first link."""
+    waits: bool = True
+    """Who was sent a link stays for the result."""
 
     @property
     def late(self) -> float:
@@ -74,10 +77,11 @@ class Plan:
         caller = "goes between two processes" if self.goes_while_nobody_drives else "stays"
         if self.hangs_up_after is not None:
             caller = f"hangs up after {self.hangs_up_after} prompts"
+        page = f"{'paid' if self.pays_page else 'cancelled'}{'' if self.waits else ', not waited for'}"
         return (
             f"seed {self.seed}: {scenario}, cut at {self.cuts}, faults: {faults or 'none'}, caller {caller}, "
             f"at the bank: {self.at_the_bank.value}{', slowly' if self.lingers else ''}, rival: {self.rival.value}, "
-            f"{'wrong' if self.wrong_otp else 'right'} password, page {'paid' if self.pays_page else 'cancelled'}"
+            f"{'wrong' if self.wrong_otp else 'right'} password, page {page}"
         )
 
 
@@ -107,6 +111,7 @@ def throw(seed: int, points: Sequence[int]) -> Plan:
         rival=dice.choices(list(Rival), (5, 2, 3))[0],
         wrong_otp=dice.random() < 0.1,
         pays_page=dice.random() < 0.8,
+        waits=dice.random() < 0.5,
     )
 
 

@@ -10,15 +10,15 @@ import random
 import socket
 import sys
 import traceback
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from ivr.flow.model import Dialplan
 from ivr.lab.chaos.broken import BREAKS, Parts
-from ivr.lab.chaos.clerk import hand_out_link
 from ivr.lab.chaos.clock import FastClock
+from ivr.lab.chaos.doors import Doors
 from ivr.lab.chaos.line import Line, Wire, Words
 from ivr.lab.chaos.scenarios import Scenario
 from ivr.lab.chaos.seams import CutLoop
@@ -30,12 +30,13 @@ from ivr.prompts.units import Currency
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.logs import configure_logs
 from ivr.runtime.observer import Observer
-from ivr.runtime.ports import CallInfo
+from ivr.runtime.ports import CallInfo, Notice
 from ivr.runtime.reconciler import Reconciler
 from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
 from ivr.runtime.verdict import Late
+from ivr.sandbox.faults import Fault
 from ivr.store.opening import Store, open_store
 
 GATHER: Final = 0.01
@@ -70,6 +71,8 @@ class Orders:
     cut: int | None
     broken: str | None
     seed: int
+    refusals: Sequence[Fault]
+    """Questions that find the door closed."""
 
 
 def begin(orders: Orders, dialplan: Dialplan, living: Sequence[Living], end: socket.socket) -> NoReturn:
@@ -103,12 +106,12 @@ class _Process:
         self._clock = FastClock(orders.begin)
         self._lines: dict[str, Line] = {}
         self._finish = asyncio.Event()
-        self._work: set[asyncio.Task[None]] = set()
+        self._doors = Doors(orders.refusals, orders.directory, orders.urls)
 
     async def run(self, living: Sequence[Living], end: socket.socket) -> None:
         orders = self._orders
         async with open_store(orders.directory, self._clock) as store:
-            if orders.scenario.invoice_id and orders.scenario.link is None and orders.scenario.provider != "pod":
+            if orders.scenario.provider != "pod":
                 await store.invoices.remember_invoice(
                     Invoice(orders.scenario.provider, orders.scenario.invoice_id, orders.scenario.amount, "chaos", 1.0)
                 )
@@ -122,7 +125,8 @@ class _Process:
         snapshots.start()
         late = Late(store.journal)
         parts = Parts(
-            clients(self._orders.urls, self._clock), Cashier(store.journal, store.invoices, self._clock, late)
+            self._doors.before(clients(self._orders.urls, self._clock)),
+            Cashier(store.journal, store.invoices, self._clock, late),
         )
         if self._orders.broken is not None:
             parts = BREAKS[self._orders.broken](parts, store, self._clock)
@@ -134,6 +138,7 @@ class _Process:
             speak=lambda say, language: speak(say, language, Currency.RIAL),
             trusted_trunks=frozenset({"merchant"}),
             longest_call=LONGEST_CALL,
+            notify=self._notify,
         )
         switchboard = Switchboard(
             self._dialplan,
@@ -161,10 +166,8 @@ class _Process:
             line.emit = switchboard.resume(line, switchboard.left.pop(one.info.session_id, None), one.leg)
         switchboard.forget_others()
         reconciling = asyncio.create_task(reconciler.run())
-        if self._orders.scenario.link is not None and self._orders.number == 1:
-            self._spawn(hand_out_link(self._orders.scenario, parts, store, reconciler.nudge, self._wire, self._steps))
         await self._finish.wait()
-        while len(switchboard) or self._work:  # noqa: ASYNC110 - neither tells
+        while len(switchboard) or self._doors.closed:  # noqa: ASYNC110 - neither tells
             await asyncio.sleep(GATHER)
         self._clock.hurries = True
         while reconciler.followed or await self._undecided(store):  # noqa: ASYNC110 - neither tells
@@ -183,6 +186,7 @@ class _Process:
     def _take(self, words: Words) -> None:
         match words:
             case ["finish"]:
+                self._doors.over = True
                 self._finish.set()
             case ["ring", call_id, number, trunk, headers]:
                 line = self._line(CallInfo(call_id, trunk, number, "09121234567"), headers)
@@ -194,10 +198,12 @@ class _Process:
         self._lines[info.call_id] = Line(info, headers, self._wire, self._steps)
         return self._lines[info.call_id]
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+    def _notify(self, notice: Notice) -> None:
+        """What sends SMS for us has it as soon as it is said."""
+        if (link := notice.values.get("url")) is not None:
+            self._steps.at("link", "before the link is given out")
+            self._wire.say("link", notice.call_id, link)
+            self._steps.at("link", "after the link was given out")
 
 
 async def _no_other_version(version: str) -> Dialplan | None:

@@ -25,6 +25,7 @@ from ivr.lab.chaos.process import Orders, begin
 from ivr.lab.chaos.sandbox import Sandbox
 from ivr.lab.chaos.steps import Passed, passed
 from ivr.lab.chaos.telephone import Telephone
+from ivr.sandbox.faults import FaultKind
 from ivr.store.opening import open_reading
 
 BEGIN: Final = 1_700_000_000.0
@@ -66,7 +67,8 @@ def run(plan: Plan, dialplan: Dialplan, broken: str | None = None) -> Result:
     try:
         with Sandbox(plan.seed) as sandbox:
             for fault in plan.faults:
-                sandbox.set_fault(fault)
+                if fault.kind is not FaultKind.REFUSE:
+                    sandbox.set_fault(fault)
             began = time.monotonic()
             result = _Run(plan, dialplan, broken, directory, sandbox).result()
             result.seconds = time.monotonic() - began
@@ -103,7 +105,15 @@ class _Run:
         plan = self._plan
         cut = plan.cuts[number - 1] if number <= len(plan.cuts) else None
         orders = Orders(
-            plan.scenario, self._directory, self._sandbox.urls, clock, number, cut, self._broken, plan.seed + number
+            plan.scenario,
+            self._directory,
+            self._sandbox.urls,
+            clock,
+            number,
+            cut,
+            self._broken,
+            plan.seed + number,
+            [fault for fault in plan.faults if fault.kind is FaultKind.REFUSE],
         )
         living = self._telephone.living()
         self._telephone.story.append(f"process {number}, with {len(living)} callers on the line")
@@ -161,12 +171,12 @@ class _Run:
         return False
 
     def _finish(self, end: socket.socket) -> None:
-        if not self._finishing:
-            time.sleep(self._plan.late)
-            self._sandbox.recover()
-            self._finishing = True
         telephone = self._telephone
         if telephone.asks_to_finish():
+            if not self._finishing:
+                time.sleep(self._plan.late)
+                self._finishing = True
+            self._sandbox.recover()  # a process that is dead may have left a door closed
             telephone.out.append(message("finish"))
             self._flush(end)
 

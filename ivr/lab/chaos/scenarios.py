@@ -53,8 +53,6 @@ class Scenario:
     inquiry: bool = True
     """Whether the provider can be asked what became of it."""
     amount: int = AMOUNT
-    link: str | None = None
-    """No call: an invoice is made and paid on a page of this provider's. The invoice id is known only then."""
 
 
 KEYS: Final[Mapping[str, str]] = {
@@ -66,6 +64,11 @@ KEYS: Final[Mapping[str, str]] = {
     "otp/still_waiting": "*",
     "card/hear_again": "9",
     "card/unreachable_try_again": "1",
+    "link/agree_keys": "1",
+    "link/number_keys": "1",
+    "link/again_keys": "1",
+    "link/declined_new_keys": "1",
+    "link/wait_on": "*",
 }
 """What callers key when a prompt ends with this."""
 
@@ -82,6 +85,10 @@ def _by_card(books: Books) -> int:
     return sum(one["order_id"] == INVOICE for one in books["mellat"])
 
 
+def _order_by_card(books: Books) -> int:
+    return sum(one["order_id"] == ORDER for one in books["mellat"])
+
+
 def _bills(books: Books) -> int:
     return sum(bool(one["referenceNumber"]) for one in books["pod"])
 
@@ -93,6 +100,7 @@ def _pages(books: Books) -> int:
 _BILL = barcode_bill(BARCODE)
 _BILL_AMOUNT: Final = _BILL.amount if _BILL is not None else 0
 _OF_MERCHANT: Final = {"merchant_phone": MERCHANT}
+_ORDER: Final = {"X-Order-Id": ORDER, "X-Order-Amount": str(AMOUNT)}
 _PAYSTAR: Final = ("create_transaction", "result")
 _MELLAT: Final = ("bpm_otp", "bpm_pay")
 
@@ -107,7 +115,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         ("create_transaction",),
         settings=_OF_MERCHANT,
         trunk="merchant",
-        headers={"X-Order-Id": ORDER, "X-Order-Amount": str(AMOUNT)},
+        headers=_ORDER,
         inquiry=False,
     ),
     Scenario("card", "mellat", "pay_by_card", INVOICE, _by_card, _MELLAT, charge="bpm_pay", inquiry=False),
@@ -123,16 +131,28 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         charge="pod_pay_bill",
         amount=_BILL_AMOUNT,
     ),
-    Scenario("page", "web", "", "", _pages, ("web_request", "web_check"), link="web"),
+    Scenario("page", "web", "pay_by_link", INVOICE, _pages, ("web_request", "web_check")),
     Scenario(
         "bill_page",
         "pod",
-        "",
+        "bill_by_link",
         BARCODE,
         _bills,
         ("pod_issue_invoice", "pod_payment_link", "pod_list"),
+        keys={"link/bill_how": "2", "link/bill_barcode": BARCODE},
         amount=_BILL_AMOUNT,
-        link="pod",
+    ),
+    Scenario(
+        "card_order",
+        "mellat",
+        "order_by_card",
+        ORDER,
+        _order_by_card,
+        _MELLAT,
+        trunk="merchant",
+        headers=_ORDER,
+        charge="bpm_pay",
+        inquiry=False,
     ),
 )
 

@@ -15,16 +15,22 @@ from ivr.lab.chaos.plan import AtTheBank, Plan, Rival
 from ivr.lab.chaos.process import Living
 from ivr.lab.chaos.sandbox import Sandbox
 from ivr.lab.chaos.scenarios import KEYS, OTP
-from ivr.lab.chaos.world import number_of
+from ivr.lab.chaos.world import nothing_charged, number_of
 from ivr.runtime.ports import CallInfo
 
 SILENCE: Final = 8.0
 """Seconds without a word after which a caller is left in silence, on however busy a machine."""
 LINGERS: Final = 0.08
 """Seconds that a slow leg to the bank takes."""
+READS: Final = 0.3
+"""Seconds after which a slow payer presses the page's button: whoever waits has looked more than once by then."""
 WRONG_OTP: Final = "918273645546"
 PAID: Final = frozenset({"pay/paid"})
 """Words that say that this caller has paid."""
+AGREES: Final = frozenset({"pay/press_keys", "otp/enter", "link/agree_keys"})
+"""Who answers these agrees to pay."""
+GOES_WITH_LINK: Final = "link/stay"
+"""Where a caller hangs up who does not wait for the result of a link."""
 
 _NOT_REACHED: Final = {AtTheBank.BUSY: LegResult.BUSY, AtTheBank.NO_ANSWER: LegResult.NO_ANSWER}
 
@@ -41,6 +47,8 @@ class Caller:
     since: float = field(default_factory=time.monotonic)
     """Since when nothing is said to them."""
     keyed_otp: bool = False
+    agreed: bool = False
+    """Money may have been asked for on this caller's behalf."""
 
 
 class Telephone:
@@ -53,17 +61,20 @@ class Telephone:
         self.out: list[bytes] = []
         self.legs = 0
         """Legs dialled to the bank."""
+        self.answered_legs = 0
+        """Those on which it answered."""
         self.settled = 0
         """Those on which it took the money."""
         self._plan = plan
         self._sandbox = sandbox
         self._paid_in_books = paid_in_books
-        self._to_ring = ["1700000000.1"] if plan.scenario.link is None else []
-        if plan.rival is Rival.BESIDE and self._to_ring:
+        self._nothing_charged = nothing_charged()
+        self._to_ring = ["1700000000.1"]
+        if plan.rival is Rival.BESIDE:
             self._to_ring.append("1700000000.2")
-        self._afterwards = plan.rival is Rival.AFTERWARDS and bool(self._to_ring)
+        self._afterwards = plan.rival is Rival.AFTERWARDS
         self._due: list[tuple[float, Callable[[], None]]] = []
-        self._waits_for_link = plan.scenario.link is not None
+        self._pressed = False
         self._up = False
         self._asked = False
 
@@ -80,7 +91,6 @@ class Telephone:
         """The process is dead. What is to be told to it is told to nobody."""
         self._up = self._asked = False
         self.out.clear()
-        self._waits_for_link = False
         if self._plan.goes_while_nobody_drives:
             for caller in self.callers.values():
                 if caller.on_line:
@@ -94,7 +104,7 @@ class Telephone:
     @property
     def is_over(self) -> bool:
         """Nobody is on the line, and nobody will be."""
-        busy = self._to_ring or self._due or self._waits_for_link or self._afterwards
+        busy = self._to_ring or self._due or self._afterwards
         return not busy and not any(caller.on_line for caller in self.callers.values())
 
     def asks_to_finish(self) -> bool:
@@ -125,12 +135,9 @@ class Telephone:
     def take(self, words: Words) -> None:
         """One message."""
         match words:
-            case ["no_link"]:
-                self._waits_for_link = False
-            case ["link", link]:
-                self._waits_for_link = False
-                self.story.append("  payer gets the link")
-                self._soon(lambda: self._press(link))
+            case ["link", call_id, link]:
+                self.story.append(f"  {call_id}: is sent a link")
+                self._soon(lambda: self._press(link), READS)
             case [what, call_id, *more] if call_id in self.callers:
                 caller = self.callers[call_id]
                 if caller.on_line:
@@ -156,6 +163,11 @@ class Telephone:
         self.story.append(f"  {caller.info.call_id}: hears {' '.join(media)}")
         if PAID & set(media) and not self._paid_in_books():
             self.findings.append(("paid_not_written", "'paid' is heard, and the journal does not say so"))
+        if self._nothing_charged & set(media) and self._alone(caller) and self._is_charged():
+            self.findings.append(("charged_unheard", "that nothing was taken is heard, and it was"))
+        if GOES_WITH_LINK in media and not self._plan.waits:
+            self._hang_up(caller, "with the link")
+            return
         if caller.prompts == self._plan.hangs_up_after and caller.info.call_id.endswith(".1"):
             self._hang_up(caller, "as planned")
             return
@@ -164,7 +176,15 @@ class Telephone:
         if keys == OTP:
             keys = self._otp(caller)
         if keys:
+            caller.agreed |= bool(AGREES & set(media))
             self._tell(caller, "keys", keys)
+
+    def _alone(self, caller: Caller) -> bool:
+        """Whether whatever was taken was taken from this caller."""
+        return not any(one.agreed for one in self.callers.values() if one is not caller)
+
+    def _is_charged(self) -> bool:
+        return self._plan.scenario.charges(self._sandbox.books()) > 0
 
     def _otp(self, caller: Caller) -> str:
         if self._plan.wrong_otp and not caller.keyed_otp:
@@ -177,10 +197,11 @@ class Telephone:
 
     def _dialled(self, caller: Caller, token: int, caller_id: str, amount: int) -> None:
         self.legs += 1
-        caller.leg = token
+        caller.leg, caller.agreed = token, True
         if (result := _NOT_REACHED.get(self._plan.at_the_bank)) is not None:
             self._leg_ends(caller, token, result)
             return
+        self.answered_legs += 1
         self._tell(caller, "leg_answered", token)
         self._soon(lambda: self._at_the_bank(caller, token, caller_id, amount))
 
@@ -205,8 +226,11 @@ class Telephone:
         self._tell(caller, "leg_ended", token, result.value)
 
     def _press(self, link: str) -> None:
+        # who cancelled is sent another one, and pays that
+        pays, self._pressed = self._plan.pays_page or self._pressed, True
+        self.story.append(f"  payer: {'pays' if pays else 'cancels'} on the page")
         try:
-            self._sandbox.press(link, pays=self._plan.pays_page)
+            self._sandbox.press(link, pays=pays)
         except OSError:
             self.story.append("  payer: the page is not there")
 
@@ -228,5 +252,5 @@ class Telephone:
         if self._up:
             self.out.append(message("event", caller.info.call_id, *event))
 
-    def _soon(self, do: Callable[[], None]) -> None:
-        self._due.append((time.monotonic() + (LINGERS if self._plan.lingers else 0.0), do))
+    def _soon(self, do: Callable[[], None], seconds: float = LINGERS) -> None:
+        self._due.append((time.monotonic() + (seconds if self._plan.lingers else 0.0), do))

@@ -1,12 +1,15 @@
 """What every process under trial is made with: the shipped flows and our own few, and clients of the sandbox."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from ivr.domain.secret import Secret
 from ivr.flow.loader import load_dialplan
-from ivr.flow.model import DialledNumber, Dialplan, World
+from ivr.flow.model import DialledNumber, Dialplan, Flow, World
+from ivr.flow.steps.inquire import InquireStep
 from ivr.lab.chaos.scenarios import SCENARIOS, Scenario
 from ivr.lab.town import HOUSE
 from ivr.payments.port import Provider
@@ -21,6 +24,11 @@ PATIENCE: Final = 0.25
 """Seconds of silence after which a provider's answer is given up."""
 NOWHERE: Final = "http://127.0.0.1:1/back"
 """Where payers' browsers come back to; nobody listens."""
+
+LOOKS_EVERY: Final = 0.1
+"""Seconds between two looks of a caller who waits for the result of a link."""
+NO_MONEY: Final = ("nothing was charged", "no money was taken", "cancelled on the page")
+"""Words of English prompts that say so."""
 
 OPERATIONS: Final = {
     "paystar": paystar_saman.OPERATIONS,
@@ -39,17 +47,34 @@ def dialplan() -> Dialplan:
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers=OPERATIONS,
-        notices=frozenset({"shop"}),
+        notices=frozenset({"shop", "sms"}),
         agents=frozenset({"sara"}),
         queues=frozenset({"sales"}),
     )
     flows = dict(load_dialplan(HOUSE / "dialplan", world).flows)
     for file in sorted((Path(__file__).parent / "flows").glob("*.yaml")):
         flows |= load_dialplan(file, world).flows
-    numbers = [
-        DialledNumber(number_of(one), one.flow, "fa", one.trunk, one.settings) for one in SCENARIOS if one.link is None
-    ]
-    return Dialplan(flows, numbers, "chaos")
+    numbers = [DialledNumber(number_of(one), one.flow, "fa", one.trunk, one.settings) for one in SCENARIOS]
+    return Dialplan({name: _hurried(flow) for name, flow in flows.items()}, numbers, "chaos")
+
+
+def _hurried(flow: Flow) -> Flow:
+    """The same flow for callers who have no minutes to wait."""
+    steps = {
+        name: replace(step, kind=replace(step.kind, every=LOOKS_EVERY)) if isinstance(step.kind, InquireStep) else step
+        for name, step in flow.steps.items()
+    }
+    return replace(flow, steps=steps)
+
+
+@cache
+def nothing_charged() -> frozenset[str]:
+    """The prompts that tell a caller that no money was taken: by their words, and that a bank says no."""
+    catalogue = Catalogue.load(HOUSE / "prompts")
+    names = catalogue.names("en")
+    says = {one for one in names if any(words in catalogue.text("en", one).lower() for words in NO_MONEY)}
+    declines = {one for one in names if one.startswith("decline/")} - {"decline/duplicate"}
+    return frozenset(says | declines | {"card/another"})
 
 
 def number_of(scenario: Scenario) -> str:
