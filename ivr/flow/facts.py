@@ -44,6 +44,8 @@ class Facts:
     """Exits after which nobody here knows whether money moved."""
     decides: frozenset[str] = frozenset()
     """Exits after which that is known."""
+    paid: frozenset[str] = frozenset()
+    """Exits that say, where others do not, that the money has come."""
     says: Saying = field(default_factory=lambda: Saying(()))
     """What it says before anything else."""
     cut_short: bool = True
