@@ -113,6 +113,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         words=reading.prompt(fields, "prompt", "link/still_waiting"),
         hold_prompt=reading.prompt(fields, "hold_prompt", "common/please_wait"),
     )
+    reading.can_inquire(fields, "provider", made.provider)
     fields.done()
     exits = BECAME_EXITS | {UNKNOWN}
     how = {by: f"{made.provider} and our books say '{by}'" for by in BECAME_EXITS} | {UNKNOWN: "nobody can say"}
