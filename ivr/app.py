@@ -90,7 +90,9 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
         _make_directory(settings.storage)
-        store = await stack.enter_async_context(open_store(settings.storage, time.time, settings.shared))
+        store = await stack.enter_async_context(
+            open_store(settings.storage, time.time, settings.shared, settings.limits.longest_call + LONGEST_OVERTIME)
+        )
         loaded = await _in_use(begun, settings, store)
         dialplan = loaded.dialplan
         for flow, lacks in dialplan.set_aside.items():
@@ -152,6 +154,7 @@ async def serve(settings: Settings) -> None:
             },
         )
         _watch_money(observer, reconciler, late)
+        observer.watch("ivr_notices_given_up", "Notices (SMS, say) that nobody took", lambda: notices.given_up)
         reloader = Reloader(
             lambda: load_current_dialplan(settings),
             store.dialplans,

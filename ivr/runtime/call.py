@@ -13,6 +13,8 @@ import contextvars
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -347,8 +349,15 @@ class Call:
         try:
             await self._services.cashier.unsent(payment_id, result.value)
         except IvrError as exc:
-            # It stands as sent, so somebody will inquire; the caller hears what became of the leg all the same.
+            # The caller hears what became of the leg all the same, and meanwhile it is tried again. Until it is written
+            # it stands as sent, and somebody will inquire.
             _log.error("entry_not_kept", payment_id=payment_id, error=str(exc))
+            self._spawn(self._note_unsent(payment_id, result), charges=True)
+
+    async def _note_unsent(self, payment_id: str, result: LegResult) -> None:
+        cashier = self._services.cashier
+        with suppress(IvrError):
+            await cashier.insist(partial(cashier.unsent, payment_id, result.value))
 
     # -- one command --------------------------------------------------------------------------------------------------
 

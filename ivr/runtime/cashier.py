@@ -7,17 +7,19 @@ by anyone.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
-from ivr.domain.errors import AlreadyInPayment, Illegal
+from ivr.domain.errors import AlreadyInPayment, Illegal, Unusable
 from ivr.domain.operations import Outcome
 from ivr.flow.commands import PaymentOrder
 from ivr.payments.details import plain
 from ivr.payments.port import Invoices, Journal, Reply
 from ivr.payments.state import EntryKind, Payment, State
 from ivr.runtime.verdict import Late, write_verdict
+
+T = TypeVar("T")
 
 _log = structlog.get_logger("ivr.cashier")
 
@@ -30,6 +32,10 @@ _OUTCOMES: Final = {
     State.DECLINED: "declined",
 }
 """What an agent is told."""
+
+
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between the tries to write a provider's answer down while the books are away: a minute, all together."""
 
 
 class Go(Enum):
@@ -47,9 +53,15 @@ class Cashier:
     """The calls' hand in the books."""
 
     def __init__(
-        self, journal: Journal, invoices: Invoices, clock: Callable[[], float], late: Late | None = None
+        self,
+        journal: Journal,
+        invoices: Invoices,
+        clock: Callable[[], float],
+        late: Late | None = None,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
-        """`late` gets the answers that the book does not take any more."""
+        """`late` gets the answers that the book does not take any more. `pauses`: see `insist`."""
+        self._pauses = tuple(pauses)
         self._late = late or Late(journal)
         self._journal = journal
         self._invoices = invoices
@@ -119,6 +131,19 @@ class Cashier:
         payments = await self._journal.for_invoice(order.provider, order.invoice_id)
         taken = (State.UNKNOWN, State.APPROVED)
         return [payment for payment in payments if payment.state in taken and payment.id != order.id]
+
+    async def insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Have written down what only we know, and try again for a while where the books are away.
+
+        Raises what the last try raised. Whoever is on the line hears meanwhile that it takes longer.
+        """
+        for pause in self._pauses:
+            try:
+                return await write()
+            except Unusable as exc:
+                _log.warning("books_away", error=str(exc), again_in=pause)
+                await asyncio.sleep(pause)
+        return await write()
 
     async def answered(self, payment_id: str, reply: Reply) -> bool:
         """A provider's answer about this payment. True when the book now says what became of it."""

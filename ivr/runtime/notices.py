@@ -60,12 +60,14 @@ class Notices:
         self._pauses = pauses
         self._last_words = last_words
         self._tasks: set[asyncio.Task[None]] = set()
+        self.given_up = 0
+        """Notices that nobody took, since the start."""
 
     def send(self, notice: Notice) -> None:
         """Tell it soon."""
         if notice.target not in self._targets or len(self._tasks) >= MOST_WAITING:
             why = "too many are waiting" if notice.target in self._targets else "there is no such target"
-            _log.error("notice_given_up", where=notice.target, why=why, tries=0)
+            self._give_up(notice, why, 0)
             return
         task = asyncio.create_task(self._tell(notice), name=f"notice {notice.id}")
         self._tasks.add(task)
@@ -109,8 +111,12 @@ class Notices:
                 if not again:
                     break
         except asyncio.CancelledError:
-            _log.error("notice_given_up", where=notice.target, why="the process ends", tries=tries)
+            self._give_up(notice, "the process ends", tries)
             raise
+        self._give_up(notice, why, tries)
+
+    def _give_up(self, notice: Notice, why: str, tries: int) -> None:
+        self.given_up += 1
         _log.error("notice_given_up", where=notice.target, why=why, tries=tries)
 
     async def _try(self, name: str, body: bytes) -> tuple[str, bool]:

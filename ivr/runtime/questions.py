@@ -5,6 +5,7 @@ sent beside an earlier try of the same invoice that may have taken the money.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
@@ -14,6 +15,7 @@ from ivr.flow.commands import AskProvider, PaymentOrder
 from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT
 from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, WHAT_BECAME
+from ivr.payments.details import plain
 from ivr.payments.port import Provider, Reply
 from ivr.payments.state import Payment, State
 from ivr.runtime.becoming import what_became
@@ -62,18 +64,25 @@ async def ask_provider(
         # Nothing was sent for it; a flow whose values do not fit is a fault to be mended.
         _log.error("provider_not_asked", operation=command.operation, error=str(exc))
         if command.payment is not None:
-            await cashier.unsent(command.payment.id, "not asked")
+            await cashier.insist(partial(cashier.unsent, command.payment.id, "not asked"))
         return Reply(UNKNOWN), False
     except ProviderUnreachable:
         if command.payment is not None:
-            await cashier.unsent(command.payment.id, UNREACHABLE)
+            await cashier.insist(partial(cashier.unsent, command.payment.id, UNREACHABLE))
         return Reply(UNREACHABLE), False
     except OutcomeUnknown:
         if command.payment is not None:
-            await cashier.unanswered(command.payment.id, UNKNOWN)
+            await cashier.insist(partial(cashier.unanswered, command.payment.id, UNKNOWN))
         return Reply(UNKNOWN), False
     about = command.payment.id if command.payment else command.payment_id
-    return reply, about is not None and await cashier.answered(about, reply)
+    if about is None:
+        return reply, False
+    try:
+        return reply, await cashier.insist(partial(cashier.answered, about, reply))
+    except Unusable:
+        said = plain({"exit": reply.exit, "code": reply.code, "reference": reply.reference})
+        _log.error("verdict_not_written", payment_id=about, **said)  # the only place where it stands now
+        raise
 
 
 async def may_dial(order: PaymentOrder, services: Services) -> bool:

@@ -55,6 +55,14 @@ class Backend(Protocol):
         """The open one. Between transactions each statement counts at once."""
         ...
 
+    def ready(self) -> None:
+        """Before reading: a connection that was lost is made anew, and what was left open is undone."""
+        ...
+
+    def is_lost(self, exc: BaseException) -> bool:
+        """Whether the connection broke, and `ready` may help. Nothing is known of a write then."""
+        ...
+
     def begin(self) -> None:
         """Begin to write: nobody else writes until `commit` or `rollback`. What was left open is undone first."""
         ...

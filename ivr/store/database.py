@@ -97,8 +97,7 @@ class Database:
         backend = self.backend
         try:
             if all(reads for _, _, reads in group):
-                backend.rollback()  # one that failed before: what it would read was never committed
-                answers = [self._read(job) for job, _, _ in group]
+                answers = self._read_all(group)
             else:
                 backend.begin()
                 answers = self._all(group) or [self._answer(job) for job, _, _ in group]
@@ -119,6 +118,17 @@ class Database:
             self.backend.rollback()
             self.backend.begin()
             return []
+
+    def _read_all(self, group: Sequence[_Asked]) -> list[_Answer]:
+        """Once more if the connection turns out to be lost: that reads nothing twice."""
+        self.backend.ready()
+        try:
+            return [self._read(job) for job, _, _ in group]
+        except Exception as exc:
+            if not self.backend.is_lost(exc):
+                raise
+        self.backend.ready()
+        return [self._read(job) for job, _, _ in group]
 
     def _read(self, job: Job[Any]) -> _Answer:
         try:

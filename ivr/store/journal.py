@@ -20,6 +20,9 @@ from ivr.store.database import Database
 MOST_TEXT: Final = 128
 """Characters of an id, a provider's name, an invoice id."""
 
+LONGEST_CALL: Final = 4.25 * 3600
+"""Seconds that a call can last at most, whatever is configured."""
+
 COLUMNS: Final = (
     "id, call_id, provider, invoice_id, transaction_id, amount_rial, "
     "state, reason, code, reference, created_at, changed_at, for_people"
@@ -46,13 +49,17 @@ class StoredJournal:
     """`ivr.payments.port.Journal`. Raises Unusable when the database fails: nothing is written then, or nobody can say
     whether it was; both are safe to ask for again.
 
-    `clock` gives seconds since 1970, UTC. `worker` is whose calls these payments belong to.
+    `clock` gives seconds since 1970, UTC. `worker` is whose calls these payments belong to; `longest_call` is how many
+    seconds a payment of another one may still have its caller at the bank, though that worker is gone.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], worker: str = "") -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float], worker: str = "", longest_call: float = LONGEST_CALL
+    ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
+        self._longest_call = longest_call
 
     def create(self, payment: Payment) -> Awaitable[bool]:
         """See the port. `created_at` is kept when it is set. Raises BadInput for texts or amounts out of bounds."""
@@ -128,9 +135,13 @@ class StoredJournal:
 
         def job(connection: Connection) -> list[Payment]:
             others = self._database.backend.others(connection)
-            return [payment_of(row) for row in connection.execute(_OPEN) if row[-1] not in others]
+            found = [(payment_of(row), row[-1]) for row in connection.execute(_OPEN) if row[-1] not in others]
+            return [payment for payment, worker in found if worker == self._worker or not self._may_be_paying(payment)]
 
         return self._database.read(job)
+
+    def _may_be_paying(self, payment: Payment) -> bool:
+        return payment.state is State.SENT and self._clock() - payment.changed_at < self._longest_call
 
     def for_invoice(self, provider: str, invoice_id: str) -> Awaitable[Sequence[Payment]]:
         """See the port."""

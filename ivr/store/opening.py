@@ -17,7 +17,7 @@ from ivr.store.database import Database
 from ivr.store.deliveries import StoredDeliveries
 from ivr.store.dialplans import SqliteDialplans
 from ivr.store.invoices import StoredInvoices
-from ivr.store.journal import StoredJournal
+from ivr.store.journal import LONGEST_CALL, StoredJournal
 from ivr.store.lock import Lock
 from ivr.store.merchants import StoredMerchants
 from ivr.store.reading import Reading
@@ -45,8 +45,11 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(directory: Path, clock: Callable[[], float], shared: Shared | None = None) -> AsyncIterator[Store]:
-    """Lock, migrate and open. `clock` gives seconds since 1970, UTC. On leaving, what waits is written first.
+async def open_store(
+    directory: Path, clock: Callable[[], float], shared: Shared | None = None, longest_call: float = LONGEST_CALL
+) -> AsyncIterator[Store]:
+    """Lock, migrate and open. `clock` gives seconds since 1970, UTC; `longest_call`: see `StoredJournal`. On
+    leaving, what waits is written first.
 
     Raises Unusable, naming the file or the database and what to do, when the directory is missing, another process owns
     it, a file is damaged, from a newer version or not writable, the disk is full, or the server cannot be used.
@@ -62,7 +65,7 @@ async def open_store(directory: Path, clock: Callable[[], float], shared: Shared
         dialplans = Database(_file(directory / DIALPLAN_FILE, "dialplan"))
         stack.push_async_callback(dialplans.close)
         yield Store(
-            StoredJournal(money, clock, shared.worker if shared is not None else ""),
+            StoredJournal(money, clock, shared.worker if shared is not None else "", longest_call),
             StoredInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),

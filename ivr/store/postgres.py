@@ -5,9 +5,13 @@ Laws:
   what is there now, whoever wrote it, and lines are numbered without a gap in the order in which they became safe.
 - When the answer to a COMMIT is lost, the server is asked what became of it before anybody is told.
 - A worker's name is held by a lock of its connection: it falls with the worker, and others then look after its
-  payments.
+  payments. One that may still be at the bank is left alone for as long as a call can last.
+- Nobody waits for ever for a server that says nothing: the connection is broken off, and then made anew.
 """
 
+import os
+import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +42,9 @@ LEAST_VERSION: Final = 13_00_00
 ORPHAN_AFTER: Final = 60.0
 """Seconds that another worker must be gone before its payments are looked after: it may be starting again, and its
 callers may still be at the bank."""
+LONGEST_GROUP: Final = float(STATEMENT_SECONDS + LOCK_SECONDS + CONNECT_SECONDS)
+"""Seconds after which work that does not end is broken off: the server would have answered or refused by then."""
+WATCH_EVERY: Final = 1.0
 ASK_PAUSES: Final = (0.0, 0.2, 1.0, 3.0)
 """Seconds before each question what became of a commit."""
 
@@ -50,6 +57,13 @@ _SETTINGS: Final = {
     "tcp_keepalives_count": "3",
     "TimeZone": "UTC",
 }
+_CLIENT: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 1000 * (LOCK_SECONDS + CONNECT_SECONDS),
+}
+"""How a host that is gone is noticed from our side; the settings above are for the server's."""
 _BOOK: Final = 0x697672
 """The class of our advisory locks of a database; which schema's follows."""
 _WORKER: Final = 0x697773
@@ -95,6 +109,8 @@ class Postgres:
         self.name = _name(conninfo)
         self._xid = ""
         self._gone_since: dict[str, float] = {}
+        self._busy_since: float | None = None
+        self._closed = threading.Event()
         self._raw: psycopg.Connection[Any]
         self._connect()
         try:
@@ -107,14 +123,28 @@ class Postgres:
         except Unusable:
             self._raw.close()
             raise
+        threading.Thread(target=self._watch, name="store watch", daemon=True).start()
 
     @property
     def connection(self) -> Connection:
         """See the port."""
         return _Translated(self._raw)
 
+    def ready(self) -> None:
+        """See the port."""
+        self._busy_since = time.monotonic()
+        if self._raw.closed:
+            self._connect()
+        self.rollback()
+        self._busy_since = time.monotonic()
+
+    def is_lost(self, exc: BaseException) -> bool:
+        """See the port."""
+        return self.is_own(exc) and self._raw.closed
+
     def begin(self) -> None:
         """See the port. A connection that was lost meanwhile is made anew: nothing is under way on it."""
+        self._busy_since = time.monotonic()
         try:
             self._begin()
         except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -139,9 +169,11 @@ class Postgres:
         """See the port."""
         if not self._raw.closed and self._raw.info.transaction_status is not TransactionStatus.IDLE:
             self._raw.execute("ROLLBACK")
+        self._busy_since = None
 
     def check(self) -> None:
-        """Nothing: the server keeps its own files."""
+        """The server keeps its own files: only note that this work has ended."""
+        self._busy_since = None
 
     def touch(self, connection: Connection) -> None:
         """See the port."""
@@ -161,12 +193,11 @@ class Postgres:
 
     def others(self, connection: Connection) -> frozenset[str]:
         """Workers that are there, or were until a moment ago."""
-        held = {row[0] for row in connection.execute(_HELD, (_WORKER,))}
         now, found = self._clock(), set()
-        for (worker,) in connection.execute("SELECT DISTINCT worker FROM payments WHERE state IN ('sent', 'unknown')"):
+        for worker, is_there in connection.execute(_WORKERS, (_WORKER,)):
             if worker in (self._worker, ""):
                 continue
-            if _key(worker) in held:
+            if is_there:
                 self._gone_since.pop(worker, None)
                 found.add(worker)
             elif now - self._gone_since.setdefault(worker, now) < ORPHAN_AFTER:
@@ -175,11 +206,21 @@ class Postgres:
 
     def close(self) -> None:
         """Let go of the server."""
+        self._closed.set()
         self._raw.close()
+
+    def _watch(self) -> None:
+        """Break the connection off under work that does not end: who waits for it hears so, and others go on."""
+        while not self._closed.wait(WATCH_EVERY):
+            began = self._busy_since
+            if began is not None and time.monotonic() - began > LONGEST_GROUP:
+                with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self._raw.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
     def _begin(self) -> None:
         self.rollback()
-        self._raw.execute("BEGIN")
+        self._busy_since = time.monotonic()
+        self._raw.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         row = self._raw.execute(_TAKE_PEN, (_BOOK,)).fetchone()
         self._xid = str(row[1]) if row else ""
 
@@ -188,7 +229,7 @@ class Postgres:
         if self._worker is None:
             return
         try:
-            mine = self._raw.execute("SELECT pg_try_advisory_lock(%s, %s)", (_WORKER, _key(self._worker))).fetchone()
+            mine = self._raw.execute(_TAKE_NAME, (_WORKER, self._worker)).fetchone()
         except psycopg.Error as exc:
             self._raw.close()
             raise self.explain(exc) from None
@@ -266,6 +307,7 @@ def connect(conninfo: Secret, name: str) -> psycopg.Connection[Any]:
             conninfo.reveal(),
             connect_timeout=known.get("connect_timeout") or CONNECT_SECONDS,
             application_name=known.get("application_name") or "ivr",
+            **{name: known.get(name) or value for name, value in _CLIENT.items()},
             options=f"{options} {known.get('options') or ''}".strip(),
         )
     except psycopg.Error:
@@ -305,21 +347,19 @@ def _translated(sql: str) -> bytes:
 
 _HERE: Final = "hashtext(current_schema())"
 _TAKE_PEN: Final = f"SELECT pg_advisory_xact_lock(%s, {_HERE}), pg_current_xact_id()::text"
-_HELD: Final = (
-    "SELECT objid::bigint - CASE WHEN objid::bigint > 2147483647 THEN 4294967296 ELSE 0 END FROM pg_locks "
-    "WHERE locktype = 'advisory' AND granted AND classid = ? "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+_NAMED: Final = "hashtext(current_schema() || '/' || {})"
+"""A worker's lock: of its name among those who keep the same books."""
+_TAKE_NAME: Final = f"SELECT pg_try_advisory_lock(%s, {_NAMED.format('%s')})"
+_WORKERS: Final = (
+    "SELECT worker, EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = ? "  # noqa: S608
+    f"AND objid::bigint = ({_NAMED.format('worker')}::bigint & 4294967295) "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) "
+    "FROM (SELECT DISTINCT worker FROM payments WHERE state IN ('sent', 'unknown')) AS workers"
 )
 _TRIGGERS: Final = (
     "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
     "WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal AND tgenabled IN ('O', 'A')"
 )
-
-
-def _key(worker: str) -> int:
-    """A name as the 32 bits, with a sign, that a lock takes."""
-    number = zlib.crc32(worker.encode())
-    return number - (1 << 32) if number >= 1 << 31 else number
 
 
 def _migrate(connection: psycopg.Connection[Any], name: str) -> None:

@@ -30,6 +30,14 @@ class SqliteBackend:
         self.connection = connection
         self._inode = path.stat().st_ino
 
+    def ready(self) -> None:
+        """See the port: what failed before was never committed."""
+        self.rollback()
+
+    def is_lost(self, exc: BaseException) -> bool:
+        """Never: a file has no connection."""
+        return False
+
     def begin(self) -> None:
         """See the port."""
         self.rollback()

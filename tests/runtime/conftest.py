@@ -67,7 +67,7 @@ class House:
 
     def new_switchboard(self) -> Switchboard:
         """The one of a process that has just started."""
-        self.cashier = Cashier(self.books, self.books, lambda: NOW)
+        self.cashier = Cashier(self.books, self.books, lambda: NOW, pauses=(0.0, 0.0))
         services = Services(
             providers={
                 "paystar": self.paystar,

@@ -149,27 +149,40 @@ async def test_a_session_that_cannot_be_kept_sends_no_payment(house: House) -> N
     assert voice.legs == [] and house.books.payments == {}
 
 
-async def test_a_refused_leg_is_told_though_the_book_cannot_be_written(house: House) -> None:
-    """The caller hears that the bank is busy; the payment stands as sent and is looked after."""
+@pytest.mark.parametrize(("failures", "stands", "nudges"), [(1, State.CREATED, 0), (9, State.SENT, 1)])
+async def test_a_refused_leg_is_told_though_the_book_cannot_be_written(
+    house: House, failures: int, stands: State, nudges: int
+) -> None:
+    """The caller hears that the bank is busy; it is written as soon as the book is back, else it is looked after."""
     voice = await house.at_the_amount()
     voice.keys("1")
     token, _ = await voice.dialled()
-    house.books.breaks.on("append", DISK_FULL)
+    house.books.breaks.on("append", *[DISK_FULL] * failures)
     voice.emit(LegEnded(token, LegResult.BUSY))
     await voice.hears("pay/bank_busy")
     await house.over()
-    assert house.books.states() == [State.SENT] and len(house.nudged) == 1
+    assert house.books.states() == [stands] and len(house.nudged) == nudges
 
 
 async def test_an_answer_that_cannot_be_written_down_is_not_told(house: House) -> None:
     """Nobody says "paid" that the book does not say."""
     voice, token = await at_the_bank(house)
     house.paystar.answers["result"].append(PAID)
-    house.books.breaks.on("append", DISK_FULL)
+    house.books.breaks.on("append", *[DISK_FULL] * 3)
     voice.emit(LegEnded(token, LegResult.ENDED))
     await voice.hears("pay/not_confirmed")
     await house.over()
     assert house.books.states() == [State.SENT] and len(house.nudged) == 1
+
+
+async def test_an_answer_waits_for_the_books(house: House) -> None:
+    """The book is away for a moment while the answer comes: it is written then, and only then told."""
+    voice, token = await at_the_bank(house)
+    house.paystar.answers["result"].append(PAID)
+    house.books.breaks.on("append", DISK_FULL)
+    voice.emit(LegEnded(token, LegResult.ENDED))
+    await voice.hears("pay/paid")
+    assert house.books.states() == [State.APPROVED]
 
 
 async def test_books_that_cannot_be_read_at_the_end_leave_the_payment_to_the_reconciler(house: House) -> None:

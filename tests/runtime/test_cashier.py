@@ -213,3 +213,34 @@ async def test_another_link_becomes_unknown_in_between(books: FakeBooks, cashier
     books.create = slow  # type: ignore[method-assign]
     assert await cashier.before_handing_out(ORDER, "c") is Go.REFUSED
     assert books.payments["c.1"].state is State.CREATED
+
+
+async def test_a_verdict_waits_for_the_books(books: FakeBooks) -> None:
+    """The bank has taken the money, the book is away for a moment: the answer is not thrown away."""
+    cashier = Cashier(books, books, lambda: 1_700_000_000.0, pauses=(0.0, 0.0))
+    await cashier.before_sending(ORDER, "c")
+    approved = Reply("approved", {}, Outcome.APPROVED, reference="123")
+    failures = [Unusable("away"), Unusable("away")]
+
+    async def write() -> bool:
+        if failures:
+            raise failures.pop()
+        return await cashier.answered("c.1", approved)
+
+    assert await cashier.insist(write)
+    assert (books.payments["c.1"].state, books.payments["c.1"].reference) == (State.APPROVED, "123")
+
+
+async def test_a_book_that_stays_away_is_told(books: FakeBooks) -> None:
+    """After the last pause whoever asked hears what is wrong."""
+    cashier = Cashier(books, books, lambda: 1_700_000_000.0, pauses=(0.0,))
+    tries = 0
+
+    async def write() -> bool:
+        nonlocal tries
+        tries += 1
+        raise Unusable("away")
+
+    with pytest.raises(Unusable, match="away"):
+        await cashier.insist(write)
+    assert tries == 2

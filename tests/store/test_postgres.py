@@ -3,9 +3,12 @@
 import asyncio
 import json
 import random
+import select
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +24,7 @@ from ivr.lab.postgres import Server, running
 from ivr.payments.state import EntryKind, State
 from ivr.store import postgres as module
 from ivr.store.database import Database
-from ivr.store.journal import StoredJournal
+from ivr.store.journal import LONGEST_CALL, StoredJournal
 from ivr.store.opening import Store, open_reading, open_store
 from ivr.store.postgres import ORPHAN_AFTER, Postgres
 from ivr.store.shared import Shared
@@ -93,11 +96,13 @@ async def test_a_worker_that_is_there_looks_after_its_own(workers: tuple[Store, 
 
 
 async def test_a_worker_that_is_gone_leaves_them_to_the_others(books: Books, clock: Clock) -> None:
-    """But not at once: it may be starting again, and its callers may still be at the bank."""
+    """But not at once: it may be starting again, and its callers may be at the bank for as long as a call lasts."""
     assert books.shared is not None
     async with worker(books, "a", clock) as one:
-        await one.journal.create(payment())
-        await one.journal.append("p1", SENT)
+        for name in ("p1", "p2"):
+            await one.journal.create(payment(name))
+            await one.journal.append(name, SENT)
+        await one.journal.append("p1", UNANSWERED)
     patience = Clock()
     database = Database(Postgres(books.shared.conninfo, "b", patience))
     other = StoredJournal(database, clock, "b")
@@ -107,10 +112,12 @@ async def test_a_worker_that_is_gone_leaves_them_to_the_others(books: Books, clo
     async with worker(books, "a", clock) as one:
         patience.now += 10 * ORPHAN_AFTER
         assert list(await other.open_payments()) == []
-        assert [found.id for found in await one.journal.open_payments()] == ["p1"]
+        assert [found.id for found in await one.journal.open_payments()] == ["p1", "p2"]
     assert list(await other.open_payments()) == []
     patience.now += ORPHAN_AFTER
     assert [found.id for found in await other.open_payments()] == ["p1"]
+    clock.now += LONGEST_CALL
+    assert [found.id for found in await other.open_payments()] == ["p1", "p2"]
     await database.close()
 
 
@@ -163,59 +170,95 @@ async def test_a_server_without_power(tmp_path: Path) -> None:
             assert book.audit().findings == []
 
 
+async def test_who_only_reads_finds_the_server_again(tmp_path: Path, clock: Clock) -> None:
+    """After its restart the first question is answered, though nobody has written anything."""
+    with running() as server:
+        books = Books(tmp_path, Shared(Secret(server.new_books()), "a"), server)
+        async with open_store(tmp_path, clock, books.shared) as store:
+            await store.journal.create(payment())
+            await asyncio.to_thread(server.kill)
+            with pytest.raises(Unusable):
+                await store.journal.get("p1")
+            await asyncio.to_thread(server.start)
+            assert await store.journal.get("p1") is not None
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            assert len(await store.journal.for_invoice("paystar", "invoice-p1")) == 1
+
+
+async def test_a_server_that_says_nothing(
+    postgres: Server, books: Books, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits is told, and when it speaks again the work goes on."""
+    monkeypatch.setattr(module, "LONGEST_GROUP", 0.5)
+    with wire(postgres) as between:
+        async with open_store(books.directory, clock, between.books(books)) as store:
+            await store.journal.create(payment())
+            between.mute = True
+            with pytest.raises(Unusable):
+                await store.journal.append("p1", SENT)
+            between.mute = False
+            assert (await store.journal.append("p1", SENT)).state is State.SENT
+
+
 class Wire:
     """Between us and the server. `cut` says when it breaks: `before` a commit reaches the server, `after` the server
-    has answered it, None: never.
+    has answered it, None: never. While it is `mute` nothing gets through.
     """
 
-    def __init__(self, directory: Path, server: Server) -> None:
+    def __init__(self, server: Server) -> None:
         self.cut: str | None = None
         self.cuts = 0
-        self._to = f"{server.url.partition('host=')[2]}/.s.PGSQL.5432"
+        self.mute = False
+        self._near = Path(tempfile.mkdtemp(prefix="w"))  # short, for the socket's name
+        self._far = server.url.partition("host=")[2]
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(directory / ".s.PGSQL.5432"))
+        self._listener.bind(str(self._near / ".s.PGSQL.5432"))
         self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def books(self, books: Books) -> Shared:
+        """These books, reached through us."""
+        assert books.shared is not None
+        return replace(
+            books.shared, conninfo=Secret(books.shared.conninfo.reveal().replace(self._far, str(self._near)))
+        )
+
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        shutil.rmtree(self._near)
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self._to)
-                threading.Thread(target=self._up, args=(near, far), daemon=True).start()
-                threading.Thread(target=self._down, args=(near, far), daemon=True).start()
+                threading.Thread(target=self._between, args=(near,), daemon=True).start()
 
-    def _up(self, near: socket.socket, far: socket.socket) -> None:
-        with suppress(OSError), near, far:
-            while data := near.recv(65536):
-                if b"COMMIT" in data and self.cut == "before":
-                    self._break(near, far)
-                    return
-                far.sendall(data)
+    def _between(self, near: socket.socket) -> None:
+        """One connection, until either side ends it."""
+        with near, socket.socket(socket.AF_UNIX) as far, suppress(OSError):
+            far.connect(f"{self._far}/.s.PGSQL.5432")
+            while True:
+                for one in select.select([near, far], [], [])[0]:
+                    data = one.recv(65536)
+                    if not data or self._breaks(data, at="before" if one is near else "after"):
+                        return
+                    if not self.mute:
+                        (far if one is near else near).sendall(data)
 
-    def _down(self, near: socket.socket, far: socket.socket) -> None:
-        with suppress(OSError):
-            while data := far.recv(65536):
-                if b"COMMIT\0" in data and self.cut == "after":
-                    self._break(near, far)
-                    return
-                near.sendall(data)
-
-    def _break(self, near: socket.socket, far: socket.socket) -> None:
+    def _breaks(self, data: bytes, at: str) -> bool:
+        if self.cut != at or b"COMMIT\0" not in data:
+            return False
         self.cut = None
         self.cuts += 1
-        for one in (near, far):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+        return True
 
 
 @contextmanager
-def wire(postgres: Server, directory: Path) -> Iterator[Wire]:
-    made = Wire(directory, postgres)
+def wire(postgres: Server) -> Iterator[Wire]:
+    made = Wire(postgres)
     try:
         yield made
     finally:
@@ -223,17 +266,10 @@ def wire(postgres: Server, directory: Path) -> Iterator[Wire]:
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
-async def test_a_connection_that_breaks_at_a_commit(
-    postgres: Server, books: Books, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, clock: Clock, cut: str
-) -> None:
+async def test_a_connection_that_breaks_at_a_commit(postgres: Server, books: Books, clock: Clock, cut: str) -> None:
     """What the server had taken is told as written, what it had not as not written; nobody guesses."""
-    assert books.shared is not None
-    directory = Path(f"/tmp/{tmp_path_factory.mktemp('w').name}-{random.randrange(10**9)}")  # noqa: S108 - a short name
-    directory.mkdir(mode=0o755)
-    host = postgres.url.partition("host=")[2]
-    shared = Shared(Secret(books.shared.conninfo.reveal().replace(host, str(directory))), "a")
-    with wire(postgres, directory) as between:
-        async with open_store(tmp_path, clock, shared) as store:
+    with wire(postgres) as between:
+        async with open_store(books.directory, clock, between.books(books)) as store:
             assert await store.journal.create(payment())
             between.cut = cut
             if cut == "after":
@@ -245,8 +281,6 @@ async def test_a_connection_that_breaks_at_a_commit(
             found = await store.journal.get("p1")
             assert found is not None
             assert found.state is (State.SENT if cut == "after" else State.CREATED)
-    directory.joinpath(".s.PGSQL.5432").unlink()
-    directory.rmdir()
 
 
 # -- several processes, killed -----------------------------------------------------------------------------------------
