@@ -33,6 +33,9 @@ COLUMNS: Final = (
 )
 """Of an export. `day` and `time` are Tehran's, of the creation; the last two are UTC."""
 
+_FIRST_YEAR: Final = 1900
+"""A Gregorian year before it was meant to be a Persian one, which are six hundred less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Which:
@@ -49,6 +52,9 @@ class Which:
     ) -> "Which":
         """As a person wrote it. Raises BadInput."""
         began, ended = (None if text is None else read_day(text, calendar) for text in (first, last))
+        for text, day in ((first, began), (last, ended)):
+            if day is not None and calendar is Calendar.GREGORIAN and day.year < _FIRST_YEAR:
+                raise BadInput(f"{text}: nobody paid here before {_FIRST_YEAR}; a Persian day wants --calendar persian")
         if began is not None and ended is not None and ended < began:
             raise BadInput(f"{last} is before {first}")
         return cls(began, ended, provider, state)

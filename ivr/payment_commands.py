@@ -82,7 +82,8 @@ def reconcile(
     payment_id: Annotated[
         str | None, typer.Argument(help="The payment to decide; without one they are listed.")
     ] = None,
-    approved: Annotated[bool | None, typer.Option("--approved/--declined", help="What became of it.")] = None,
+    approved: Annotated[bool, typer.Option("--approved", help="The money has come.")] = False,
+    declined: Annotated[bool, typer.Option("--declined", help="It has not, and will not.")] = False,
     reason: Annotated[str, typer.Option(help="How you know.")] = "",
     reference: Annotated[str | None, typer.Option(help="The bank's reference, if you have it.")] = None,
     config: ConfigOption = DEFAULT_FILE,
@@ -90,11 +91,13 @@ def reconcile(
 ) -> None:
     """What only people can find out; and what they have found out, for good, signed with your name."""
     if payment_id is None:
-        if approved is not None or reason or reference is not None:
+        if approved or declined or reason or reference is not None:
             raise typer.BadParameter("which payment?")
         _list_for_people(config, as_json)
         return
-    if approved is None or not reason.strip():
+    if approved and declined:
+        raise typer.BadParameter("--approved and --declined: which of them? Nothing was decided")
+    if not (approved or declined) or not reason.strip():
         raise typer.BadParameter("a decision needs --approved or --declined, and --reason")
     with one_line_errors():
         decision = Decision(payment_id, approved, who(), reason, reference)

@@ -158,9 +158,10 @@ def test_what_cannot_be_decided(book: Deployment, payment: str, complaint: str) 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("p2",), ("p2", "--approved"), ("p2", "--reason", "x"), ("p2", "--approved", "--reason", " "), ("--declined",)],
+    [("p2",), ("p2", "--approved"), ("p2", "--reason", "x"), ("p2", "--approved", "--reason", " "), ("--declined",)]
+    + [("p2", *both, "--reason", "x") for both in (("--approved", "--declined"), ("--declined", "--approved"))],
 )
-def test_half_a_decision(book: Deployment, arguments: tuple[str, ...]) -> None:
+def test_half_a_decision_or_two(book: Deployment, arguments: tuple[str, ...]) -> None:
     """The command was misused: nothing is guessed."""
     assert ivr(book, "reconcile", *arguments).exit_code == 2
     assert len(said(book, "reconcile")) == 2
@@ -227,6 +228,15 @@ def test_days_that_cannot_be(book: Deployment, command: str, arguments: tuple[st
     """One line, and nothing on stdout."""
     ran = ivr(book, command, *arguments)
     assert (ran.exit_code, ran.stdout, len(ran.stderr.splitlines())) == (1, "", 1)
+
+
+@pytest.mark.parametrize("arguments", [("--from", "1404-01-01"), ("--from", "2025-03-20", "--to", "1404/1/1")])
+@pytest.mark.parametrize("command", ["export", "totals"])
+def test_a_persian_day_without_its_calendar(book: Deployment, command: str, arguments: tuple[str, ...]) -> None:
+    """Taken for a day six hundred years ago it would be a sum that looks right: it is refused with what was meant."""
+    ran = ivr(book, command, *arguments)
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert "--calendar persian" in ran.stderr and len(ran.stderr.splitlines()) == 1
 
 
 def test_totals(book: Deployment) -> None:

@@ -38,12 +38,18 @@ class Facts:
     """Exit -> further names that may be known after it, and may be missing: whoever needs one looks first."""
     asks: bool = False
     """Has somebody else look at what the caller keyed: tried again and again, it is guessing."""
+    asked: str | None = None
+    """The provider whose answer makes what it makes."""
+    inquired: tuple[str, str] | None = None
+    """The provider that is asked later about the payment it makes, and the value that it is asked by."""
     pays: bool = False
     """Tries to take money."""
     undecided: frozenset[str] = frozenset()
     """Exits after which nobody here knows whether money moved."""
     decides: frozenset[str] = frozenset()
     """Exits after which that is known."""
+    paid: frozenset[str] = frozenset()
+    """Exits that say, where others do not, that the money has come."""
     says: Saying = field(default_factory=lambda: Saying(()))
     """What it says before anything else."""
     cut_short: bool = True

@@ -6,10 +6,10 @@ the step kinds by their facts (`ivr/flow/facts.py`) and by nothing else.
 
 from typing import Final
 
-from ivr.flow.checks import digits, knowing, loops, money, silence, speech
+from ivr.flow.checks import digits, knowing, links, loops, money, silence, speech
 from ivr.flow.checks.written import Written
 
-RULES: Final = (knowing.check, silence.check, loops.check, money.check, digits.check, speech.check)
+RULES: Final = (knowing.check, silence.check, loops.check, money.check, links.check, digits.check, speech.check)
 """Each notes its faults in `written.source`."""
 
 

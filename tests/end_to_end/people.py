@@ -16,7 +16,7 @@ from tests.end_to_end.stage import Caller
 
 _NAMES: Final = (
     *("sara", "reza", "mina", "omid", "lale", "babak", "nima", "taraneh", "dara", "shirin", "kaveh"),
-    *("parisa", "yasmin", "hamid", "nasrin", "nader"),
+    *("parisa", "yasmin", "hamid", "nasrin", "nader", "zari"),
 )
 AGENTS: Final[Mapping[str, str]] = {name: f"{100 + number}" for number, name in enumerate(_NAMES, 1)}
 """By name, the number of their phone."""
@@ -29,6 +29,8 @@ TALKS_AFTER: Final = 1.0
 
 PAY: Final = "42477000"
 """Pays an invoice; afterwards the caller goes back to the agent."""
+STATUS: Final = "42477001"
+"""Tells what became of a bill, and goes back to no agent."""
 TO_SALES: Final = "42477050"
 TO_NOBODY: Final = "42477051"
 SECRETS: Final = "42477060"
@@ -51,6 +53,7 @@ NUMBERS: Final[Sequence[Mapping[str, object]]] = (
         "settings": {"merchant_phone": MERCHANT_PHONE},
         "afterwards": {"flow": "back_to_agent"},
     },
+    {"number": STATUS, "flow": "bill_status"},
     *({"number": to(agent), "flow": f"to_{agent}"} for agent in AGENTS),
     {"number": TO_SALES, "flow": "to_sales"},
     {"number": TO_NOBODY, "flow": "to_deserted"},

@@ -8,7 +8,9 @@ from ivr.sandbox.pod_books import ACCEPTED, CANCELED, PodBill
 from tests.end_to_end.evening import Evening, Spent, story
 from tests.end_to_end.notifier import on_the_page
 from tests.end_to_end.odd_numbers import BILLS
+from tests.end_to_end.people import STATUS
 from tests.end_to_end.stage import MOST_SILENCE, Caller, Stage, digits, eventually, money
+from tests.end_to_end.test_calls_agents import talks_to
 
 
 def bill(bill_id: str, payment_id: str) -> Bill:
@@ -154,21 +156,25 @@ async def test_unknown_is_said_and_found_in_the_list(evening: Evening, stage: St
 @story
 async def asks_and_cancels(stage: Stage) -> Spent:
     stage.town.sandbox.pod_books.pay(CANCELLED)
-    caller = await stage.call(BILLS)
-    await caller.barges("bill/pay_or_status", "2")
-    await caller.barges("bill/enter_id", f"{CANCELLED.barcode}#")
+    alone = await stage.call(BILLS)
+    await alone.barges("bill/pay_or_status", "2")
+    await alone.barges("bill/enter_id", f"{CANCELLED.barcode}#")
+    await alone.hears("card/hear_again")
+    await alone.hangs_up()
+    caller, agent = await talks_to(stage, "zari")
+    await agent.sends_to(f"{STATUS}*{CANCELLED.barcode}")
     await caller.answers("bill/again_or_cancel", "2")
     await caller.barges("bill/cancel_question", "1")
     return Spent(await caller.told(), CANCELLED.barcode)
 
 
 async def test_what_became_of_a_bill_and_its_cancellation(evening: Evening, stage: Stage) -> None:
-    """It is paid, by this reference; cancelled when the caller says so twice, and the money is back."""
+    """Offered to whom an agent sent, not to anybody; cancelled when they say so twice, and the money is back."""
     one = evening.of("asks_and_cancels")
     [record] = at_pod(stage, CANCELLED)
-    assert one.told.after("bill/enter_id") == [
+    assert one.told.after("bill/status_welcome") == [
         *("bill/is_paid", "card/reference_is", *digits(record.reference), "bill/again_or_cancel"),
-        *("bill/cancel_question", "bill/cancelled", "common/goodbye"),
+        *("bill/cancel_question", "bill/cancelled"),
     ]
     assert (record.status, len(stage.asked("pod_cancel", str(record.id)))) == (CANCELED, 1)
     assert evening.payments("merchant", one.code) == []

@@ -63,7 +63,7 @@ def test_another_process_goes_on(flow: str, step: str) -> None:
     elif (flow, step) == ("pay_bill", "pay"):
         assert isinstance(again, AskProvider) and again.operation == "bill_status"
     elif (flow, step) == ("bank_ivr", "settle"):
-        assert isinstance(again, Play) and again.say == (Prompt("common/technical_problem"),)
+        assert isinstance(again, Play) and again.say == (Prompt("pay/not_confirmed"),)
     else:
         assert again == (first if ended is None and not connected else None)
     assert caller.session.ended == ended and not caller.faults

@@ -6,7 +6,7 @@ from typing import Final
 
 import yaml
 
-from ivr.domain.operations import Kind
+from ivr.domain.operations import Kind, can_inquire
 from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.domain.speech import In, Prompt
 from ivr.flow.facts import NOTHING_TOLD, Facts
@@ -111,6 +111,11 @@ class Reading:
             self.uses.absent[text] = None
             fields.blame(f"there is no provider '{text}'{did_you_mean(text, self.world.providers)}", name)
         return text
+
+    def can_inquire(self, fields: Fields, name: str, provider: str) -> None:
+        """Blame a provider that exists and can never say what became of a payment."""
+        if provider in self.world.providers and not can_inquire(self.world.providers[provider]):
+            fields.blame(f"nobody can ask '{provider}' what became of a payment", name)
 
     def _part(self, item: yaml.Node, name: str) -> Part | None:
         if not isinstance(item, yaml.MappingNode):

@@ -28,6 +28,7 @@ WORDS_EVERY: Final = 2
 HOLD_AFTER: Final = 1.5
 """Seconds after which a caller who waits for an answer hears that we are still there."""
 
+_PAID: Final = frozenset({"paid", "paid_unreadable"})
 _NOT_YET: Final = frozenset({"not_paid", UNKNOWN})
 """Answers after which it is worth looking again."""
 
@@ -112,9 +113,10 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         words=reading.prompt(fields, "prompt", "link/still_waiting"),
         hold_prompt=reading.prompt(fields, "hold_prompt", "common/please_wait"),
     )
+    reading.can_inquire(fields, "provider", made.provider)
     fields.done()
     exits = BECAME_EXITS | {UNKNOWN}
     how = {by: f"{made.provider} and our books say '{by}'" for by in BECAME_EXITS} | {UNKNOWN: "nobody can say"}
     makes = {by: frozenset(f"{save}.{name}" for name in operation.comes_with(by)) for by in exits}
-    facts = Facts(mute=True, makes=makes, asks=True, decides=exits - {UNKNOWN, "not_paid"}, how=how)
+    facts = Facts(mute=True, makes=makes, asks=True, decides=exits - {UNKNOWN, "not_paid"}, paid=_PAID, how=how)
     return Made(made, exits, facts=facts)

@@ -78,6 +78,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     for name in ("transaction", "amount"):
         if fields.has("payment") and not payment_fields.has(name):
             payment_fields.blame(f"the payment of a link needs '{name}': it is inquired about by that")
+    reading.can_inquire(payment_fields, "provider", payment.provider)
     asking = ProviderStep(
         provider=BOOKS,
         operation=OPEN_LINK,
@@ -92,5 +93,6 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     fields.done()
     how = {NEXT: "our books have the payment, and the link is sent", "being_paid": "another try may be paid already"}
     how[UNKNOWN] = "our books cannot be written"
-    facts = Facts(asks=True, pays=True, undecided=frozenset({NEXT}), makes={}, how=how)
+    inquired = (payment.provider, payment.transaction) if payment.transaction else None
+    facts = Facts(asks=True, pays=True, undecided=frozenset({NEXT}), makes={}, inquired=inquired, how=how)
     return Made(LinkStep(asking, target, {**own, **values}), LINK_EXITS, facts=facts)

@@ -122,6 +122,7 @@ def _facts(asked: str, operation: Operation, save: str | None) -> Facts:
         mute=True,
         makes=makes if save else {},
         asks=True,
+        asked=asked.partition(".")[0],
         pays=operation.role is Role.CHARGE,
         undecided=frozenset({UNKNOWN}) if operation.role is Role.CHARGE else frozenset(),
         decides=operation.exits - ALWAYS_POSSIBLE if operation.role is Role.INQUIRY else frozenset(),
