@@ -35,6 +35,8 @@ FIELDS = frozenset(
     }
     # how something ended; `error` and `reason` are our own sentences, which hold no secret
     | {"error", "how", "seconds", "steps", "http_status", "over_http", "reason", "result", "state", "status", "why"}
+    # a provider's own code and reference, through `plain`, where the books cannot take them
+    | {"code", "reference"}
     # a digest of the dialplan's texts
     | {"version"}
     # requests to Asterisk: a path holds ids only

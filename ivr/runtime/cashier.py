@@ -141,7 +141,7 @@ class Cashier:
             try:
                 return await write()
             except Unusable as exc:
-                _log.warning("books_away", error=str(exc), again_in=pause)
+                _log.warning("books_away", error=str(exc), seconds=pause)
                 await asyncio.sleep(pause)
         return await write()
 

@@ -80,8 +80,14 @@ async def ask_provider(
     try:
         return reply, await cashier.insist(partial(cashier.answered, about, reply))
     except Unusable:
-        said = plain({"exit": reply.exit, "code": reply.code, "reference": reply.reference})
-        _log.error("verdict_not_written", payment_id=about, **said)  # the only place where it stands now
+        said = plain({"code": reply.code, "reference": reply.reference})  # card numbers masked
+        _log.error(  # the only place where it stands now
+            "verdict_not_written",
+            payment_id=about,
+            exit=reply.exit,
+            code=said.get("code"),
+            reference=said.get("reference"),
+        )
         raise
 
 
