@@ -5,6 +5,7 @@ Exit status: 0 done, 1 something is wrong (said on stderr), 2 the command was mi
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -394,6 +395,7 @@ def sandbox(
         pod_port=pod_port,
         inoti_port=inoti_port,
     )
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that puts us behind itself has it ignored
     with _one_line_errors():
         asyncio.run(run_sandbox(settings))
 

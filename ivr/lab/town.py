@@ -190,6 +190,9 @@ class Town:
             "base_url": self.sandbox.pod_url,
             "token": {"env": "POD_TOKEN"},
             "api_key": {"env": "POD_API_KEY"},
+            "pay_host": self.sandbox.pod_url,
+            "redirect_uri": f"{merchant.web_url}/back/pod",
+            "call_uri": f"{merchant.web_url}/called/pod",
             "read_timeout": self._paystar_timeout,
             "connect_timeout": "2s",
         }

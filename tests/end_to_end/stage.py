@@ -161,8 +161,9 @@ class Caller:
     async def pays_with_card(self, card: SandboxCard = DEMO_CARDS[0]) -> None:
         """The bank has asked for the card already."""
         await self.keys(card.pan.reveal(), secret=True)
-        if await self.hears_one_of("bank/enter_pin", "bank/enter_card", share=0.2) == "bank/enter_card":
-            await self.keys(card.pan.reveal(), secret=True)  # as a caller does when the machine had no time for a key
+        if await self.hears_one_of("bank/enter_pin", "common/too_few_digits", share=0.2) != "bank/enter_pin":
+            await self.hears("bank/enter_card", share=0.2)  # as a caller does when the machine had no time for a key
+            await self.keys(card.pan.reveal(), secret=True)
             await self.hears("bank/enter_pin", share=0.2)
         await self.keys(f"{card.pin.reveal()}#", secret=True)
 
