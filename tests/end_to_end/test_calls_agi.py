@@ -81,7 +81,7 @@ def test_a_wrong_number_is_asked_again(evening: Evening) -> None:
 async def waits_for_paystar_by_agi(stage: Stage) -> Spent:
     """PayStar needs its time: the words for that are broken off when its answer comes."""
     code = stage.invoice().tracking_code
-    stage.fault("create_transaction", FaultKind.DELAY, code, seconds=2.5)
+    stage.fault("create_transaction", FaultKind.DELAY, code, seconds=2.2)
     caller = await stage.call(BY_AGI)
     await caller.barges("invoice/welcome", f"{code}#")
     await caller.hears("pay/amount_payable")
