@@ -53,6 +53,9 @@ async def on_the_page(link: str, action: str, card: SandboxCard = DEMO_CARDS[0])
     async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as browser:
         page = await browser.get(link)
         assert page.status_code == 200 and "<form" in page.text
-        back = await browser.post(link, data={"pan": card.pan.reveal(), "pin": card.pin.reveal(), "action": action})
+        form = {"pan": card.pan.reveal(), "pin": card.pin.reveal(), "action": action}
+        if "uniqueNumber" in link:  # POD's page
+            form = {"paid": "true" if action == "pay" else "false"}
+        back = await browser.post(link, data=form)
         assert back.status_code == 200
         return back.text
