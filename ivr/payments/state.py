@@ -25,6 +25,10 @@ class State(Enum):
     """Nobody could say; leaves only by an inquiry or a person."""
 
 
+UNDECIDED: Final = frozenset({State.SENT, State.UNKNOWN})
+"""Where it has left us, and somebody still has to find out what became of it."""
+
+
 class EntryKind(Enum):
     """What the journal can say of a payment. One line each, never changed afterwards."""
 

@@ -6,7 +6,6 @@ makes way for another one.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 
@@ -14,11 +13,9 @@ from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, OutcomeUnknown, Unusable
 from ivr.domain.operations import UNKNOWN
 from ivr.payments.port import Reply
-from ivr.payments.state import Payment, State
+from ivr.payments.state import UNDECIDED, Payment, State
 from ivr.runtime.services import Services
 from ivr.runtime.verdict import DECIDES
-
-_OPEN: Final = (State.SENT, State.UNKNOWN)
 
 _log = structlog.get_logger("ivr.becoming")
 
@@ -26,9 +23,9 @@ _log = structlog.get_logger("ivr.becoming")
 async def what_became(provider: str, invoice_id: str, services: Services) -> Reply:
     """An answer to an `inquire` step; `payment` is the try that it is about. Raises what the store raises."""
     tries = await services.cashier.tries(provider, invoice_id)
-    open_ = [payment for payment in tries if payment.state in _OPEN]
+    open_ = [payment for payment in tries if payment.state in UNDECIDED]
     if len(open_) == 1 and not _approved(tries):
-        reply = await _inquire(open_[0], services)
+        reply = await inquire(open_[0], services)
         if reply is None or reply.outcome not in DECIDES:
             return _undecided(open_[0], reply)
         await services.cashier.answered(open_[0].id, reply)
@@ -43,7 +40,7 @@ def _as_it_stands(tries: Sequence[Payment]) -> Reply:
         if paid.reference is not None and is_digits(paid.reference):
             return Reply("paid", {"reference": paid.reference, "payment": paid.id})
         return Reply("paid_unreadable", {"payment": paid.id})
-    if any(payment.state in _OPEN for payment in tries):
+    if any(payment.state in UNDECIDED for payment in tries):
         return Reply(UNKNOWN)  # several at once, or the book did not take the answer
     return Reply("declined" if tries else "none")
 
@@ -63,7 +60,7 @@ def _approved(tries: Sequence[Payment]) -> list[Payment]:
     return [payment for payment in tries if payment.state is State.APPROVED]
 
 
-async def _inquire(payment: Payment, services: Services) -> Reply | None:
+async def inquire(payment: Payment, services: Services) -> Reply | None:
     """The provider's answer, or None when it could not be had."""
     provider = services.providers.get(payment.provider)
     if provider is None:

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from ivr.payments.port import Journal
-from ivr.payments.state import Payment, State
+from ivr.payments.state import UNDECIDED, Payment, State
+from ivr.runtime.bucket import Bucket
 
 MOST_NAMES: Final = 8
 """Texts of one hint that are looked up."""
@@ -23,7 +24,6 @@ MOST_AT_ONCE: Final = 40
 A_SECOND: Final = 4.0
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{4,64}")
-_OPEN: Final = (State.SENT, State.UNKNOWN)
 
 
 def possible_names(texts: Collection[str]) -> list[str]:
@@ -39,13 +39,13 @@ class Callbacks:
         self._ask_now = ask_now
         self._clock = clock
         self._asked: dict[str, float] = {}
-        self._allowance = _Allowance(clock)
+        self._allowance = Bucket(MOST_AT_ONCE, clock())
 
     async def heard(self, provider: str, texts: Collection[str]) -> bool:
         """A hint of this provider's with these texts in it. Whether a payment was inquired about. Raises Unusable."""
         names = possible_names(texts)
         payment = await self._about(provider, names) if names else None
-        if payment is None or not self._is_time(payment.id) or not self._allowance.take():
+        if payment is None or not self._is_time(payment.id) or not self._may_ask():
             return False
         self._note(payment.id)
         await self._ask_now(payment.id)
@@ -55,14 +55,14 @@ class Callbacks:
         """The open payment that it may be about; else one that was declined and may have been paid afterwards."""
         found = {name: await self._journal.find(provider, name) for name in names}
         each = {payment.id: payment for tries in found.values() for payment in tries}
-        open_ = await self._to_ask_about([payment for payment in each.values() if payment.state in _OPEN])
+        open_ = await self._to_ask_about([payment for payment in each.values() if payment.state in UNDECIDED])
         if open_:
             # a link's own key names it best, then the oldest
             return min(open_, key=lambda payment: (payment.transaction_id not in names, payment.created_at))
         for name, named in sorted(found.items()):
             tries = [payment for payment in named if payment.invoice_id == name]
             declined = [payment for payment in tries if payment.state is State.DECLINED]
-            if declined and not any(payment.state in (*_OPEN, State.APPROVED) for payment in tries):
+            if declined and not any(payment.state in UNDECIDED | {State.APPROVED} for payment in tries):
                 return declined[-1]
         return None
 
@@ -79,27 +79,12 @@ class Callbacks:
         last = self._asked.get(payment_id)
         return last is None or self._clock() - last >= LEAST_PAUSE
 
+    def _may_ask(self) -> bool:
+        """Uses up one of the inquiries that all hints together may cause, if there is one."""
+        return self._allowance.take(MOST_AT_ONCE, A_SECOND, self._clock())
+
     def _note(self, payment_id: str) -> None:
         self._asked.pop(payment_id, None)
         while len(self._asked) >= MOST_KNOWN:
             del self._asked[next(iter(self._asked))]
         self._asked[payment_id] = self._clock()
-
-
-class _Allowance:
-    """How many inquiries hints may cause now, all of them together."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._left = float(MOST_AT_ONCE)
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Use one up, if there is one."""
-        now = self._clock()
-        self._left = min(float(MOST_AT_ONCE), self._left + (now - self._at) * A_SECOND)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

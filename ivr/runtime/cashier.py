@@ -16,7 +16,7 @@ from ivr.domain.operations import Outcome
 from ivr.flow.commands import PaymentOrder
 from ivr.payments.details import plain
 from ivr.payments.port import Invoices, Journal, Reply
-from ivr.payments.state import EntryKind, Payment, State
+from ivr.payments.state import UNDECIDED, EntryKind, Payment, State
 from ivr.runtime.verdict import Late, write_verdict
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class Cashier:
     async def undecided(self, payment_id: str) -> bool:
         """Whether somebody still has to find out what became of it."""
         payment = await self._journal.get(payment_id)
-        return payment is not None and payment.state in (State.SENT, State.UNKNOWN)
+        return payment is not None and payment.state in UNDECIDED
 
     async def outcome(self, payment_id: str) -> str:
         """`paid`, `declined`, `unknown`, or `not_tried` when it turned out that nothing had left."""

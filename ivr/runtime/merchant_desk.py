@@ -36,7 +36,7 @@ from ivr.payments.merchant_port import (
     Ticket,
 )
 from ivr.payments.port import Invoices, Journal, Provider, Value
-from ivr.payments.state import Payment, State
+from ivr.payments.state import UNDECIDED, Payment, State
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.invoicing import CREATE, NotMade, ask_for_invoice, is_made_there, own_invoice
 from ivr.runtime.merchant_views import (
@@ -237,7 +237,7 @@ class MerchantDesk:
         try:
             link = await self._books.link(invoice_id)
             payment = await self._journal.get(link.payment_id) if link is not None else None
-            if link is not None and payment is not None and payment.state in (State.SENT, State.UNKNOWN):
+            if link is not None and payment is not None and payment.state in UNDECIDED:
                 return link.url
             await self._payable(merchant, invoice_id, CREATE)
             if link is None or (payment is not None and payment.state is not State.CREATED):

@@ -16,7 +16,7 @@ import structlog
 
 from ivr.domain.errors import OutcomeUnknown, ProviderUnreachable
 from ivr.domain.secret import Secret
-from ivr.runtime.http_client import HttpClient, HttpSettings
+from ivr.runtime.http_client import HttpAnswer, HttpClient, HttpSettings
 from ivr.runtime.ports import Notice
 from ivr.runtime.signing import signed
 
@@ -41,6 +41,12 @@ class NoticeTarget:
 
     http: HttpSettings
     secret: Secret | None
+
+
+async def post_signed(client: HttpClient, target: NoticeTarget, now: float, body: bytes) -> HttpAnswer:
+    """Tell a target this JSON, at `now` in Unix seconds. Raises ProviderUnreachable and OutcomeUnknown."""
+    path = "/" if target.http.base_url.endswith("/") else ""
+    return await client.request("POST", path, json=msgspec.Raw(body), headers=signed(target.secret, now, body))
 
 
 class Notices:
@@ -121,12 +127,8 @@ class Notices:
 
     async def _try(self, name: str, body: bytes) -> tuple[str, bool]:
         """Why it was not taken (empty: it was), and whether to try again."""
-        target = self._targets[name]
-        path = "/" if target.http.base_url.endswith("/") else ""
         try:
-            answer = await self._clients[name].request(
-                "POST", path, json=msgspec.Raw(body), headers=signed(target.secret, self._clock(), body)
-            )
+            answer = await post_signed(self._clients[name], self._targets[name], self._clock(), body)
         except (ProviderUnreachable, OutcomeUnknown) as exc:
             return str(exc), True
         if 200 <= answer.status < 300:

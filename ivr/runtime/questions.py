@@ -18,7 +18,7 @@ from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, WHAT_BECAME
 from ivr.payments.details import plain
 from ivr.payments.port import Provider, Reply
 from ivr.payments.state import Payment, State
-from ivr.runtime.becoming import what_became
+from ivr.runtime.becoming import inquire, what_became
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
 
@@ -108,9 +108,8 @@ async def may_dial(order: PaymentOrder, services: Services) -> bool:
 
 async def _is_unpaid(payment: Payment, services: Services) -> bool:
     """The provider says, now, that this payment has brought nothing."""
-    try:
-        reply = await services.providers[payment.provider].inquire(payment)
-    except (Unusable, OutcomeUnknown, BadInput):
+    reply = await inquire(payment, services)
+    if reply is None:
         return False
     return reply.outcome is Outcome.DECLINED or (reply.outcome is Outcome.UNKNOWN and reply.not_paid)
 

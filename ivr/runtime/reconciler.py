@@ -20,7 +20,7 @@ from ivr.domain.errors import BadInput, Illegal, OutcomeUnknown, Unusable
 from ivr.domain.operations import NO_INQUIRY, Outcome, can_inquire
 from ivr.payments.details import plain
 from ivr.payments.port import Invoices, Journal, Provider, Reply
-from ivr.payments.state import EntryKind, Payment, State
+from ivr.payments.state import UNDECIDED, EntryKind, Payment, State
 from ivr.runtime.verdict import DECIDES, Came, Late
 
 MINUTE: Final = 60.0
@@ -41,8 +41,6 @@ EXPIRED: Final = "invoice_expired"
 """The reason of a payment whose invoice came to its end unpaid."""
 PROCESS_DIED: Final = "process died"
 """The reason written for a payment that was SENT when its call vanished with our process."""
-
-_OPEN: Final = (State.SENT, State.UNKNOWN)
 
 
 class _Try(Enum):
@@ -161,7 +159,7 @@ class Reconciler:
         if self._stopped.is_set() or self._is_live(payment_id):
             return
         payment = await self._journal.get(payment_id)
-        if payment is not None and payment.state in _OPEN:
+        if payment is not None and payment.state in UNDECIDED:
             await self._in_place(payment_id)
         elif payment is not None and payment.state is State.DECLINED:
             async with self._places:
@@ -267,7 +265,7 @@ class Reconciler:
 
     async def _try(self, payment_id: str) -> _Try:
         payment = await self._journal.get(payment_id)
-        if payment is None or payment.state not in _OPEN:
+        if payment is None or payment.state not in UNDECIDED:
             return _Try.SETTLED
         if payment.state is State.SENT:
             reason = self._reasons.get(payment_id, PROCESS_DIED)

@@ -15,7 +15,7 @@ from ivr.domain.errors import AlreadyInPayment, Illegal
 from ivr.domain.operations import Outcome
 from ivr.payments.details import plain
 from ivr.payments.port import Journal, Reply
-from ivr.payments.state import EntryKind, Payment, State
+from ivr.payments.state import UNDECIDED, EntryKind, Payment, State
 
 PAID_BY_ANOTHER: Final = "paid_by_another"
 """The reason of a try that ended without money because another try of the same invoice brought it."""
@@ -23,7 +23,6 @@ PAID_BY_ANOTHER: Final = "paid_by_another"
 DECIDES: Final = {Outcome.APPROVED: EntryKind.APPROVED, Outcome.DECLINED: EntryKind.DECLINED}
 
 _STATES: Final = {Outcome.APPROVED: State.APPROVED, Outcome.DECLINED: State.DECLINED}
-_OPEN: Final = (State.SENT, State.UNKNOWN)
 
 _log = structlog.get_logger("ivr.verdict")
 
@@ -81,7 +80,7 @@ class Late:
             if transaction_id is None or payment.transaction_id in (None, transaction_id)
         ]
         sent = [payment for payment in tries if payment.state is not State.CREATED]
-        open_ = [payment for payment in sent if payment.state in _OPEN]
+        open_ = [payment for payment in sent if payment.state in UNDECIDED]
         if not sent or (len(open_) > 1 and not reply.of_invoice):
             _log.warning("answer_not_matched", provider=provider, invoice_id=invoice_id)
             return Came.SAYS_NOTHING

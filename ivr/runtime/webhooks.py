@@ -22,8 +22,7 @@ from ivr.domain.errors import OutcomeUnknown, ProviderUnreachable, Unusable
 from ivr.payments.merchant_port import Claimed, Deliveries, Waiting
 from ivr.runtime.http_client import HttpClient
 from ivr.runtime.merchant_views import event_body
-from ivr.runtime.notices import NoticeTarget
-from ivr.runtime.signing import signed
+from ivr.runtime.notices import NoticeTarget, post_signed
 
 FIRST_PAUSE: Final = 5.0
 """Seconds before the second try; each further pause is twice as long."""
@@ -137,12 +136,8 @@ class Webhooks:
 
     async def _try(self, merchant: str, body: bytes) -> str:
         """Why it was not taken; empty: it was."""
-        target = self.targets[merchant]
-        path = "/" if target.http.base_url.endswith("/") else ""
         try:
-            answer = await self._clients[merchant].request(
-                "POST", path, json=msgspec.Raw(body), headers=signed(target.secret, self._clock(), body)
-            )
+            answer = await post_signed(self._clients[merchant], self.targets[merchant], self._clock(), body)
         except (ProviderUnreachable, OutcomeUnknown) as exc:
             self._rest(merchant)
             return str(exc)

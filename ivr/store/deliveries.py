@@ -11,11 +11,10 @@ from typing import Final
 from ivr.payments.merchant_port import Claimed, Waiting
 from ivr.store.backend import Connection
 from ivr.store.database import Database
-from ivr.store.merchants import KINDS, ONE_EVENT, WINDOW, event_of
+from ivr.store.merchants import KINDS, NEWEST, ONE_EVENT, WINDOW, event_of
 
 _NAME: Final = "webhooks"
 
-_NEWEST: Final = "SELECT coalesce(max(number), 0) FROM entries"
 _SEEN: Final = "SELECT entry FROM deliveries_seen WHERE name = ?"
 _NOTE_SEEN: Final = (
     "INSERT INTO deliveries_seen (name, entry) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET entry = excluded.entry"
@@ -114,6 +113,6 @@ class StoredDeliveries:
 
 def _progress(connection: Connection) -> tuple[int, int]:
     """The newest line, and up to which one the journal was looked through."""
-    [newest] = connection.execute(_NEWEST).fetchone()
+    [newest] = connection.execute(NEWEST).fetchone()
     row = connection.execute(_SEEN, (_NAME,)).fetchone()
     return newest, 0 if row is None else row[0]

@@ -45,7 +45,7 @@ _EVENTS: Final = (
     f"SELECT {_EVENT} WHERE e.number > ? AND e.number <= ? AND m.merchant = ? "
     f"AND e.kind IN ({KINDS}) ORDER BY e.number LIMIT ?"
 )
-_NEWEST: Final = "SELECT coalesce(max(number), 0) FROM entries"
+NEWEST: Final = "SELECT coalesce(max(number), 0) FROM entries"
 _ADD_REQUEST: Final = (
     "INSERT INTO merchant_requests (merchant, operation, key, digest, subject, at, held_by, held_until, ended) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (merchant, operation, key) DO NOTHING"
@@ -194,7 +194,7 @@ class StoredMerchants:
     async def events(self, merchant: str, after: int, limit: int) -> Sequence[MerchantEvent]:
         """See the port. A window at a time, so that calls' own writes come in between."""
         found: list[MerchantEvent] = []
-        [newest] = await self._database.read(lambda connection: connection.execute(_NEWEST).fetchone())
+        [newest] = await self._database.read(lambda connection: connection.execute(NEWEST).fetchone())
         while after < newest and len(found) < limit:
             asked = (after, after + WINDOW, merchant, limit - len(found))
             found += await self._database.read(

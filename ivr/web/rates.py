@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ivr.runtime.bucket import Bucket
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -31,16 +33,13 @@ class Rates:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}
-        """Tokens, and when there were so many."""
+        self._buckets: dict[str, Bucket] = {}
 
     def take(self, who: str, per_minute: int) -> Allowance:
         """Take a token out of somebody's bucket, which holds a minute's."""
         now, each = self._clock(), per_minute / 60
-        tokens, at = self._buckets.get(who, (float(per_minute), now))
-        tokens = min(float(per_minute), tokens + (now - at) * each)
-        ok = tokens >= 1
-        tokens -= 1 if ok else 0
-        self._buckets[who] = (tokens, now)
+        bucket = self._buckets.setdefault(who, Bucket(per_minute, now))
+        ok = bucket.take(per_minute, each, now)
+        tokens = bucket.tokens
         wait = 0 if ok else max(1, math.ceil((1 - tokens) / each))
         return Allowance(ok, per_minute, int(tokens), math.ceil((per_minute - tokens) / each), wait)
