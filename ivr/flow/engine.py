@@ -214,6 +214,7 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
                 visit.stop_timer()
             session.timer = session.asking = None
             visit.forget_keys()  # another hand's, if any
+            visit.learnt = event.learnt
             session.entered = _NOTHING
             session.data.pop("overflow", None)
         case _:  # pragma: no cover - CallerHungUp was taken by advance

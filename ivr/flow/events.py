@@ -92,11 +92,13 @@ class Resumed(msgspec.Struct, frozen=True):
     """A new process took the living call over; what was under way when the old one died is lost.
 
     `leg` is the token of a dialled leg that is still up, or None. `gently`: nothing was lost, another hand has the
-    telephone; a question to a provider goes on.
+    telephone; a question to a provider goes on. `learnt`: the names of answers that came with the change, so that the
+    caller need not be asked for them.
     """
 
     leg: int | None = None
     gently: bool = False
+    learnt: frozenset[str] = frozenset()
 
 
 Event = (

@@ -52,10 +52,11 @@ def scope_of(step: str) -> str:
 class Visit:
     """What a step sees of its call and what it can do."""
 
-    __slots__ = ("commands", "exit", "goto", "session")
+    __slots__ = ("commands", "exit", "goto", "learnt", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.learnt: frozenset[str] = frozenset()
         self.commands: list[Command] = []
         self.exit: str | None = None
         self.goto: str | None = None
@@ -81,6 +82,10 @@ class Visit:
         if name in session.secret_steps:
             raise LostSecret(session.secret_steps[name])
         return self._answer(name)
+
+    def has_learnt(self, name: str) -> bool:
+        """Whether the value of a name came while this step was asking for it."""
+        return scope_of(self.session.step) + name in self.learnt
 
     def needed(self, name: str) -> str | int:
         """The value of a name that must be there and must not be a secret."""

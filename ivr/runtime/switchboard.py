@@ -146,7 +146,7 @@ class Switchboard:
 
     def replace(self, voice: Voice, replaced: CallInfo) -> Emit:
         """A caller comes in the place of an agent who called for them: the agent's call goes on with the caller, who
-        hears the step that it is in from its beginning.
+        hears the step that it is in from its beginning; unless it asks for their number, which is known now.
         """
         before = self._driven.pop(replaced.session_id, None)
         task = self._calls.get(replaced.session_id)
@@ -159,8 +159,10 @@ class Switchboard:
         session.token += MOVED_LEAP
         session.leg = None
         answers = {name: value for name, value in session.answers.items() if name != "caller_number"}
+        learnt: frozenset[str] = frozenset()
         if voice.info.caller_number is not None:
             answers["caller_number"] = voice.info.caller_number
+            learnt = frozenset({"caller_number"})
         session.answers = answers
         session.guarded = session.guarded or self._services.can_guard
         afterwards = before.afterwards
@@ -170,7 +172,7 @@ class Switchboard:
             if number is not None and number.flow == before.flow.name:
                 afterwards = _afterwards(self.dialplan, number, session)
         self._services.snapshots.put(session)
-        return self._drive(voice, before.flow, session, Resumed(None), None, afterwards=afterwards)
+        return self._drive(voice, before.flow, session, Resumed(learnt=learnt), None, afterwards=afterwards)
 
     def forget_others(self, *, but_talking: bool = False) -> None:
         """Snapshots whose callers are gone: nobody will come back for them.

@@ -15,9 +15,8 @@ from typing import Any, Final, TypeVar, cast
 from ivr.lab.sip_trace import SipMessage
 from tests.end_to_end.stage import Stage, Told, all_quiet
 
-AT_ONCE: Final = 24
-"""Callers at the same time: the machine that runs the tests is also the town, and one process listens to all of them.
-With more it hears so late what was said that callers key into the next prompt."""
+AT_ONCE: Final = 32
+"""Callers at the same time: the machine that runs the tests is also the town."""
 
 Story = Callable[[Stage], Awaitable["Spent"]]
 T = TypeVar("T")

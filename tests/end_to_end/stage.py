@@ -96,9 +96,11 @@ class Caller:
         long_ago = max(len(sound) for sound in wanted.values()) / RATE + LOOK_BACK
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
+        looked = self.call.now
         while True:
             over = self.call.over
-            self._from = max(self._from, self.call.now - long_ago)
+            self._from = max(self._from, looked - long_ago)  # not before what the last look has seen, however late
+            looked = self.call.now
             heard = hear(self.call.sound(self._from), wanted)
             found = [one for one in heard if one.share >= share and one.end - one.start >= share * self._least(one)]
             if found:

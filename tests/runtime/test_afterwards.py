@@ -346,6 +346,19 @@ async def test_whose_number_it_is_then(house: House, number: str | None) -> None
     assert json.loads(snapshot)["answers"].get("caller_number") == number
 
 
+@pytest.mark.parametrize(("number", "hears"), [("09121234567", "pay/press_keys"), (None, "caller/enter_mobile")])
+async def test_a_number_that_came_along_is_not_asked_for(house: House, number: str | None, hears: str) -> None:
+    """An agent has no mobile number and was being asked for one; who withholds theirs still is."""
+    house.paystar.answers["create_transaction"].append(FOUND)
+    own = replace(OWN, caller_number=None)
+    agent = house.rings(FakeVoice(own))
+    await agent.hears("caller/enter_mobile")
+    caller = in_place(number)
+    caller.emit = house.switchboard.replace(caller, own)
+    await caller.hears(hears)
+    assert ("caller/enter_mobile" in caller.heard) is (number is None)
+
+
 async def test_a_place_in_a_call_that_is_over(house: House) -> None:
     """Nobody is left in silence."""
     caller = in_place()

@@ -106,7 +106,13 @@ class AskStep:
                 pass
 
     def resume(self, visit: Visit, leg: int | None) -> None:
-        """Ask again, with the attempts that are left; a secret together with those that were lost before it."""
+        """Ask again, with the attempts that are left; a secret together with those that were lost before it.
+
+        What has been learnt meanwhile is not asked for.
+        """
+        if visit.has_learnt(self.save):
+            visit.leave(NEXT)
+            return
         if self.secret:
             visit.need_secrets()
         visit.data.setdefault("attempt", 1)
