@@ -28,6 +28,7 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
     world = World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
+        screens={language: catalogue.screens(language) for language in catalogue.languages},
         trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
         providers={name: provider.operations for name, provider in settings.providers.items()},
         notices=frozenset(settings.notices),
