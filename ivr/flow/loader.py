@@ -202,7 +202,7 @@ def load_dialplan(directory: Path, world: World, *, verified: bool = True) -> Di
     if faults:
         raise Faults(faults)
     known = {name: draft.flow for name, draft in drafts.items()}
-    return Dialplan(known, numbers, [read.service for read in services], set_aside=set_aside)
+    return Dialplan(known, numbers, [read.service for read in services], world.screens, set_aside=set_aside)
 
 
 def _services(

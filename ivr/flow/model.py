@@ -160,6 +160,8 @@ class Dialplan:
     flows: Mapping[str, Flow]
     numbers: Sequence[DialledNumber]
     services: Sequence[Service] = ()
+    screens: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """`World.screens`, as it was when this was read."""
     version: str = ""
     """The id of the texts that it was read from (`ivr.flow.versions`); empty where nobody keeps versions."""
     set_aside: Mapping[str, Sequence[str]] = field(default_factory=dict)
