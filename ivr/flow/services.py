@@ -38,7 +38,7 @@ def read_services(
     if root is None:
         return []
     top = Fields(source, root, "ussd.yaml")
-    services = top.fields("services", "the services")
+    services = top.fields("services", "the services", required=False)
     top.done()
     known = Known(flows, broken, world, {})
     found = []

@@ -8,18 +8,22 @@ from msgspec.structs import replace as changed
 from ivr.domain.legs import LegResult
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
+from ivr.flow.channels import only_reached
 from ivr.flow.commands import AskProvider, Dial, Notify, Play
 from ivr.flow.events import Answered, CallerHungUp, LegAnswered, LegEnded, Resumed
+from ivr.flow.steps.ussd_payment import USSD_SESSION
+from ivr.flow.visit import CHANNEL, USSD
 from tests.flow.caller import Caller, Noticed
 from tests.flow.world import SECRETS, SHIPPED, answered, at_first, known_in, session_of, shipped
 
+ON_SCREEN: dict[str, str | int] = {CHANNEL: USSD, USSD_SESSION: "4711"}
 STEPS = [(flow, step) for flow in SHIPPED for step in shipped(flow).steps]
 
 
 def caller_at(name: str, step: str) -> Caller:
     """A caller who has just come to this step and knows everything, secrets included."""
     flow = replace(shipped(name), first=step)
-    session = session_of(flow, known_in(flow))
+    session = session_of(flow, known_in(flow) | (ON_SCREEN if step in only_reached(shipped(name), USSD) else {}))
     if name == "bank_ivr":
         session.secrets = {secret: Secret(text) for secret, text in SECRETS.items()}
         session.secret_steps = {"card": "ask_card", "pin": "ask_pin"}

@@ -28,6 +28,7 @@ from tests.flow.world import BANK_DIALPLAN, DIALPLAN, ROOT, world
 
 FLOW: Final[dict[str, Any]] = json.loads((DIALPLAN / "schema" / "flow.json").read_text("utf-8"))
 NUMBERS: Final[dict[str, Any]] = json.loads((DIALPLAN / "schema" / "numbers.json").read_text("utf-8"))
+SERVICES: Final[dict[str, Any]] = json.loads((DIALPLAN / "schema" / "ussd.json").read_text("utf-8"))
 
 FLOWS: Final = (*DIALPLAN.glob("flows/*.yaml"), *BANK_DIALPLAN.glob("flows/*.yaml"))
 
@@ -58,7 +59,7 @@ def complaints(text: str, schema: dict[str, Any]) -> list[str]:
 
 def test_the_schemas_are_schemas() -> None:
     """Of the draft that they name, and every reference leads somewhere."""
-    for schema in (FLOW, NUMBERS):
+    for schema in (FLOW, NUMBERS, SERVICES):
         jsonschema.Draft202012Validator.check_schema(schema)
         for reference in re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema)):
             assert reference in schema["$defs"]
@@ -76,17 +77,24 @@ def test_shipped_numbers(path: Path) -> None:
     assert complaints(path.read_text("utf-8"), NUMBERS) == []
 
 
+def test_shipped_services() -> None:
+    """Nor in the USSD services, those included that wait behind a `#`."""
+    text = (DIALPLAN / "ussd.yaml").read_text("utf-8")
+    assert complaints(text, SERVICES) == [] and complaints(text.replace("  # ", "  "), SERVICES) == []
+
+
 @pytest.mark.parametrize("path", sorted(DIALPLAN.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_editors_find_the_schema(path: Path) -> None:
     """The first line of every shipped file leads to its schema."""
     name = path.read_text("utf-8").splitlines()[0].removeprefix("# yaml-language-server: $schema=")
-    assert json.loads((path.parent / name).read_text("utf-8")) == (NUMBERS if path.stem == "numbers" else FLOW)
+    schema = {"numbers": NUMBERS, "ussd": SERVICES}.get(path.stem, FLOW)
+    assert json.loads((path.parent / name).read_text("utf-8")) == schema
 
 
 def test_examples_for_admins() -> None:
     """Every flow, step and numbers.yaml that the admins' reference shows."""
     shown = list(examples())
-    assert {name for name, _, _ in shown} == {"flow", "steps", "numbers"} and len(shown) >= 6
+    assert {name for name, _, _ in shown} == {"flow", "steps", "numbers", "services"} and len(shown) >= 6
     for _, text, schema in shown:
         assert complaints(text, schema) == [], text
 
@@ -105,6 +113,8 @@ def examples() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield "flow", text, FLOW
         elif text.startswith("  "):
             yield "steps", f"flow: x\nfirst: a\non_failure: a\nsteps:\n{text}", FLOW
+        elif text.startswith("services:"):
+            yield "services", text, SERVICES
         elif "numbers:" in text:
             yield "numbers", text, NUMBERS
 
@@ -251,9 +261,14 @@ def _read_everything() -> None:
         for name, text in odd.items():
             (directory / "flows" / f"{name}.yaml").write_text(text, "utf-8")
         (directory / "numbers.yaml").write_text(ODD_NUMBERS, "utf-8")
+        (directory / "ussd.yaml").write_text(ODD_SERVICES, "utf-8")
         with pytest.raises(Faults):
             load_dialplan(directory, world())
 
+
+ODD_SERVICES: Final = """services:
+  one: {code: ["*6655*123#", "*123*6655#"], flow: odd, language: en, settings: {merchant_phone: "1"}}
+"""
 
 SCHEMA_OF: Final[Mapping[str, tuple[str | int, ...]]] = {
     "the flow": (),
@@ -265,6 +280,8 @@ SCHEMA_OF: Final[Mapping[str, tuple[str | int, ...]]] = {
     "the header of": ("$defs", "step", "properties", "headers", "additionalProperties"),
     "the value of": ("$defs", "step", "properties", "set", "additionalProperties"),
     "a spoken value": ("$defs", "part"),
+    "ussd.yaml": (),
+    "service": ("properties", "services", "additionalProperties"),
     "numbers.yaml": (),
     "a number": ("properties", "numbers", "items"),
     "a holiday": ("properties", "holidays", "items"),
@@ -274,6 +291,7 @@ SCHEMA_OF: Final[Mapping[str, tuple[str | int, ...]]] = {
 """What a reader says it reads -> where the schema speaks of it."""
 
 
+OF_SERVICES: Final = ("ussd.yaml", "service")
 OF_NUMBERS: Final = ("numbers.yaml", "a number", "a holiday", "'closed'", "'afterwards'")
 
 
@@ -283,7 +301,7 @@ def in_schema(what: str) -> set[str]:
 
 
 def _schema_of(what: str) -> dict[str, Any]:
-    schema: Any = NUMBERS if what in OF_NUMBERS else FLOW
+    schema: Any = NUMBERS if what in OF_NUMBERS else SERVICES if what in OF_SERVICES else FLOW
     for part in SCHEMA_OF[what]:
         schema = schema[part]
     assert isinstance(schema, dict)
@@ -324,6 +342,7 @@ def test_nothing_is_read_that_the_schema_does_not_speak_of() -> None:
     """A new reader needs its place in SCHEMA_OF; what is left over has names of the admin's own."""
     free = {"the steps", "the exits of", "what the provider gets", "what the flow gets", "what the flow takes"}
     free |= {"the menu's keys", "the language's keys", "the cases", "the SIP headers", "the notice's values"}
+    free |= {"the words of the keys", "the services"}
     free |= {"the settings", "'hours'", "the hours", "the prompts", *FREE}
     assert set(asked()) - free == set(SCHEMA_OF) - {"'full'"}
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from ivr.domain.legs import LegResult
 from ivr.domain.operations import ALWAYS_POSSIBLE
-from ivr.flow.commands import AskProvider, Command, Dial, HangUp, ReadHeaders
+from ivr.flow.commands import AskProvider, Command, Dial, HangUp, ReadHeaders, RequestPayment
 from ivr.flow.engine import Turn
 from ivr.flow.events import (
     Answered,
@@ -29,6 +29,8 @@ from ivr.flow.model import Flow
 from ivr.flow.paths import Walk
 from ivr.flow.steps.base import NEXT
 from ivr.flow.steps.invoice import BOOKS
+from ivr.flow.steps.ussd_payment import USSD_SESSION
+from ivr.flow.visit import CHANNEL, USSD
 from tests.flow.caller import Caller
 from tests.flow.world import KNOWN, operation, operation_results, session_of
 
@@ -104,6 +106,8 @@ class Walker(Caller):
     def _do(self, command: Command) -> None:
         if isinstance(command, AskProvider | Dial) and command.payment is not None:
             assert self.in_doubt is None, "money is tried while an earlier try is in doubt"
+        if isinstance(command, RequestPayment):
+            self.quiet = False  # the network's SMS says so
         if isinstance(command, HangUp):
             assert not self.quiet, "the call ends in silence"
             assert self.in_doubt in (None, self.session.payment), "a payment in doubt is forgotten"
@@ -125,7 +129,8 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     known = _always(flow) | _known_at_first(flow, walk)
     if "caller_mobile" not in known:
         special["caller_number"] = LANDLINE
-    walker = Walker(taped, session_of(flow, {n: special.get(n, v) for n, v in KNOWN.items() if n in known}))
+    begins = {n: special.get(n, v) for n, v in KNOWN.items() if n in known} | _screens(flow, walk)
+    walker = Walker(taped, session_of(flow, begins))
     walker.send(Answered())
     if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is None:
         raise AssertionError(f"the engine does not go this way: {walk}")
@@ -138,6 +143,12 @@ def _known_at_first(flow: Flow, walk: Walk) -> set[str]:
     for step, by in walk.ways:
         first.setdefault((flow.steps[step].facts.looks_at or "").rpartition("/")[2], by)
     return {name for name in MAY_BE_MISSING | flow.brings.keys() if first.get(name) != MISSING}
+
+
+def _screens(flow: Flow, walk: Walk) -> dict[str, str]:
+    """What a USSD session knows, if this is one."""
+    channels = {by for step, by in walk.ways if (flow.steps[step].facts.looks_at or "").endswith(CHANNEL)}
+    return {CHANNEL: USSD, USSD_SESSION: "4711"} if USSD in channels else {}
 
 
 def _always(flow: Flow) -> set[str]:

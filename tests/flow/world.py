@@ -13,7 +13,7 @@ from ivr.flow.steps.invoice import BOOKS
 from ivr.flow.steps.invoice import OPERATIONS as OF_BOOKS
 from ivr.flow.visit import scope_of
 from ivr.prompts.catalogue import Catalogue
-from ivr.providers import paystar_mellat, paystar_saman, pod_operations, web_gateway
+from ivr.providers import inoti, paystar_mellat, paystar_saman, pod_operations, web_gateway
 from ivr.sandbox import bank
 from tests.flow.caller import Caller
 
@@ -100,6 +100,7 @@ def world() -> World:
     catalogue = Catalogue.load(ROOT / "prompts")
     return World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
+        screens={language: catalogue.screens(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         trunks=frozenset({"public", "bank", "paystar", "merchant"}),
         providers={
@@ -108,6 +109,7 @@ def world() -> World:
             "bank": bank.OPERATIONS,
             "web": web_gateway.OPERATIONS,
             "pod": pod_operations.OPERATIONS,
+            "ussd": inoti.OPERATIONS,
         },
         notices=frozenset({"shop", "sms"}),
         agents=frozenset({"sara"}),

@@ -9,7 +9,7 @@ from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished
 from ivr.flow.facts import Facts
-from ivr.flow.saying import SPOKEN, Saying
+from ivr.flow.saying import SPOKEN, Only, Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
 
@@ -29,7 +29,10 @@ class SayStep:
         if self.barge_in and visit.session.typed:
             visit.leave(NEXT)
             return
-        visit.play(self.saying.resolve(visit))
+        if say := self.saying.resolve(visit):
+            visit.play(say)
+        else:
+            visit.leave(NEXT)  # it is for the other channel
 
     def on(self, visit: Visit, event: Event) -> None:
         """Heard to its end, or cut short."""
@@ -63,8 +66,11 @@ def read(body: yaml.Node, reading: Reading) -> Made:
 
 
 def _facts(made: SayStep) -> Facts:
-    """A caller who has keyed ahead hears nothing of what may be cut short."""
-    return Facts(heard=frozenset() if made.barge_in else frozenset({NEXT}), says=made.saying, cut_short=made.barge_in)
+    """A caller who has keyed ahead hears nothing of what may be cut short, nor a screen's words."""
+    heard = not made.barge_in and any(
+        not isinstance(part, Only) or not part.on_screen for part in made.saying.parts
+    )
+    return Facts(heard=frozenset({NEXT}) if heard else frozenset(), says=made.saying, cut_short=made.barge_in)
 
 
 def _name(text: str) -> yaml.ScalarNode:

@@ -12,8 +12,9 @@ import yaml
 from msgspec import structs
 
 from ivr.domain.errors import Illegal
-from ivr.domain.operations import UNKNOWN, Kind, Role
+from ivr.domain.operations import Kind, Role
 from ivr.domain.reading import Fields
+from ivr.domain.speech import Prompt
 from ivr.domain.ussd import claim
 from ivr.flow.commands import PaymentOrder
 from ivr.flow.describing import Description
@@ -86,7 +87,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         arguments={},
         constants={"to": provider},
         save=None,
-        hold_prompt=reading.screen_words(fields, "hold_prompt", "common/please_wait"),
+        hold_prompt=Prompt("common/please_wait"),
         hold_after=2.0,
         payment=_Payment(provider, invoice, None, amount),
     )
@@ -94,7 +95,6 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     how = {
         NEXT: "our books have the payment, and the network sends a link",
         "being_paid": "another try may be paid already",
-        UNKNOWN: "our books cannot be written",
     }
     heard = frozenset({NEXT})  # the network's own message comes with the link
     facts = Facts(asks=True, pays=True, undecided=heard, heard=heard, makes={}, how=how)
