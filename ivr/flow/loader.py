@@ -34,6 +34,7 @@ from ivr.flow.steps import (
     headers,
     inquire,
     invoice,
+    last_payment,
     menu,
     notify,
     provider,
@@ -65,6 +66,7 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "notify": notify.read,
     "link": link_step.read,
     "inquire": inquire.read,
+    "last_payment": last_payment.read,
     "record": record.read,
     "hang_up": hang_up.read,
 }
