@@ -95,7 +95,8 @@ def _named(tries: Sequence[Payment], heard: Heard) -> Payment | None:
     name = ussd_transaction(heard.session, heard.mobile)
     own = [each for each in tries if each.transaction_id == name and each.state is not State.CREATED]
     open_ = [each for each in own if each.state in UNDECIDED]
-    return (open_ or own or [None])[-1]
+    found = open_ or own
+    return found[-1] if found else None
 
 
 def _number(text: str) -> str:
