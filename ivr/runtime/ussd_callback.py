@@ -12,11 +12,14 @@ from typing import Final, Protocol
 
 import structlog
 
+from ivr.domain.digits import is_digits
 from ivr.payments.claims import RRN, THEIR_FACTOR, ussd_transaction
 from ivr.payments.port import Journal, Reply
 from ivr.payments.state import UNDECIDED, Payment, State
 from ivr.runtime.callbacks import Allowance
 
+MOST_DIGITS: Final = 20
+"""Of a factor: ours have fewer, and a longer one is nobody's."""
 IN_A_ROW: Final = 3
 """Verifications of one payment that callbacks may cause at first, so that a forged one does not keep a true one out;
 then one every `ivr.runtime.callbacks.LEAST_PAUSE`."""
@@ -70,6 +73,8 @@ class UssdCallbacks:
 
     async def settle(self, heard: Heard) -> Settled:
         """Take one callback. Raises Unusable when our own books fail: then it is to come again."""
+        if not is_digits(heard.our_factor) or len(heard.our_factor) > MOST_DIGITS:
+            return Settled.UNKNOWN_PAYMENT
         payment = _named(await self._journal.for_invoice(heard.provider, heard.our_factor), heard)
         if payment is None:
             return Settled.UNKNOWN_PAYMENT

@@ -101,7 +101,8 @@ async def test_two_at_the_same_moment(outside: Outside) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"session": "124"}, {"mobile": "09121234568"}, {"our_factor": "65843149"}, {"provider": "pod"}, {"session": ""}],
+    [{"session": "124"}, {"mobile": "09121234568"}, {"our_factor": "65843149"}, {"provider": "pod"}, {"session": ""}]
+    + [{"our_factor": odd} for odd in ("", "x", "6584314\0", "\udc80", "۶۵۸۴۳۱۴۸", "1" * 99)],
     ids=repr,
 )
 async def test_a_payment_that_we_never_asked_for(outside: Outside, other: dict[str, str]) -> None:
