@@ -6,12 +6,16 @@ again) and OutcomeUnknown when the request may have arrived (inquire, never rese
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from ivr.domain.operations import Operation, Outcome
 from ivr.domain.secret import Secret
 from ivr.payments.invoice import Invoice
 from ivr.payments.state import EntryKind, Payment
+
+THEIR_FACTOR: Final = "their_factor"
+RRN: Final = "rrn"
+"""What a USSD network's callback says, by name: its own id of the factor, and the bank's number of the payment."""
 
 Value = str | int | Secret
 """What goes to a provider: text, digits, an amount in rial, or a secret."""

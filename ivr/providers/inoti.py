@@ -26,8 +26,8 @@ from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome
 from ivr.domain.phone import MOST_DIGITS, mobile
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
-from ivr.payments.claims import BETWEEN, RRN, THEIR_FACTOR
-from ivr.payments.port import Reply, Value
+from ivr.domain.ussd import BETWEEN
+from ivr.payments.port import RRN, THEIR_FACTOR, Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import inoti_wire
 from ivr.providers.inoti_wire import PaymentRecord
@@ -175,7 +175,7 @@ class Inoti:
         return replace(await self._verify(claim), of_invoice=False)
 
     async def verify(self, payment: Payment, said: Mapping[str, str]) -> Reply:
-        """The same with what a callback brought: `their_factor` and `rrn` (see `ivr.payments.claims`)."""
+        """The same with what a callback brought: `their_factor` and `rrn` (see `ivr.payments.port`)."""
         theirs, rrn = (inoti_wire.number(said.get(name, "")) for name in (THEIR_FACTOR, RRN))
         claim = _claimed(payment)
         if claim is None or not theirs or not rrn:

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 import structlog
 
 from ivr.domain.digits import is_digits
-from ivr.payments.claims import RRN, THEIR_FACTOR, ussd_transaction
-from ivr.payments.port import Journal, Reply
+from ivr.domain.ussd import claim, is_session_id
+from ivr.payments.port import RRN, THEIR_FACTOR, Journal, Reply
 from ivr.payments.state import UNDECIDED, Payment, State
 from ivr.runtime.callbacks import Allowance
 
@@ -73,7 +73,8 @@ class UssdCallbacks:
 
     async def settle(self, heard: Heard) -> Settled:
         """Take one callback. Raises Unusable when our own books fail: then it is to come again."""
-        if not is_digits(heard.our_factor) or len(heard.our_factor) > MOST_DIGITS:
+        is_ours = is_digits(heard.our_factor) and len(heard.our_factor) <= MOST_DIGITS
+        if not is_ours or not is_session_id(heard.session):
             return Settled.UNKNOWN_PAYMENT
         payment = _named(await self._journal.for_invoice(heard.provider, heard.our_factor), heard)
         if payment is None:
@@ -97,7 +98,7 @@ class UssdCallbacks:
 
 def _named(tries: Sequence[Payment], heard: Heard) -> Payment | None:
     """The payment that it is about: one that is open, else the newest. One that never left us is none."""
-    name = ussd_transaction(heard.session, heard.mobile)
+    name = claim(heard.session, heard.mobile)
     own = [each for each in tries if each.transaction_id == name and each.state is not State.CREATED]
     open_ = [each for each in own if each.state in UNDECIDED]
     found = open_ or own

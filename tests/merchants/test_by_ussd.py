@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ivr.payments.claims import ussd_transaction
+from ivr.domain.ussd import claim
 from ivr.payments.invoice import Invoice
 from ivr.payments.state import EntryKind
 from ivr.sandbox.server import SandboxServer
@@ -32,7 +32,7 @@ async def test_an_invoice_gets_a_number_of_ours(till: Program, api: Api) -> None
 async def test_reference_and_receipt_are_told(till: Program, api: Api) -> None:
     """Of a payment that was approved; who paid is not the merchant's program's to know."""
     made = await till.invoice("ussd")
-    one = replace(payment("p-1", made["number"], "ussd"), transaction_id=ussd_transaction("123", MINE), payer=MINE)
+    one = replace(payment("p-1", made["number"], "ussd"), transaction_id=claim("123", MINE), payer=MINE)
     await api.store.journal.create(one)
     await api.store.journal.append("p-1", EntryKind.SENT)
     found = (await till.get(f"/invoices/{made['id']}")).json()

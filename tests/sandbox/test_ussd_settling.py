@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ivr.domain.ussd import claim
 from ivr.flow.commands import PaymentOrder
-from ivr.payments.claims import ussd_transaction
 from ivr.payments.state import Payment, State
 from ivr.providers.inoti import Inoti
 from ivr.runtime.cashier import Cashier, Go
@@ -45,7 +45,7 @@ class Shop:
         assert invoice.tracking_code.isdigit() and len(invoice.tracking_code) <= 12
         self.factor = invoice.tracking_code
         cashier = Cashier(hand.journal, hand.invoices, self.clock)
-        name = ussd_transaction(SESSION, MINE)
+        name = claim(SESSION, MINE)
         order = PaymentOrder("ussd-1", PROVIDER, self.factor, name, invoice.amount_rial, MINE)
         assert await cashier.before_handing_out(order, "ussd-session") is Go.SEND
         self.link = await self._posts(
