@@ -7,6 +7,7 @@ import pytest
 
 from ivr.domain.speech import Prompt
 from ivr.flow.commands import AskProvider, Play
+from ivr.flow.describing import describe
 from ivr.flow.events import Digit, ProviderReplied
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Flow
@@ -92,6 +93,12 @@ def test_each_outcome_has_its_words(flow: Flow, exit_name: str, values: dict[str
     caller.send(ProviderReplied(caller.asked.token, exit_name, values))
     play = caller.playing
     assert play is not None and play.say[0] == Prompt(heard)
+
+
+def test_in_words(flow: Flow) -> None:
+    """As the diagram and the simulator show it."""
+    told = describe(flow.steps["look"].kind)
+    assert (told.kind, told.about, told.awaits) == ("last_payment", "the caller's", "")
 
 
 def test_who_waits_hears_so(flow: Flow) -> None:

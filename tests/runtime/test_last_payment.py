@@ -1,5 +1,6 @@
 """What a caller is told of what they paid last, and what is written when they ask; who is taken for the payer."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from ivr.domain.errors import OutcomeUnknown
 from ivr.domain.operations import Outcome
 from ivr.payments.port import Reply
-from ivr.payments.state import Payment, State
+from ivr.payments.state import EntryKind, Payment, State
 from ivr.runtime.becoming import last_payment
 from ivr.runtime.verdict import PAID_BY_ANOTHER
 from tests.runtime import test_call_by_card as by_card
@@ -81,6 +82,19 @@ async def test_it_may_be_paid_yet(house: House, answer: Reply | Exception, exit_
     house.books.put(mine(), State.SENT)
     house.web.answers["inquire"].append(answer)
     assert await look(house) == Reply(exit_name, AMOUNT) and house.books.states() == [State.SENT]
+
+
+async def test_the_book_has_been_closed_meanwhile(house: House) -> None:
+    """Somebody else wrote it first, while the provider was asked: the book's word counts."""
+    house.books.put(mine(), State.UNKNOWN)
+    house.web.answers["inquire"].append(PAID)
+    house.web.door.clear()
+    asked = asyncio.create_task(look(house))
+    await house.web.changes.until(lambda: house.web.asked)
+    house.books.put(mine(), State.DECLINED)
+    house.web.door.set()
+    assert await asked == Reply("declined", AMOUNT)
+    assert [kind for _, kind, _ in house.books.entries] == [EntryKind.CONTRADICTED]
 
 
 async def test_the_newest_counts(house: House) -> None:
