@@ -53,6 +53,7 @@ from ivr.runtime.reloader import Reloader, find_kept, log_refused
 from ivr.runtime.services import Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
+from ivr.runtime.ussd_callback import Heard, Settled, UssdCallbacks
 from ivr.runtime.verdict import Late
 from ivr.runtime.watching import Watching
 from ivr.store.dialplan_files import look
@@ -147,7 +148,9 @@ async def serve(settings: Settings) -> None:
             return kept.dialplan if kept is not None else None
 
         async def settle(provider: str, said: SaidPaid) -> bool | None:
-            return None
+            who = (said.session_id, said.mobile, said.our_factor, said.their_factor, said.rrn)
+            settled = await ussd_callbacks.settle(Heard(provider, *who))
+            return None if settled is Settled.UNKNOWN_PAYMENT else settled is Settled.PAID
 
         ussd = await stack.enter_async_context(
             ussd_service(
@@ -174,6 +177,7 @@ async def serve(settings: Settings) -> None:
                 if provider.invoice_lifetime is not None
             },
         )
+        ussd_callbacks = UssdCallbacks(store.journal, reconciler, time.monotonic)
         _watch_money(observer, reconciler, late)
         observer.watch("ivr_notices_given_up", "Notices (SMS, say) that nobody took", lambda: notices.given_up)
         reloader = Reloader(

@@ -29,9 +29,11 @@ from ivr.web.deciding import ask_decide
 
 COLUMNS: Final = (
     *("id", "day", "time", "state", "amount_rial", "provider", "invoice_id", "transaction_id", "call_id"),
-    *("reason", "code", "reference", "created_at", "changed_at"),
+    *("reason", "code", "reference", "receipt", "created_at", "changed_at"),
 )
-"""Of an export. `day` and `time` are Tehran's, of the creation; the last two are UTC."""
+"""Of an export. `day` and `time` are Tehran's, of the creation; the last two are UTC. Who paid is left out: a telephone
+number is nobody's business who only adds up.
+"""
 
 _FIRST_YEAR: Final = 1900
 """A Gregorian year before it was meant to be a Persian one, which are six hundred less."""
@@ -144,6 +146,7 @@ def _rows(payments: Iterable[Payment], calendar: Calendar) -> Iterator[dict[str,
             "reason": payment.reason,
             "code": payment.code,
             "reference": payment.reference,
+            "receipt": payment.receipt,
             "created_at": _utc(payment.created_at),
             "changed_at": _utc(payment.changed_at),
         }

@@ -225,6 +225,8 @@ class FakeBooks:
             raise AlreadyInPayment(f"invoice {payment.invoice_id} is being paid")
         if sole and kind is EntryKind.APPROVED and any(other.state is State.APPROVED for other in others):
             raise AlreadyInPayment(f"invoice {payment.invoice_id} is paid")
+        if kind is EntryKind.CONTRADICTED and (payment_id, kind, details or {}) in self.entries:
+            return payment
         self.payments[payment_id] = changed
         self.entries.append((payment_id, kind, details or {}))
         return changed
@@ -242,6 +244,10 @@ class FakeBooks:
     async def find(self, provider: str, name: str) -> Sequence[Payment]:
         each = self.payments.values()
         return [p for p in each if p.provider == provider and name in (p.invoice_id, p.transaction_id)]
+
+    async def last_of_payer(self, payer: str) -> Payment | None:
+        each = [p for p in self.payments.values() if p.payer == payer and p.state is not State.CREATED]
+        return each[-1] if each else None
 
     async def remember_invoice(self, invoice: Invoice) -> None:
         self.invoices[invoice.provider, invoice.tracking_code] = invoice

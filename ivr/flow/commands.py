@@ -52,6 +52,8 @@ class PaymentOrder(msgspec.Struct, frozen=True):
     invoice_id: str
     transaction_id: str | None
     amount_rial: int | None
+    payer: str | None = None
+    """The caller's mobile (09…), where there is one."""
 
 
 class AskProvider(msgspec.Struct, frozen=True):

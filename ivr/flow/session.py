@@ -12,10 +12,11 @@ import msgspec
 from msgspec import field
 from msgspec.structs import replace
 
+from ivr.domain.phone import mobile
 from ivr.domain.privacy import Privacy
 from ivr.domain.secret import Secret
 
-SNAPSHOT_FORMAT: Final = 4
+SNAPSHOT_FORMAT: Final = 5
 
 TOKEN_LEAP: Final = 1_000_000
 """Tokens passed over by `restore`: the dead process gave out some after its last snapshot, and what it started still
@@ -66,6 +67,10 @@ class Session(msgspec.Struct):
     """What is closed off at the moment."""
     goes_back: bool = False
     """An agent sent the caller here, and wants to hear afterwards how it went."""
+    payer: str | None = None
+    """The caller's mobile (09…) as the network said it, whatever is keyed afterwards; empty: it said none. Taken from
+    what is known at the beginning where nothing is written here.
+    """
     # What follows lives only in memory.
     farewell: int | None = None
     """The token of the words that end a call which has lasted for too long; nothing else counts any more."""
@@ -79,6 +84,11 @@ class Session(msgspec.Struct):
     """Keys of the number being keyed in this visit."""
     entered: Secret = field(default_factory=lambda: Secret(""))
     """The number that was keyed for the first time where it is asked for twice."""
+
+    def __post_init__(self) -> None:
+        if self.payer is None:
+            said = self.answers.get("caller_mobile", self.answers.get("caller_number"))
+            self.payer = mobile(str(said)) or "" if said is not None else ""
 
     def copy(self) -> "Session":
         """A copy that can be changed without touching this one; made for every event."""
@@ -119,6 +129,7 @@ _KEPT: Final = (
     "guarded",
     "privacy",
     "goes_back",
+    "payer",
     "failed",
     "ended",
 )

@@ -96,6 +96,11 @@ class Visit:
             raise LostSecret(session.secret_steps[name])
         return self._answer(name)
 
+    @property
+    def payer(self) -> str | None:
+        """Who pays in this call: its caller's mobile (09…), never one that was only keyed."""
+        return self.session.payer or None
+
     def has_learnt(self, name: str) -> bool:
         """Whether the value of a name came while this step was asking for it."""
         return scope_of(self.session.step) + name in self.learnt

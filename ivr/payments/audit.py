@@ -14,7 +14,7 @@ from ivr.payments.state import Entry, EntryKind, Payment, State, apply
 PERSON: Final = "person"
 """Who decided, in the detail `by` of a line that a person wrote; `who` and `reason` stand beside it."""
 
-_STANDING: Final = ("state", "reason", "code", "reference", "created_at", "changed_at", "for_people")
+_STANDING: Final = ("state", "reason", "code", "reference", "receipt", "created_at", "changed_at", "for_people")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,9 @@ class Audit:
 def identity(payment: Payment) -> dict[str, str]:
     """What the line that begins a payment says of it."""
     known = {"provider": payment.provider, "invoice_id": payment.invoice_id}
-    return known if payment.amount_rial is None else {**known, "amount_rial": str(payment.amount_rial)}
+    if payment.amount_rial is not None:
+        known["amount_rial"] = str(payment.amount_rial)
+    return known if payment.payer is None else {**known, "payer": payment.payer}
 
 
 def audit(payments: Iterable[tuple[int, Payment]], entries: Iterable[Numbered]) -> Audit:
@@ -205,6 +207,7 @@ def _born(stands: Payment, entry: Entry) -> Payment:
         reason=None,
         code=None,
         reference=None,
+        receipt=None,
         created_at=entry.at,
         changed_at=entry.at,
         for_people=False,

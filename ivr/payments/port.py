@@ -6,12 +6,16 @@ again) and OutcomeUnknown when the request may have arrived (inquire, never rese
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from ivr.domain.operations import Operation, Outcome
 from ivr.domain.secret import Secret
 from ivr.payments.invoice import Invoice
 from ivr.payments.state import EntryKind, Payment
+
+THEIR_FACTOR: Final = "their_factor"
+RRN: Final = "rrn"
+"""What a USSD network's callback says, by name: its own id of the factor, and the bank's number of the payment."""
 
 Value = str | int | Secret
 """What goes to a provider: text, digits, an amount in rial, or a secret."""
@@ -30,6 +34,8 @@ class Reply:
     """The answer is about the invoice and not about this one try to pay it: of several tries it approves one only."""
     not_paid: bool = False
     """It is unknown only because it may still be paid: once the invoice has expired, it never will be."""
+    receipt: str | None = None
+    """The bank's digital receipt, where there is one beside the reference."""
 
 
 class Provider(Protocol):
@@ -57,6 +63,19 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Verifier(Protocol):
+    """A provider that calls back, and can be asked whether what the call brought is so."""
+
+    async def verify(self, payment: Payment, said: Mapping[str, str]) -> Reply:
+        """What became of a payment that was sent, which must agree with what was `said` as well: texts of an outsider,
+        by names that are the provider's. APPROVED or UNKNOWN; what cannot be so is UNKNOWN without asking.
+
+        Raises as `ask` does.
+        """
+        ...
+
+
 class Journal(Protocol):
     """The append-only book of payments. What a call returns comes true after the line is safe on disk.
 
@@ -76,7 +95,8 @@ class Journal(Protocol):
         """Write a line; returns the payment after it. Raises Illegal, having written nothing.
 
         SENT raises AlreadyInPayment while another payment of the same invoice stands SENT or APPROVED; so does APPROVED
-        with `sole` while another one stands APPROVED. A line's time is never before that of the line above it.
+        with `sole` while another one stands APPROVED. A line's time is never before that of the line above it. The
+        same CONTRADICTED line once more is not written again.
         """
         ...
 
@@ -94,6 +114,10 @@ class Journal(Protocol):
 
     def find(self, provider: str, name: str) -> Awaitable[Sequence[Payment]]:
         """Every payment whose invoice id or transaction id this is, oldest first, whoever looks after it."""
+        ...
+
+    def last_of_payer(self, payer: str) -> Awaitable[Payment | None]:
+        """The newest payment of this payer that has left us, at whichever provider; None when there is none."""
         ...
 
 

@@ -94,6 +94,10 @@ class Payment:
     """Since when it stands so."""
     for_people: bool = False
     """It is unknown, and only people can find out."""
+    payer: str | None = None
+    """The mobile (09…) that pays: the caller's own, as the network said it. None: nobody said one. Never changed."""
+    receipt: str | None = None
+    """The bank's digital receipt, where the provider says one beside the reference. It may hold letters."""
 
 
 def apply(payment: Payment, entry: Entry) -> Payment:
@@ -111,6 +115,7 @@ def apply(payment: Payment, entry: Entry) -> Payment:
         reason=entry.details.get("reason", payment.reason),
         code=entry.details.get("code", payment.code),
         reference=entry.details.get("reference", payment.reference),
+        receipt=entry.details.get("receipt", payment.receipt),
         changed_at=entry.at,
         for_people=False,
     )

@@ -4,16 +4,18 @@ Law: iNoti's callback proves nothing. A payment is approved only when the verifi
 that agrees in session, mobile, price, both factor ids and RRN; none, several, or one that only nearly agrees is
 UNKNOWN, for the payer may still pay. Nothing here is ever declined: an unpaid invoice expires by itself.
 
-That a payment settles once is the books' part: the answer is about the invoice (`of_invoice`), and they approve an
-invoice once.
+That a payment settles once is the books' part. To `verify_payment` the answer is about the invoice (`of_invoice`), of
+which they approve one try. `inquire` and `verify` look for one session's own record: of two sessions that paid the same
+invoice each has one, and both have brought money.
 
-`inquire` takes what the callback brought, or what the session knew without it, from the payment's `transaction_id`: see
-`Claim.transaction_id`. Without a callback, their factor id and RRN must be there and are believed.
+`inquire` takes what the session knew, or what the callback brought as well, from the payment's `transaction_id`: see
+`Claim.transaction_id`. Without a callback, their factor id and RRN must be there and are believed. `verify` is handed
+what a callback brought.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +26,8 @@ from ivr.domain.operations import NO_INQUIRY, Argument, Kind, Operation, Outcome
 from ivr.domain.phone import MOST_DIGITS, mobile
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
-from ivr.payments.port import Reply, Value
+from ivr.domain.ussd import BETWEEN
+from ivr.payments.port import RRN, THEIR_FACTOR, Reply, Value
 from ivr.payments.state import Payment
 from ivr.providers import inoti_wire
 from ivr.providers.inoti_wire import PaymentRecord
@@ -38,8 +41,6 @@ DESCRIPTION: Final = Path(__file__).with_name("inoti.wsdl")
 SERVICE_PATH: Final = "/_services/ExternalUssdPay.asmx"
 MOST_ID: Final = 20
 MOST_CREDENTIAL: Final = 128
-BETWEEN: Final = "|"
-"""Stands between the parts of a claim in a payment's transaction id."""
 
 Calendar = Literal["none", "gregorian", "jalali"]
 
@@ -57,7 +58,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 "their_factor": _ID,
                 "rrn": _ID,
             },
-            {"rrn": Kind.DIGITS, "paid_at": Kind.TEXT},
+            {"rrn": Kind.DIGITS, "paid_at": Kind.TEXT, "receipt": Kind.TEXT},
             frozenset({"verified", "not_verified"}),
             Role.INQUIRY,
             frozenset({"verified"}),
@@ -168,11 +169,18 @@ class Inoti:
 
     async def inquire(self, payment: Payment) -> Reply:
         """What became of a payment: APPROVED or UNKNOWN. `invoice_id` is our factor id; see `Claim.transaction_id`."""
-        parts = (payment.transaction_id or "").split(BETWEEN)
-        if payment.amount_rial is None or len(parts) not in (2, 4) or not all(map(_is_clean, parts)):
+        claim = _claimed(payment)
+        if claim is None:
             return Reply("not_verified", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
-        session, number, *theirs = parts
-        return await self._verify(Claim(session, number, payment.amount_rial, payment.invoice_id, *theirs))
+        return replace(await self._verify(claim), of_invoice=False)
+
+    async def verify(self, payment: Payment, said: Mapping[str, str]) -> Reply:
+        """The same with what a callback brought: `their_factor` and `rrn` (see `ivr.payments.port`)."""
+        theirs, rrn = (inoti_wire.number(said.get(name, "")) for name in (THEIR_FACTOR, RRN))
+        claim = _claimed(payment)
+        if claim is None or not theirs or not rrn:
+            return Reply("not_verified", {}, Outcome.UNKNOWN, code=NO_INQUIRY)
+        return replace(await self._verify(replace(claim, their_factor=theirs, rrn=rrn)), of_invoice=False)
 
     async def check(self) -> None:
         """Any answer to a HEAD of the base address will do; no credential is in it. Raises Unusable."""
@@ -192,8 +200,10 @@ class Inoti:
             exact = [each for each in records if claim.is_of(each) and (not paid or each.result in paid)]
             if len(exact) == 1:
                 note.result = "verified"
-                values = {"rrn": exact[0].rrn, "paid_at": exact[0].paid_at}
-                return Reply("verified", values, Outcome.APPROVED, "1", exact[0].rrn, of_invoice=True)
+                paid_by = exact[0]
+                values = {"rrn": paid_by.rrn, "paid_at": paid_by.paid_at, "receipt": paid_by.receipt}
+                receipt = paid_by.receipt or None
+                return Reply("verified", values, Outcome.APPROVED, "1", paid_by.rrn, of_invoice=True, receipt=receipt)
             note.result = "not_verified"
             why = "several" if exact else "near" if records else "none"
             return Reply("not_verified", {}, Outcome.UNKNOWN, code=why, of_invoice=True, not_paid=why == "none")
@@ -243,6 +253,15 @@ def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
         days=fields.whole("days", 3, least=1, most=366),
     )
     return ProviderSettings(OPERATIONS, lambda observe: Inoti(settings, observe))
+
+
+def _claimed(payment: Payment) -> Claim | None:
+    """What the books know of it, or None when that could find somebody else's."""
+    parts = (payment.transaction_id or "").split(BETWEEN)
+    if payment.amount_rial is None or len(parts) not in (2, 4) or not all(map(_is_clean, parts)):
+        return None
+    session, number, *theirs = parts
+    return Claim(session, number, payment.amount_rial, payment.invoice_id, *theirs)
 
 
 def _is_clean(text: str) -> bool:

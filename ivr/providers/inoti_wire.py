@@ -46,6 +46,8 @@ class PaymentRecord:
     their_factor: str
     our_factor: str
     rrn: str
+    receipt: str
+    """The bank's digital receipt (RefKeyBank); it may hold letters."""
 
 
 def payment_records(text: object, nothing: str) -> list[PaymentRecord]:
@@ -113,6 +115,7 @@ def _record(item: Mapping[str, object]) -> PaymentRecord:
         their_factor=number(item.get("inotifactorid")),
         our_factor=wire.text_for_people(item.get("yourfactorid")),
         rrn=number(item.get("rrn")),
+        receipt=wire.text_for_people(item.get("refkeybank")),
     )
 
 

@@ -498,6 +498,7 @@ class Call:
             answers={**answers, **afterwards.settings, "outcome": outcome},
             payment=old.payment,
             guarded=old.guarded,
+            payer=old.payer,
         )
         self._path.append(f"[{self.flow.name}]")
         _log.info("goes_on", flow=self.flow.name, outcome=outcome)

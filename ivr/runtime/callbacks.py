@@ -31,23 +31,47 @@ def possible_names(texts: Collection[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if _NAME.fullmatch(text)))[:MOST_NAMES]
 
 
+class Allowance:
+    """How often hints may have a provider asked: once in a while about one payment, so many a second about all.
+
+    `clock` gives seconds. `in_a_row`: so many about one payment at first.
+    """
+
+    def __init__(self, clock: Callable[[], float], in_a_row: int = 1) -> None:
+        self._clock = clock
+        self._in_a_row = in_a_row
+        self._of: dict[str, Bucket] = {}
+        self._all = Bucket(MOST_AT_ONCE, clock())
+
+    def take(self, payment_id: str) -> bool:
+        """Whether its provider may be asked now; that is used up then."""
+        now = self._clock()
+        mine = self._of.pop(payment_id, None) or Bucket(self._in_a_row, now)
+        while len(self._of) >= MOST_KNOWN:
+            del self._of[next(iter(self._of))]
+        self._of[payment_id] = mine
+        if not mine.take(self._in_a_row, 1 / LEAST_PAUSE, now):
+            return False
+        if self._all.take(MOST_AT_ONCE, A_SECOND, now):
+            return True
+        mine.tokens += 1  # it was not asked about this one
+        return False
+
+
 class Callbacks:
     """Hints to the payments of one journal. `ask_now` has a payment inquired about; `clock` gives seconds."""
 
     def __init__(self, journal: Journal, ask_now: Callable[[str], Awaitable[None]], clock: Callable[[], float]) -> None:
         self._journal = journal
         self._ask_now = ask_now
-        self._clock = clock
-        self._asked: dict[str, float] = {}
-        self._allowance = Bucket(MOST_AT_ONCE, clock())
+        self._allowance = Allowance(clock)
 
     async def heard(self, provider: str, texts: Collection[str]) -> bool:
         """A hint of this provider's with these texts in it. Whether a payment was inquired about. Raises Unusable."""
         names = possible_names(texts)
         payment = await self._about(provider, names) if names else None
-        if payment is None or not self._is_time(payment.id) or not self._may_ask():
+        if payment is None or not self._allowance.take(payment.id):
             return False
-        self._note(payment.id)
         await self._ask_now(payment.id)
         return True
 
@@ -74,17 +98,3 @@ class Callbacks:
             return open_
         ours = {payment.id for payment in await self._journal.open_payments()}
         return [payment for payment in open_ if payment.state is State.UNKNOWN or payment.id in ours]
-
-    def _is_time(self, payment_id: str) -> bool:
-        last = self._asked.get(payment_id)
-        return last is None or self._clock() - last >= LEAST_PAUSE
-
-    def _may_ask(self) -> bool:
-        """Uses up one of the inquiries that all hints together may cause, if there is one."""
-        return self._allowance.take(MOST_AT_ONCE, A_SECOND, self._clock())
-
-    def _note(self, payment_id: str) -> None:
-        self._asked.pop(payment_id, None)
-        while len(self._asked) >= MOST_KNOWN:
-            del self._asked[next(iter(self._asked))]
-        self._asked[payment_id] = self._clock()

@@ -84,6 +84,7 @@ class Cashier:
             state=State.CREATED,
             created_at=now,
             changed_at=now,
+            payer=order.payer,
         )
         # Handed over together, both lines share one wait for the disk; the book keeps their order.
         created, sent = await asyncio.gather(
@@ -118,6 +119,10 @@ class Cashier:
         """Every try to pay this invoice that has left us, oldest first."""
         payments = await self._journal.for_invoice(provider, invoice_id)
         return [payment for payment in payments if payment.state is not State.CREATED]
+
+    async def last_of(self, payer: str) -> Payment | None:
+        """The newest payment of this payer that has left us."""
+        return await self._journal.last_of_payer(payer)
 
     async def in_doubt(self, order: PaymentOrder) -> bool:
         """Whether another payment of this invoice has taken money, or nobody knows whether it has.

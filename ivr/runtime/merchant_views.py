@@ -80,6 +80,8 @@ class PaymentView:
     reason: str | None
     code: str | None
     reference: str | None
+    receipt: str | None
+    """The bank's digital receipt, where the provider says one."""
     text: Mapping[str, str] | None
     """Why it was declined, by language."""
     created_at: str
@@ -120,6 +122,7 @@ def payment_view(payment: Payment, explain: Explain) -> PaymentView:
         reason,
         payment.code,
         payment.reference,
+        payment.receipt,
         text,
         iso(payment.created_at),
         iso(payment.changed_at),
@@ -161,5 +164,6 @@ def event_body(event: MerchantEvent) -> dict[str, Any]:
             "reason": BY_A_PERSON if "who" in said else reason if reason and _NAME.fullmatch(reason) else None,
             "code": said.get("code"),
             "reference": said.get("reference"),
+            "receipt": said.get("receipt"),
         },
     }

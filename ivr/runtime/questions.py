@@ -14,11 +14,11 @@ from ivr.domain.operations import UNKNOWN, UNREACHABLE, Outcome
 from ivr.flow.commands import AskProvider, PaymentOrder
 from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT
-from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, WHAT_BECAME
+from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, LAST_PAYMENT, WHAT_BECAME
 from ivr.payments.details import plain
 from ivr.payments.port import Provider, Reply
 from ivr.payments.state import Payment, State
-from ivr.runtime.becoming import inquire, what_became
+from ivr.runtime.becoming import inquire, last_payment, what_became
 from ivr.runtime.cashier import Cashier, Go
 from ivr.runtime.services import Services
 
@@ -45,6 +45,8 @@ async def ask(
     if command.provider == BOOKS and command.operation == WHAT_BECAME:
         provider, invoice_id = str(command.arguments["provider"]), str(command.arguments["invoice_id"])
         return await what_became(provider, invoice_id, services), False
+    if command.provider == BOOKS and command.operation == LAST_PAYMENT:
+        return await last_payment(str(command.arguments["payer"]), services), False
     if command.provider == BOOKS:
         return await _ask_books(command, cashier), False
     if command.payment is not None:

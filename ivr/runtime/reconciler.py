@@ -19,7 +19,7 @@ import structlog
 from ivr.domain.errors import BadInput, Illegal, OutcomeUnknown, Unusable
 from ivr.domain.operations import NO_INQUIRY, Outcome, can_inquire
 from ivr.payments.details import plain
-from ivr.payments.port import Invoices, Journal, Provider, Reply
+from ivr.payments.port import Invoices, Journal, Provider, Reply, Verifier
 from ivr.payments.state import UNDECIDED, EntryKind, Payment, State
 from ivr.runtime.verdict import DECIDES, Came, Late
 
@@ -167,6 +167,23 @@ class Reconciler:
             if reply is not None:
                 await self._late.answered(payment_id, reply, by="callback")
 
+    async def verify_now(self, payment_id: str, said: Mapping[str, str]) -> Reply | None:
+        """Have a payment verified by what a callback of its provider `said` of it. Returns the provider's answer, which
+        is written when it approves; None: it could not be had, or it is not asked for any more.
+
+        Nothing else is written, whatever state the payment is in: who only says something changes nothing.
+        """
+        payment = await self._journal.get(payment_id)
+        if self._stopped.is_set() or payment is None:
+            return None
+        async with self._places:
+            reply = await self._inquire(payment, said)
+        if reply is None or reply.outcome is not Outcome.APPROVED:
+            return reply
+        if await self._late.answered(payment_id, reply, by="callback") is Came.DECIDES:
+            await self._count(await self._journal.get(payment_id) or payment)
+        return reply
+
     async def once(self) -> None:
         """Inquire one time about every open payment without a living call, now. `run` need not be running."""
         payments = await self._journal.open_payments()
@@ -299,8 +316,8 @@ class Reconciler:
             return reply
         return replace(reply, exit=EXPIRED, outcome=Outcome.DECLINED)
 
-    async def _inquire(self, payment: Payment) -> Reply | None:
-        """The provider's answer, or None when it could not be had."""
+    async def _inquire(self, payment: Payment, said: Mapping[str, str] | None = None) -> Reply | None:
+        """The provider's answer, or None when it could not be had. `said`: what its callback brought."""
         provider = self._providers.get(payment.provider)
         if provider is None:
             log.error("provider_not_configured", payment_id=payment.id, provider=payment.provider)
@@ -308,6 +325,8 @@ class Reconciler:
         self.tally.inquiries += 1
         try:
             async with asyncio.timeout(self._inquiry_timeout):
+                if said is not None and isinstance(provider, Verifier):
+                    return await provider.verify(payment, said)
                 return await provider.inquire(payment)
         except (Unusable, OutcomeUnknown, TimeoutError) as exc:
             log.warning("inquiry_failed", payment_id=payment.id, provider=payment.provider, error=type(exc).__name__)

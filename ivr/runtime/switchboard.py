@@ -16,6 +16,7 @@ import structlog
 from ivr.domain.call_id import safe_call_id
 from ivr.domain.errors import IvrError
 from ivr.domain.legs import HangupCause
+from ivr.domain.phone import mobile
 from ivr.flow.events import Answered, Event, LegEnded, Resumed
 from ivr.flow.model import Detour, DialledNumber, Dialplan, Flow, Key
 from ivr.flow.numbers import AGENTS
@@ -164,6 +165,7 @@ class Switchboard:
             answers["caller_number"] = voice.info.caller_number
             learnt = frozenset({"caller_number"})
         session.answers = answers
+        session.payer = mobile(voice.info.caller_number or "") or ""
         session.guarded = session.guarded or self._services.can_guard
         afterwards = before.afterwards
         if not session.goes_back:  # it was the agent's own call until now

@@ -45,7 +45,8 @@ async def write_verdict(
 ) -> Payment:
     """Write an answer whose outcome is approved or declined. Raises Illegal when the payment is decided already."""
     assert reply.outcome is not None
-    said = plain({"reason": reply.exit, "code": reply.code, "reference": reply.reference, **(details or {})})
+    known = {"code": reply.code, "reference": reply.reference, "receipt": reply.receipt}
+    said = plain({"reason": reply.exit, **known, **(details or {})})
     try:
         return await journal.append(payment_id, DECIDES[reply.outcome], said, sole=reply.of_invoice)
     except AlreadyInPayment:
@@ -110,8 +111,9 @@ class Late:
             _log.error(
                 "answer_contradicts", payment_id=payment_id, provider=payment.provider, state=payment.state.value
             )
-            said = {"says": reply.outcome.value, "exit": reply.exit, "code": reply.code, "reference": reply.reference}
-            await self._journal.append(payment_id, EntryKind.CONTRADICTED, plain(said))
+            known = {"code": reply.code, "reference": reply.reference, "receipt": reply.receipt}
+            said = plain({"says": reply.outcome.value, "exit": reply.exit, **known})
+            await self._journal.append(payment_id, EntryKind.CONTRADICTED, said)
         return Came.CONTRADICTS
 
     async def _is_about_another(self, payment: Payment, reply: Reply) -> bool:

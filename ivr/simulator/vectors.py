@@ -290,10 +290,10 @@ def written_transfer(command: Transfer) -> dict[str, Any]:
 
 
 def written_payment(payment: PaymentOrder | None) -> dict[str, Any] | None:
-    """A payment without its id, as a file has it."""
+    """A payment without its id, as a file has it. Its payer is whoever calls, and that stands there already."""
     if payment is None:
         return None
-    return {name: value for name, value in asdict(payment).items() if name != "id" and value is not None}
+    return {name: value for name, value in asdict(payment).items() if name not in ("id", "payer") and value is not None}
 
 
 def _same_payment(payment: PaymentOrder | None, entry: Entry) -> None:

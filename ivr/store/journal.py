@@ -11,6 +11,7 @@ from typing import Final
 
 from ivr.domain.errors import AlreadyInPayment, BadInput, Illegal
 from ivr.domain.money import MOST_RIAL
+from ivr.domain.phone import mobile
 from ivr.payments.audit import identity
 from ivr.payments.details import check_details, is_storable
 from ivr.payments.state import Entry, EntryKind, Payment, State, apply
@@ -25,7 +26,7 @@ LONGEST_CALL: Final = 4.25 * 3600
 
 COLUMNS: Final = (
     "id, call_id, provider, invoice_id, transaction_id, amount_rial, "
-    "state, reason, code, reference, created_at, changed_at, for_people"
+    "state, reason, code, reference, created_at, changed_at, for_people, payer, receipt"
 )
 _BY_ID: Final = f"SELECT {COLUMNS} FROM payments WHERE id = ?"  # noqa: S608 - our own column names
 _OPEN: Final = f"SELECT {COLUMNS}, worker FROM payments WHERE state IN ('sent', 'unknown') ORDER BY number"  # noqa: S608
@@ -34,6 +35,10 @@ _NAMED: Final = (
     f"SELECT {COLUMNS} FROM payments "  # noqa: S608
     "WHERE provider = ? AND (invoice_id = ? OR transaction_id = ?) ORDER BY number"
 )
+_LAST_OF_PAYER: Final = (
+    f"SELECT {COLUMNS} FROM payments "  # noqa: S608
+    "WHERE payer = ? AND state <> 'created' ORDER BY number DESC LIMIT 1"
+)
 _RIVAL: Final = (
     "SELECT id, state FROM payments "
     "WHERE provider = ? AND invoice_id = ? AND id <> ? AND state IN ('sent', 'approved') LIMIT 1"
@@ -41,11 +46,13 @@ _RIVAL: Final = (
 _APPROVED_RIVAL: Final = (
     "SELECT id, state FROM payments WHERE provider = ? AND invoice_id = ? AND id <> ? AND state = 'approved' LIMIT 1"
 )
-_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD_PAYMENT: Final = f"INSERT INTO payments ({COLUMNS}, worker) VALUES ({', '.join('?' * 16)})"  # noqa: S608
 _ADD_ENTRY: Final = "INSERT INTO entries (payment_id, kind, at, details) VALUES (?, ?, ?, ?)"
+_SAID: Final = "SELECT 1 FROM entries WHERE payment_id = ? AND kind = ? AND details = ? LIMIT 1"
 _NEWEST: Final = "SELECT max(at) FROM entries WHERE payment_id = ?"
 _STAND: Final = (
-    "UPDATE payments SET state = ?, reason = ?, code = ?, reference = ?, changed_at = ?, for_people = ? WHERE id = ?"
+    "UPDATE payments SET state = ?, reason = ?, code = ?, reference = ?, receipt = ?, changed_at = ?, for_people = ? "
+    "WHERE id = ?"
 )
 
 
@@ -71,7 +78,7 @@ class StoredJournal:
             raise Illegal(f"payment {payment.id} is {payment.state.value}: only a created one can be new")
         _check(payment)
         at = payment.created_at or self._clock()
-        new = replace(payment, reason=None, code=None, reference=None, created_at=at, changed_at=at)
+        new = replace(payment, reason=None, code=None, reference=None, receipt=None, created_at=at, changed_at=at)
 
         def job(connection: Connection) -> bool:
             there = _find(connection, new.id)
@@ -105,6 +112,11 @@ class StoredJournal:
                 asked, at=max(asked.at, newest or 0.0)
             )  # a clock that was set back does not turn the lines around
             after = apply(before, entry)
+            if (
+                kind is EntryKind.CONTRADICTED
+                and connection.execute(_SAID, (payment_id, kind.value, written)).fetchone()
+            ):
+                return before  # another worker, or an earlier process, has said so
             if kind is EntryKind.SENT:
                 _refuse_rivals(connection, after, _RIVAL)
             if kind is EntryKind.APPROVED and sole:
@@ -117,6 +129,7 @@ class StoredJournal:
                     after.reason,
                     after.code,
                     after.reference,
+                    after.receipt,
                     after.changed_at,
                     int(after.for_people),
                     payment_id,
@@ -159,10 +172,19 @@ class StoredJournal:
             lambda connection: [payment_of(row) for row in connection.execute(_NAMED, (provider, name, name))]
         )
 
+    def last_of_payer(self, payer: str) -> Awaitable[Payment | None]:
+        """See the port."""
+
+        def job(connection: Connection) -> Payment | None:
+            row = connection.execute(_LAST_OF_PAYER, (payer,)).fetchone()
+            return None if row is None else payment_of(row)
+
+        return self._database.read(job)
+
 
 def payment_of(row: Sequence[object]) -> Payment:
     """The payment of a row that begins with `COLUMNS`."""
-    return Payment(*row[:6], State(row[6]), *row[7:12], bool(row[12]))  # type: ignore[arg-type, call-arg]  # the table is STRICT
+    return Payment(*row[:6], State(row[6]), *row[7:12], bool(row[12]), *row[13:15])  # type: ignore[arg-type, call-arg]  # the table is STRICT
 
 
 def _find(connection: Connection, payment_id: str) -> Payment | None:
@@ -194,6 +216,8 @@ def _row(payment: Payment) -> tuple[object, ...]:
         payment.created_at,
         payment.changed_at,
         int(payment.for_people),
+        payment.payer,
+        payment.receipt,
     )
 
 
@@ -202,5 +226,7 @@ def _check(payment: Payment) -> None:
         text = getattr(payment, name) or ""
         if len(text) > MOST_TEXT or not is_storable(text):
             raise BadInput(f"a payment's {name} has {MOST_TEXT} whole characters at most")
+    if payment.payer is not None and mobile(payment.payer) != payment.payer:
+        raise BadInput("a payment's payer is a mobile number, 09 and nine digits more")
     if payment.amount_rial is not None and not 1 <= payment.amount_rial <= MOST_RIAL:
         raise BadInput(f"a payment's amount must be between 1 and {MOST_RIAL} rial")

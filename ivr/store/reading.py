@@ -29,8 +29,8 @@ class Reading:
     """The journal. Everything raises Unusable, naming the database.
 
     A payment is a dict: id, state, amount_rial (int or None), provider, invoice_id, transaction_id, call_id, reason,
-    code, reference (text or None), created_at, changed_at (ISO times), for_people (true or false), entries (list). An
-    entry is a dict: kind, at (ISO time), details (dict of texts).
+    code, reference, receipt, payer (text or None), created_at, changed_at (ISO times), for_people (true or false),
+    entries (list). An entry is a dict: kind, at (ISO time), details (dict of texts).
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -116,6 +116,8 @@ class Reading:
             "reason": payment.reason,
             "code": payment.code,
             "reference": payment.reference,
+            "receipt": payment.receipt,
+            "payer": payment.payer,
             "created_at": _iso(payment.created_at),
             "changed_at": _iso(payment.changed_at),
             "for_people": payment.for_people,

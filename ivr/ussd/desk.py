@@ -258,6 +258,7 @@ class UssdDesk:
 
     def _walk(self, dialplan: Dialplan, key: Key, asked: Asked, kept: Kept, session: Session) -> Walk:
         session.answers = {**session.answers, "caller_number": asked.mobile, USSD_SESSION: asked.session_id}
+        session.payer = asked.mobile
 
         async def answer(command: AskProvider, now: Session) -> Reply:
             reply, _ = await ask(command, now, self._services, partial(self._keep, key, kept))

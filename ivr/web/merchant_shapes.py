@@ -140,6 +140,7 @@ class Payment(_Out):
     reason: str | None
     code: str | None = Field(description="The provider's own code, as it came.")
     reference: str | None
+    receipt: str | None = Field(description="The bank's digital receipt, where the provider says one.")
     text: Text | None = Field(description="Why it was declined.")
     created_at: str
     changed_at: str
@@ -176,6 +177,7 @@ class EventData(_Out):
     reason: str | None
     code: str | None
     reference: str | None
+    receipt: str | None
 
 
 class Event(_Out):

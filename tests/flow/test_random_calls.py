@@ -71,6 +71,7 @@ GOOD_EXITS: Final = {
     "create_invoice": "ok",
     "open_link": "next",
     "what_became": "declined",
+    "last_payment": "declined",
     "pay_url": "ok",
     "read_bill": "ok",
     "issue_invoice": "ok",

@@ -53,7 +53,19 @@ def test_the_dead_process_cannot_answer() -> None:
 
 @pytest.mark.parametrize(
     "snapshot",
-    ["", "[]", "{}", "null", '{"format": 1}', '{"format": 2}', '{"format": 3}', '{"format": 4}', "{", "\x00"],
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        '{"format": 1}',
+        '{"format": 2}',
+        '{"format": 3}',
+        '{"format": 4}',
+        '{"format": 5}',
+        "{",
+        "\x00",
+    ],
 )
 def test_anything_else_is_refused(snapshot: str) -> None:
     """A snapshot of another version or a torn one is no session."""

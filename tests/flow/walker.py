@@ -178,6 +178,8 @@ class _Act:
     keys: str = ""
     exit: str = ""
     headers: Mapping[str, str | None] | None = None
+    perhaps: frozenset[str] = frozenset()
+    """Results that may come with an answer and need not."""
 
     def do(self, walker: Walker) -> None:
         """Make it happen."""
@@ -212,7 +214,7 @@ class _Act:
             return HeadersRead(asked.token, self.headers is not None, self.headers or {})
         comes = operation(asked.provider, asked.operation).comes_with(self.exit)
         known = operation_results(asked.provider, asked.operation)
-        values = {name: value for name, value in known.items() if name in comes}
+        values = {name: value for name, value in known.items() if name in comes | self.perhaps}
         if "payment" in values:  # our books say whose it is
             values["payment"] = in_doubt or values["payment"]
         return ProviderReplied(asked.token, self.exit, values)
@@ -227,5 +229,8 @@ def _acts(walker: Walker, wanted: str) -> Iterator[_Act]:
         yield _Act()
         return
     yield _Act(exit=wanted if walker.session.asking is not None or wanted in LEGS else "ended")
+    if walker.session.asking is not None:
+        perhaps = walker.flow.steps[walker.session.step].facts.perhaps.get(wanted, frozenset())
+        yield _Act(exit=wanted, perhaps=frozenset(name.rpartition(".")[2] for name in perhaps))
     if walker.session.asking is None:
         yield from (_Act(keys, "ended") for keys in KEYS)

@@ -122,6 +122,7 @@ async def test_an_event_is_signed_and_says_everything(books: Books) -> None:
             "reason": "because",
             "code": "51",
             "reference": None,
+            "receipt": None,
         },
     }
 

@@ -24,6 +24,7 @@ from ivr.runtime.logs import configure_logs
 from ivr.runtime.observer import Observer
 from ivr.runtime.reconciler import Reconciler
 from ivr.runtime.webhooks import Webhooks
+from ivr.sandbox.inoti_books import InotiAccount
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL
 from ivr.store.opening import Store, open_store
@@ -38,6 +39,8 @@ ENVIRONMENT = {
     "TEST_ARI_PASSWORD": "ari-password-9431",
     "PAYSTAR_SEQUENCE": DEMO_GATEWAY.sequence.reveal(),
     "WEB_API_KEY": DEMO_TERMINAL.api_key.reveal(),
+    "INOTI_USERNAME": InotiAccount().username.reveal(),
+    "INOTI_PASSWORD": InotiAccount().password.reveal(),
     "SHOP_TILL_KEY": TILL,
     "SHOP_READER_KEY": READER,
     "OTHER_KEY": OTHER,
@@ -59,8 +62,15 @@ def write_config(
     here = {"connect_timeout": "5s", "read_timeout": "60s", "total_timeout": "60s"}
     paystar = {"base_url": paystar_url or sandbox.paystar_url, "sequence": {"env": "PAYSTAR_SEQUENCE"}, **here}
     web = {"base_url": sandbox.web_gateway_url, "api_key": {"env": "WEB_API_KEY"}, "return_url": "http://127.0.0.1:9/"}
+    ussd = {
+        "base_url": sandbox.inoti_url,
+        "username": {"env": "INOTI_USERNAME"},
+        "password": {"env": "INOTI_PASSWORD"},
+        "code_name": InotiAccount().code_name,
+        "invoice_lifetime": "24h",
+    }
     shop: dict[str, Any] = {
-        "providers": ["paystar", "mellat", "web"],
+        "providers": ["paystar", "mellat", "web", "ussd"],
         "requests_per_minute": per_minute,
         "keys": {
             "till": {"secret": {"env": "SHOP_TILL_KEY"}, "scopes": ALL},
@@ -76,6 +86,7 @@ def write_config(
             "paystar": {"kind": "paystar_saman", **paystar},
             "mellat": {"kind": "paystar_mellat", **paystar, "base_url": mellat_url or sandbox.mellat_url},
             "web": {"kind": "web_gateway", **web, **here},
+            "ussd": {"kind": "inoti", **ussd, **here},
         },
         "merchants": {
             "shop": shop,

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from ivr.domain.errors import BadInput, OutcomeUnknown, ProviderUnreachable, Unusable
 from ivr.domain.operations import Outcome, Role
 from ivr.domain.secret import Secret
-from ivr.payments.port import Provider, Reply, Value
+from ivr.payments.port import Provider, Reply, Value, Verifier
 from ivr.payments.state import Payment, State
 from ivr.providers.inoti import OPERATIONS, Claim, Inoti, InotiSettings
 from ivr.providers.inoti_wire import paid_at
@@ -34,7 +34,7 @@ ASK: Mapping[str, Value] = {
 RECORD: Mapping[str, object] = {
     "PayID": 1,
     "SessionID": "123",
-    "RefKeyBank": "ref",
+    "RefKeyBank": "ref-۱",
     "Mobile": "09121234567",
     "Price": 160000.0,
     "Result": "OK",
@@ -45,12 +45,15 @@ RECORD: Mapping[str, object] = {
 }
 VERIFIED = Reply(
     "verified",
-    {"rrn": "123456789012", "paid_at": "2025-03-20T12:30:00+03:30"},
+    {"rrn": "123456789012", "paid_at": "2025-03-20T12:30:00+03:30", "receipt": "ref-1"},
     Outcome.APPROVED,
     "1",
     "123456789012",
     of_invoice=True,
+    receipt="ref-1",
 )
+OF_THIS_TRY = replace(VERIFIED, of_invoice=False)
+"""A session's own record says what became of that session's payment."""
 SOAP = '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>{}</soap:Body></soap:Envelope>'
 
 
@@ -328,7 +331,7 @@ async def test_an_inquiry_knows_what_the_callback_brought(server: RawServer, ino
     claim = Claim("123", "09121234567", 160000, "42", "7654321", "123456789012")
     assert claim.transaction_id == "123|09121234567|7654321|123456789012"
     server.behave = records(RECORD)
-    assert await inoti.inquire(payment(claim.transaction_id)) == VERIFIED
+    assert await inoti.inquire(payment(claim.transaction_id)) == OF_THIS_TRY
     server.behave = records(record(RRN=1))
     assert (await inoti.inquire(payment(claim.transaction_id))).outcome is Outcome.UNKNOWN
 
@@ -338,11 +341,40 @@ async def test_a_payment_whose_callback_never_came_is_found(server: RawServer, i
     claim = Claim("123", "09121234567", 160000, "42")
     assert claim.transaction_id == "123|09121234567"
     server.behave = records(RECORD, record(YourFactorID="41", RRN=5))
-    assert await inoti.inquire(payment(claim.transaction_id)) == VERIFIED
+    assert await inoti.inquire(payment(claim.transaction_id)) == OF_THIS_TRY
     assert (sent(server.seen[0])["iNotiFactorID"], sent(server.seen[0])["RRN"]) == ("", "")
     for unpaid in ({"RRN": 0}, {"InotiFactorID": 0}):
         server.behave = records(record(**unpaid))
         assert (await inoti.inquire(payment(claim.transaction_id))).outcome is Outcome.UNKNOWN
+
+
+async def test_a_callback_is_verified(server: RawServer, inoti: Inoti) -> None:
+    """With what it brought, beside what the books know; the books themselves need not keep it."""
+    provider: Verifier = inoti
+    server.behave = records(RECORD)
+    said = {"their_factor": "۷۶۵۴۳۲۱", "rrn": "0123456789012"}
+    assert await provider.verify(payment("123|09121234567"), said) == OF_THIS_TRY
+    assert (sent(server.seen[0])["iNotiFactorID"], sent(server.seen[0])["RRN"]) == ("7654321", "123456789012")
+    for forged in ({"rrn": "123456789013"}, {"their_factor": "1"}):
+        reply = await provider.verify(payment("123|09121234567"), {**said, **forged})
+        assert (reply.outcome, reply.code, reply.not_paid) == (Outcome.UNKNOWN, "near", False)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"their_factor": "7"}, {"their_factor": "7", "rrn": "0"}, {"their_factor": "x", "rrn": "1"}]
+)
+async def test_a_callback_that_says_too_little(server: RawServer, inoti: Inoti, said: dict[str, str]) -> None:
+    """Nobody is asked: it is not iNoti's."""
+    reply = await inoti.verify(payment("123|09121234567"), said)
+    assert (reply.outcome, server.seen) == (Outcome.UNKNOWN, [])
+
+
+@pytest.mark.parametrize("receipt", [None, "", " "])
+async def test_a_record_without_a_receipt(server: RawServer, inoti: Inoti, receipt: str | None) -> None:
+    """Then the books have none."""
+    server.behave = records(record(RefKeyBank=receipt))
+    reply = await inoti.ask("verify_payment", ASK)
+    assert reply.outcome is Outcome.APPROVED and reply.receipt is None
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,7 @@ async def test_whose_number_it_is_then(house: House, number: str | None) -> None
     [(name, snapshot)] = house.store.kept.items()
     assert name == f"{CHANNEL}~{OWN.session_id}"
     assert json.loads(snapshot)["answers"].get("caller_number") == number
+    assert json.loads(snapshot)["payer"] == (number or "")
 
 
 @pytest.mark.parametrize(("number", "hears"), [("09121234567", "pay/press_keys"), (None, "caller/enter_mobile")])

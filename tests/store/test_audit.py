@@ -75,7 +75,8 @@ WRONGS = {
     ),
     "a second approval": (
         "INSERT INTO payments SELECT 4, 'p4', call_id, provider, invoice_id, transaction_id, amount_rial, state, "
-        "reason, code, reference, created_at, changed_at, for_people, worker FROM payments WHERE id = 'p1'; "
+        "reason, code, reference, created_at, changed_at, for_people, worker, payer, receipt "
+        "FROM payments WHERE id = 'p1'; "
         "INSERT INTO entries SELECT 8 + number, 'p4', kind, at, details FROM entries WHERE payment_id = 'p1'",
         [
             ("sent_beside_another", "entry 10: payment p4 was sent beside p1"),

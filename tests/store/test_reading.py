@@ -36,6 +36,8 @@ async def test_everything_of_a_payment(store: Store, clock: Clock, books: Books)
         "reason": "موجودی",
         "code": "51",
         "reference": None,
+        "receipt": None,
+        "payer": None,
         "created_at": "2023-11-14T22:13:20.000Z",
         "changed_at": "2023-11-14T22:13:21.500Z",
         "for_people": False,

@@ -118,5 +118,13 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     exits = BECAME_EXITS | {UNKNOWN}
     how = {by: f"{made.provider} and our books say '{by}'" for by in BECAME_EXITS} | {UNKNOWN: "nobody can say"}
     makes = {by: frozenset(f"{save}.{name}" for name in operation.comes_with(by)) for by in exits}
-    facts = Facts(mute=True, makes=makes, asks=True, decides=exits - {UNKNOWN, "not_paid"}, paid=_PAID, how=how)
+    facts = Facts(
+        mute=True,
+        makes=makes,
+        perhaps=dict.fromkeys(_PAID, frozenset({f"{save}.receipt"})),
+        asks=True,
+        decides=exits - {UNKNOWN, "not_paid"},
+        paid=_PAID,
+        how=how,
+    )
     return Made(made, exits, facts=facts)

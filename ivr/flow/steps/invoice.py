@@ -23,6 +23,8 @@ OPEN_LINK: Final = "open_link"
 """Asked by a `link` step, with its payment: write it down, for somebody may pay from now on."""
 WHAT_BECAME: Final = "what_became"
 """Asked by an `inquire` step: what became of this invoice; the provider is asked where our books do not know yet."""
+LAST_PAYMENT: Final = "last_payment"
+"""Asked by a `last_payment` step: the same of the newest payment of this payer, whichever invoice it was for."""
 
 _IN_THE_WAY: Final = frozenset({"already_paid", "being_paid", "unresolved"})
 EXITS: Final = frozenset({NEXT, "amount_mismatch"}) | _IN_THE_WAY
@@ -54,7 +56,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         WHAT_BECAME: Operation(
             WHAT_BECAME,
             _WHICH,
-            {"reference": Kind.DIGITS, "transaction": Kind.TEXT, "amount": Kind.AMOUNT, "payment": Kind.TEXT},
+            {
+                "reference": Kind.DIGITS,
+                "receipt": Kind.TEXT,
+                "transaction": Kind.TEXT,
+                "amount": Kind.AMOUNT,
+                "payment": Kind.TEXT,
+            },
             BECAME_EXITS,
             Role.INQUIRY,
             results_by_exit={
@@ -62,6 +70,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 "paid_unreadable": frozenset({"payment"}),
                 "not_paid": frozenset({"transaction", "amount", "payment"}),
             },
+        ),
+        LAST_PAYMENT: Operation(
+            LAST_PAYMENT,
+            {"payer": Argument(Kind.DIGITS)},
+            {"reference": Kind.DIGITS, "receipt": Kind.TEXT, "amount": Kind.AMOUNT},
+            BECAME_EXITS,
+            Role.INQUIRY,
+            results_by_exit={"paid": frozenset({"reference", "amount"})},
         ),
     }
 )

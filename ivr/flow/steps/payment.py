@@ -41,6 +41,7 @@ class PaymentOf:
             invoice_id=str(visit.needed(self.invoice)),
             transaction_id=str(visit.needed(self.transaction)) if self.transaction else None,
             amount_rial=amount,
+            payer=visit.payer,
         )
 
 
