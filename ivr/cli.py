@@ -34,6 +34,7 @@ from ivr.merchant_commands import merchants
 from ivr.payment_commands import payments
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
+from ivr.registration_commands import registrations
 from ivr.runtime.logs import LogLevel, configure_logs
 from ivr.sandbox.server import run_sandbox
 from ivr.sandbox.settings import SandboxSettings
@@ -404,6 +405,7 @@ cli.add_typer(dialplan, name="dialplan", rich_help_panel=_WRITE)
 cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
 cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
 cli.add_typer(merchants, name="merchants", rich_help_panel=_MONEY)
+cli.add_typer(registrations, name="registrations", rich_help_panel=_MONEY)
 cli.add_typer(agents, name="agents", rich_help_panel=_RUN)
 cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)
 if lab.registered_commands:

@@ -34,6 +34,7 @@ from ivr.flow.steps import (
     headers,
     inquire,
     invoice,
+    keep,
     menu,
     notify,
     provider,
@@ -65,6 +66,7 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "notify": notify.read,
     "link": link_step.read,
     "inquire": inquire.read,
+    "keep": keep.read,
     "record": record.read,
     "hang_up": hang_up.read,
 }

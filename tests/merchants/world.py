@@ -140,7 +140,7 @@ async def serving(config: Path, hurry: Mapping[str, float] | None = None) -> Asy
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         hooks = service.webhooks
         if hooks is not None and hurry is not None:
-            hooks = Webhooks(store.deliveries, hooks.targets, time.time, **hurry)  # type: ignore[arg-type]
+            hooks = Webhooks(hooks.streams, hooks.targets, time.time, **hurry)  # type: ignore[arg-type]
         work = [server._serve([listener]), reconciler.run(), *([hooks.run()] if hooks is not None else [])]
         tasks = [asyncio.create_task(one) for one in work]
         try:

@@ -23,6 +23,10 @@ OPEN_LINK: Final = "open_link"
 """Asked by a `link` step, with its payment: write it down, for somebody may pay from now on."""
 WHAT_BECAME: Final = "what_became"
 """Asked by an `inquire` step: what became of this invoice; the provider is asked where our books do not know yet."""
+KEEP: Final = "keep"
+"""Asked by a `keep` step: write down what the caller registers. Besides `as` its arguments are the values, by their
+names there."""
+AS: Final = "as"
 
 _IN_THE_WAY: Final = frozenset({"already_paid", "being_paid", "unresolved"})
 EXITS: Final = frozenset({NEXT, "amount_mismatch"}) | _IN_THE_WAY
@@ -34,6 +38,9 @@ LINK_EXITS: Final = frozenset({NEXT, "being_paid"})
 BECAME_EXITS: Final = frozenset({"paid", "paid_unreadable", "declined", "not_paid", "none"})
 """`paid_unreadable`: its reference holds letters, or there is none. `not_paid`: not yet, but somebody still may.
 `none`: our books have no try to pay it."""
+AGAIN: Final = "again"
+KEEP_EXITS: Final = frozenset({NEXT, AGAIN})
+"""`again`: this caller has registered the same before, and nothing was written."""
 
 _WHICH: Final = MappingProxyType({"provider": Argument(Kind.TEXT), "invoice_id": Argument(Kind.TEXT)})
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
@@ -63,6 +70,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 "not_paid": frozenset({"transaction", "amount", "payment"}),
             },
         ),
+        KEEP: Operation(KEEP, {AS: Argument(Kind.TEXT)}, {}, KEEP_EXITS, with_results=frozenset()),
     }
 )
 """What the books can be asked, declared as a provider's questions are."""
