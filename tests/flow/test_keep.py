@@ -12,6 +12,8 @@ from ivr.flow.events import ProviderReplied
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Flow
 from ivr.flow.steps.invoice import BOOKS, KEEP
+from ivr.simulator.answers import Providers, answer_values, possible_exits
+from ivr.simulator.vectors import finish, replay
 from tests.flow.caller import Caller
 from tests.flow.world import answered, session_of, small_flow, world
 
@@ -92,6 +94,34 @@ def test_in_words(flow: Flow) -> None:
     """`ivr graph` and `ivr play` say what is registered as what."""
     described = describe(flow.steps["b"].kind)
     assert (described.kind, described.about) == ("keep", "code, mobile as registration")
+
+
+VECTOR = """# A code is registered; the caller hears so.
+flow: small
+knows: {caller_number: "09121234567"}
+call:
+  - begins: pay/is
+  - keys: "48213#"
+  - asks: books.keep
+    with: {as: registration, code: "48213", mobile: "09121234567"}
+    answers: next
+  - hears: pay/paid
+  - hangs_up: normal
+"""
+
+
+def test_as_a_file(flow: Flow, tmp_path: Path) -> None:
+    """`ivr play` records such a call, and replays it."""
+    (tmp_path / "call.yaml").write_text(VECTOR, "utf-8")
+    call = replay(tmp_path / "call.yaml", flow, lambda flow, knows: Caller(flow, session_of(flow, knows)))
+    finish(call, tmp_path / "call.yaml")
+
+
+def test_what_may_be_answered_in_a_played_call(flow: Flow) -> None:
+    """The good answer first; what is asked brings no values along."""
+    asked, nobody = asked_by(keyed(flow)), Providers({})
+    assert possible_exits(asked, flow.steps["b"], nobody) == ("next", "again", "unknown")
+    assert answer_values({}, "again", asked, nobody) == {}
 
 
 LOOP = """flow: small

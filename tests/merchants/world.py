@@ -43,7 +43,9 @@ ENVIRONMENT = {
     "OTHER_KEY": OTHER,
     "SHOP_WEBHOOK_SECRET": WEBHOOK,
 }
-ALL = ["invoices.create", "invoices.read", "payments.make", "events.read"]
+ALL = ["invoices.create", "invoices.read", "payments.make", "events.read", "registrations.read"]
+WORD, OTHER_WORD = "registration", "visit"
+"""Under which callers register for the shop, and for the other one."""
 
 
 def write_config(
@@ -61,6 +63,7 @@ def write_config(
     web = {"base_url": sandbox.web_gateway_url, "api_key": {"env": "WEB_API_KEY"}, "return_url": "http://127.0.0.1:9/"}
     shop: dict[str, Any] = {
         "providers": ["paystar", "mellat", "web"],
+        "registrations": [WORD],
         "requests_per_minute": per_minute,
         "keys": {
             "till": {"secret": {"env": "SHOP_TILL_KEY"}, "scopes": ALL},
@@ -79,7 +82,11 @@ def write_config(
         },
         "merchants": {
             "shop": shop,
-            "other": {"providers": ["mellat"], "keys": {"all": {"secret": {"env": "OTHER_KEY"}, "scopes": ALL}}},
+            "other": {
+                "providers": ["mellat"],
+                "registrations": [OTHER_WORD],
+                "keys": {"all": {"secret": {"env": "OTHER_KEY"}, "scopes": ALL}},
+            },
         },
         "storage": str(home / "var"),
         "web": {"host": "127.0.0.1", "port": port},
