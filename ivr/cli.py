@@ -29,7 +29,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
 from ivr.flow.paths import report
-from ivr.loading import load_world, recordings_note
+from ivr.loading import load_world, recordings_note, unkept_note
 from ivr.merchant_commands import merchants
 from ivr.payment_commands import payments
 from ivr.prompts.units import Currency
@@ -174,7 +174,8 @@ def check(
             if named in (None, flow.name):
                 _say("\n".join(report(flow)) + "\n")
         _say(f"{len(loaded.flows)} flows and {len(loaded.numbers)} numbers: nothing wrong")
-        for note in (loaded.set_aside_note, recordings_note(settings, catalogue)):
+        unkept = unkept_note(settings, loaded) if path is None or named else None
+        for note in (loaded.set_aside_note, unkept, recordings_note(settings, catalogue)):
             if note is not None:
                 _say(f"note: {note}")
 

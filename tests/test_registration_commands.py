@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,7 +18,7 @@ from ivr.lab.postgres import Server
 from ivr.store.opening import open_store
 from ivr.store.shared import Shared
 from tests.clock import Clock
-from tests.deployment import Deployment
+from tests.deployment import ROOT, Deployment
 
 NOROOZ = 1_742_502_600.0
 """The first moment of 1404 in Tehran: 2025-03-20T20:30:00Z."""
@@ -84,6 +85,32 @@ def test_for_a_spreadsheet(deployment: Deployment) -> None:
         "created_at": "2025-03-20T20:30:00.000Z",
     }
     assert (second["values.fee"], second["values.note"], second["mobile"]) == ("50000", "'=1+1", "")
+
+
+SHOP = {
+    "registrations": ["visit", "visits"],
+    "keys": {"till": {"secret": {"env": "NOT_THERE"}, "scopes": ["registrations.read"]}},
+}
+FLOW = """flow: register
+first: a
+on_failure: b
+steps:
+  a: {keep: {as: visit, with: {call: call_id}}, next: c, exits: {again: c, unknown: b}}
+  b: {say: common/technical_problem, next: d}
+  c: {say: common/goodbye, next: d}
+  d: {hang_up: normal}
+"""
+
+
+def test_a_word_that_no_flow_keeps(tmp_path: Path) -> None:
+    """`ivr check` says so: the merchant would wait for ever."""
+    copytree(ROOT / "dialplan", tmp_path / "dialplan")
+    changes = {"merchants": {"shop": SHOP}, "dialplan": str(tmp_path / "dialplan")}
+    made = Deployment(tmp_path, tmp_path, changes).write()
+    (tmp_path / "dialplan" / "flows" / "register.yaml").write_text(FLOW, "utf-8")
+    with capture_logs():
+        said = CliRunner().invoke(cli, ["check", "--config", str(made.config)]).stdout
+    assert "note: no flow keeps anything as 'visits', which is merchant 'shop''s (did you mean 'visit'?)\n" in said
 
 
 def test_for_people(deployment: Deployment) -> None:

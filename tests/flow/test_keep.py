@@ -41,7 +41,7 @@ def keyed(flow: Flow, number: str | None = "+989121234567") -> Caller:
 
 def asked_by(caller: Caller) -> AskProvider:
     """What the books are asked."""
-    assert caller.asked is not None
+    assert isinstance(caller.asked, AskProvider)
     return caller.asked
 
 

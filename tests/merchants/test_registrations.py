@@ -211,7 +211,7 @@ async def test_two_processes_share_the_work(books: Both) -> None:
     await books.register(*map(str, range(60)))
     async with RawServer(says({})) as server, books.told(shop=server.url) as one, books.told(shop=server.url) as two:
         await until(lambda: len(server.seen) >= 60 and one.waiting == two.waiting == 0)
-    assert sorted(ids(server)) == sorted(f"reg_{number}" for number in range(1, 61))  # type: ignore[type-var]
+    assert sorted(ids(server)) == sorted(f"reg_{number}" for number in range(1, 61))
 
 
 async def test_replay(books: Both) -> None:

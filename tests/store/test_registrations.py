@@ -55,7 +55,7 @@ async def test_one_visit_registers_once(store: Store) -> None:
 async def test_the_same_caller_with_the_same_values(store: Store) -> None:
     """Nothing new, however the values are ordered; another value, word or caller is something new."""
     await store.registrations.keep(ASKED)
-    turned = {"fee": 50_000, "code": "0048213"}
+    turned: dict[str, str | int] = {"fee": 50_000, "code": "0048213"}
     again = replace(ASKED, key="later.4", values=turned, flow="other_flow", dialled="1")
     assert await store.registrations.keep(again) is Kept.AGAIN
     assert await store.registrations.keep(again) is Kept.AGAIN

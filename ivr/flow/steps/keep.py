@@ -34,6 +34,11 @@ _HOW: Final = {
 class KeepStep(ProviderStep):
     """Under which word, and which values: a question to our books, as `invoice` is."""
 
+    @property
+    def word(self) -> str:
+        """What it is registered as."""
+        return self.constants[AS]
+
     def enter(self, visit: Visit) -> None:
         """Ask; once for this visit, whoever asks it again."""
         known = ((theirs, visit.known(ours)) for theirs, ours in self.arguments.items())
@@ -43,7 +48,7 @@ class KeepStep(ProviderStep):
 
     def describe(self) -> Description:
         """What is registered as what."""
-        return Description("keep", about=f"{', '.join(self.arguments)} as {self.constants[AS]}")
+        return Description("keep", about=f"{', '.join(self.arguments)} as {self.word}")
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
