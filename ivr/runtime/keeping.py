@@ -4,6 +4,7 @@ Law: the caller hears that it is registered only after it is on disk; a visit of
 snapshot is kept first, so that the next process asks by the same key. Whatever the books do not take is `unknown`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -19,19 +20,20 @@ from ivr.flow.steps.base import NEXT
 from ivr.flow.steps.invoice import AGAIN, AS
 from ivr.payments.port import Reply
 from ivr.payments.registrations import Kept, Registrations
-from ivr.runtime.snapshots import Snapshots
 
 _EXITS: Final = {Kept.NEW: NEXT, Kept.AGAIN: AGAIN}
 
 _log = structlog.get_logger("ivr.keeping")
 
 
-async def keep(command: AskProvider, session: Session, books: Registrations, snapshots: Snapshots) -> Reply:
-    """The answer to a `keep` step."""
+async def register(
+    command: AskProvider, session: Session, books: Registrations, flush: Callable[[Session], Awaitable[None]]
+) -> Reply:
+    """The answer to a `keep` step. `flush` returns when the session is kept as it is now."""
     word = str(command.arguments[AS])
     try:
         asked = _asked(command, session, word)
-        await snapshots.flush(session)
+        await flush(session)
         kept = await books.keep(asked)
     except IvrError as exc:
         _log.error("not_registered", name=word, error=str(exc))

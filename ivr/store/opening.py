@@ -22,6 +22,7 @@ from ivr.store.lock import Lock
 from ivr.store.merchants import StoredMerchants
 from ivr.store.reading import Reading
 from ivr.store.registrations import StoredRegistrations
+from ivr.store.screens import StoredScreens, let_go
 from ivr.store.sessions import SqliteSessions
 from ivr.store.shared import Shared
 from ivr.store.sqlite import Schema, connect
@@ -44,6 +45,7 @@ class Store:
     merchants: StoredMerchants
     deliveries: StoredDeliveries
     registrations: StoredRegistrations
+    screens: StoredScreens
 
 
 @asynccontextmanager
@@ -66,6 +68,11 @@ async def open_store(
         stack.push_async_callback(calls.close)
         dialplans = Database(_file(directory / DIALPLAN_FILE, "dialplan"))
         stack.push_async_callback(dialplans.close)
+        screens = calls if shared is None else Database(_lazily(shared))
+        if shared is not None:
+            stack.push_async_callback(screens.close)
+        else:
+            await calls.run(lambda connection: let_go(connection))  # of the process before this one
         yield Store(
             StoredJournal(money, clock, shared.worker if shared is not None else "", longest_call),
             StoredInvoices(money, clock),
@@ -74,6 +81,7 @@ async def open_store(
             StoredMerchants(money, clock, alone=shared is None, worker=shared.worker if shared is not None else ""),
             StoredDeliveries(money, clock),
             StoredRegistrations(money, clock),
+            StoredScreens(screens, shared.worker if shared is not None else "", apart=shared is not None),
         )
 
 
@@ -158,6 +166,13 @@ def _books(
     from ivr.store.postgres import Postgres  # only who uses it pays for it
 
     return Postgres(shared.conninfo, worker, guest=guest, must_be=must_be)
+
+
+def _lazily(shared: Shared) -> Backend:
+    """What need not be safe from a power cut, beside the books."""
+    from ivr.store.postgres import Postgres  # only who uses it pays for it
+
+    return Postgres(shared.conninfo, None, must_be=True, lazy=True)
 
 
 def _file(

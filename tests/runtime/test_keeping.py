@@ -13,7 +13,7 @@ from ivr.flow.session import Session
 from ivr.flow.steps.invoice import BOOKS, KEEP
 from ivr.payments.port import Reply
 from ivr.payments.registrations import Kept
-from ivr.runtime.keeping import keep
+from ivr.runtime.keeping import register
 from ivr.runtime.services import NoRegistrations
 from ivr.store.opening import open_store
 from ivr.store.registrations import StoredRegistrations
@@ -148,7 +148,7 @@ async def test_a_secret_is_never_registered(house: House, pen: Pen) -> None:
     """Whatever a flow hands over: the checker refuses it, and so does this."""
     asked = AskProvider(1, BOOKS, KEEP, {"as": "registration", "pin": Secret("1234")}, once="c.1")
     session = Session("c", "small", "v", "fa", "b")
-    assert await keep(asked, session, pen, house.snapshots) == Reply("unknown")
+    assert await register(asked, session, pen, house.snapshots.flush) == Reply("unknown")
     assert pen.asked == []
 
 
