@@ -124,6 +124,7 @@ async def serve(settings: Settings) -> None:
             watch=watching.show,
             can_guard=settings.asterisk.ami is not None,
             attachments=attachments,
+            registrations=store.registrations,
         )
         switchboard = Switchboard(
             dialplan,

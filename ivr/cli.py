@@ -29,11 +29,12 @@ from ivr.domain.errors import BadInput
 from ivr.domain.money import rial
 from ivr.domain.reading import did_you_mean
 from ivr.flow.paths import report
-from ivr.loading import load_world, recordings_note
+from ivr.loading import load_world, recordings_note, unkept_note
 from ivr.merchant_commands import merchants
 from ivr.payment_commands import payments
 from ivr.prompts.units import Currency
 from ivr.recordings.commands import prompts_build, prompts_check, prompts_say
+from ivr.registration_commands import registrations
 from ivr.runtime.logs import LogLevel, configure_logs
 from ivr.sandbox.server import run_sandbox
 from ivr.sandbox.settings import SandboxSettings
@@ -173,7 +174,8 @@ def check(
             if named in (None, flow.name):
                 _say("\n".join(report(flow)) + "\n")
         _say(f"{len(loaded.flows)} flows and {len(loaded.numbers)} numbers: nothing wrong")
-        for note in (loaded.set_aside_note, recordings_note(settings, catalogue)):
+        unkept = unkept_note(settings, loaded) if path is None or named else None
+        for note in (loaded.set_aside_note, unkept, recordings_note(settings, catalogue)):
             if note is not None:
                 _say(f"note: {note}")
 
@@ -404,6 +406,7 @@ cli.add_typer(dialplan, name="dialplan", rich_help_panel=_WRITE)
 cli.add_typer(payments, name="payments", rich_help_panel=_MONEY)
 cli.add_typer(invoices, name="invoices", rich_help_panel=_MONEY)
 cli.add_typer(merchants, name="merchants", rich_help_panel=_MONEY)
+cli.add_typer(registrations, name="registrations", rich_help_panel=_MONEY)
 cli.add_typer(agents, name="agents", rich_help_panel=_RUN)
 cli.add_typer(prompts, name="prompts", rich_help_panel=_WRITE)
 if lab.registered_commands:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ivr.config import Settings
 from ivr.domain.errors import Unusable
-from ivr.domain.reading import Fault, Faults
+from ivr.domain.reading import Fault, Faults, did_you_mean
 from ivr.domain.screens import Limits
 from ivr.flow.engine import CALL_TOO_LONG
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, World
 from ivr.flow.numbers import AGENTS
+from ivr.flow.steps.keep import KeepStep
 from ivr.flow.versions import Files, Loaded
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.check import behind
@@ -67,6 +68,17 @@ def recordings_note(settings: Settings, catalogue: Catalogue, *, missing: bool =
         return None
     what = "1 prompt is" if len(names) == 1 else f"{len(names)} prompts are"
     return f"{what} not recorded as written now (the first: {names[0]}); callers hear it after: ivr prompts build"
+
+
+def unkept_note(settings: Settings, dialplan: Dialplan) -> str | None:
+    """Words of merchants under which no flow registers anything: a slip, or a flow that is yet to come."""
+    kinds = [step.kind for flow in dialplan.flows.values() for step in flow.steps.values()]
+    kept = {kind.word for kind in kinds if isinstance(kind, KeepStep)}
+    words = {word: name for name, merchant in settings.merchants.items() for word in merchant.registrations}
+    if not (unkept := sorted(words.keys() - kept)):
+        return None
+    word = unkept[0]
+    return f"no flow keeps anything as '{word}', which is merchant '{words[word]}''s{did_you_mean(word, kept)}"
 
 
 def load_current_dialplan(settings: Settings) -> Loaded:

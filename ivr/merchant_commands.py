@@ -13,6 +13,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.reading import did_you_mean
 from ivr.runtime.merchant_views import event_body
 from ivr.store.opening import open_merchants
+from ivr.store.registration_deliveries import StoredRegistrationDeliveries
 from ivr.terminal import ConfigOption, one_line_errors, say
 
 merchants = typer.Typer(help="Merchants whose programs use the API.", no_args_is_help=True)
@@ -35,10 +36,17 @@ def events(
 
 
 @merchants.command("replay", epilog="Example: ivr merchants replay shop --after 1200")
-def replay(name: NameArgument, after: AfterOption, config: ConfigOption = DEFAULT_FILE) -> None:
+def replay(
+    name: NameArgument,
+    after: AfterOption,
+    registrations: Annotated[
+        bool, typer.Option("--registrations", help="What callers registered, after the registration of this id.")
+    ] = False,
+    config: ConfigOption = DEFAULT_FILE,
+) -> None:
     """Deliver every event after this one again; the running `ivr serve` does it. Prints how many."""
     with one_line_errors():
-        say(str(asyncio.run(_replay(_settings(config, name), name, after))))
+        say(str(asyncio.run(_replay(_settings(config, name), name, after, registrations))))
 
 
 def _settings(config: Path, name: str) -> Settings:
@@ -49,12 +57,15 @@ def _settings(config: Path, name: str) -> Settings:
 
 
 async def _events(settings: Settings, name: str, after: int, limit: int) -> list[dict[str, Any]]:
-    async with open_merchants(settings.storage, time.time, settings.shared) as (books, _):
+    async with open_merchants(settings.storage, time.time, settings.shared) as (books, _, _):
         return [event_body(event) for event in await books.events(name, after, limit)]
 
 
-async def _replay(settings: Settings, name: str, after: int) -> int:
+async def _replay(settings: Settings, name: str, after: int, registrations: bool) -> int:
     if settings.merchants[name].webhook is None:
         raise BadInput(f"merchant '{name}' has no webhook")
-    async with open_merchants(settings.storage, time.time, settings.shared) as (_, deliveries):
+    async with open_merchants(settings.storage, time.time, settings.shared) as (_, deliveries, books):
+        if registrations:
+            words = {name: settings.merchants[name].registrations}
+            return await StoredRegistrationDeliveries(books.database, time.time, words).replay(name, after)
         return await deliveries.replay(name, after)

@@ -21,6 +21,7 @@ from ivr.runtime.merchant_views import Words
 from ivr.runtime.observer import Observer
 from ivr.runtime.webhooks import Webhooks
 from ivr.store.opening import Store
+from ivr.store.registration_deliveries import StoredRegistrationDeliveries
 
 ANSWERED_WITHIN: Final = 2.0
 """Seconds for the answers to what was waited for when the process ends."""
@@ -46,7 +47,7 @@ class MerchantService:
     webhooks: Webhooks | None = None
 
     async def run(self) -> None:
-        """Tell merchants what became of payments, until cancelled."""
+        """Tell merchants what became of payments and what callers registered, until cancelled."""
         await (self.webhooks.run() if self.webhooks is not None else asyncio.get_running_loop().create_future())
 
 
@@ -63,11 +64,13 @@ async def merchant_service(
     if not settings.merchants:
         yield MerchantService((), lambda _: False)
         return
-    from ivr.web.merchant_api import PREFIX, merchant_guard  # half a second, for those who serve it
+    from ivr.web.merchant_api import PREFIX, Registered, merchant_guard  # half a second, for those who serve it
 
     desk = MerchantDesk(store.merchants, store.journal, store.invoices, cashier, providers, explain, nudge)
     targets = {name: merchant.webhook for name, merchant in settings.merchants.items() if merchant.webhook is not None}
-    webhooks = Webhooks(store.deliveries, targets, time.time) if targets else None
+    words = {name: merchant.registrations for name, merchant in settings.merchants.items()}
+    registered = StoredRegistrationDeliveries(store.registrations.database, time.time, words)
+    webhooks = Webhooks((store.deliveries, registered), targets, time.time) if targets else None
     if webhooks is not None:
         observer.watch("ivr_webhooks_waiting", "Events that merchants do not have yet", lambda: webhooks.waiting)
         observer.watch(
@@ -75,7 +78,13 @@ async def merchant_service(
             "Age of the oldest event that a merchant does not have",
             lambda: webhooks.oldest,
         )
-    guard = merchant_guard(desk, settings.merchants, store.deliveries.replay, time.monotonic)
+    guard = merchant_guard(
+        desk,
+        settings.merchants,
+        store.deliveries.replay,
+        time.monotonic,
+        Registered(store.registrations, registered.replay),
+    )
     try:
         yield MerchantService([Mount(PREFIX, app=guard)], desk.is_live, desk.refuse, webhooks)
     finally:

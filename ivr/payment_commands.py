@@ -51,7 +51,7 @@ def list_payments(
         if as_json:
             say_json(rows)
             return
-        table = _table("payment", "state", "rial", "invoice", "transaction", "reason", "at")
+        table = table_of("payment", "state", "rial", "invoice", "transaction", "reason", "at")
         for row in rows:
             cells = (row[name] for name in ("id", "state", "amount_rial", "invoice_id", "transaction_id", "reason"))
             table.add_row(*("" if cell is None else str(cell) for cell in cells), str(row["changed_at"]))
@@ -117,7 +117,7 @@ def _list_for_people(config: ConfigOption, as_json: bool) -> None:
         if not rows:
             say("nothing waits for people")
             return
-        table = _table("payment", "rial", "provider", "invoice", "reason", "code", "reference", "unknown since")
+        table = table_of("payment", "rial", "provider", "invoice", "reason", "code", "reference", "unknown since")
         for row in rows:
             cells = ("id", "amount_rial", "provider", "invoice_id", "reason", "code", "reference", "changed_at")
             table.add_row(*("" if row[name] is None else str(row[name]) for name in cells))
@@ -176,7 +176,7 @@ def show_totals(
             sum_of = {name: {"payments": counts[name], "amount_rial": sums[name]} for name in counts}
             say_json({"days": days, "sums": sum_of})
             return
-        table = _table("day", "provider", "state", "payments", "rial", "of them without an amount")
+        table = table_of("day", "provider", "state", "payments", "rial", "of them without an amount")
         for total in found:
             day = write_day(total.day, calendar)
             count, amount = str(total.payments), f"{total.amount_rial:,}"
@@ -204,7 +204,8 @@ def audit(config: ConfigOption = DEFAULT_FILE, as_json: JsonOption = False) -> N
             say(f"{done.payments} payments, {done.entries} entries, {paid:,} rial approved: nothing wrong")
 
 
-def _table(*names: str) -> Table:
+def table_of(*names: str) -> Table:
+    """A table whose cells are never cut."""
     table = Table(*names)
     for column in table.columns:
         column.overflow = "fold"  # an id that is cut short is of no use

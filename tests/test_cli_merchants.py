@@ -8,11 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ivr.cli import cli
+from ivr.domain.registration import Registration
 from ivr.payments.invoice import Invoice
 from ivr.payments.merchant_port import MerchantInvoice, Ticket
 from ivr.payments.state import EntryKind
 from ivr.store.opening import open_store
+from ivr.store.registration_deliveries import StoredRegistrationDeliveries
 from tests.deployment import Deployment
 from tests.store.conftest import payment
 
@@ -20,6 +24,7 @@ MERCHANTS = {
     "shop": {
         "providers": ["paystar"],
         "keys": {"till": {"secret": {"env": "NOT_THERE"}, "scopes": ["events.read"]}},
+        "registrations": ["registration"],
         "webhook": {"url": "https://shop.example/hook", "secret": {"env": "NOT_THERE_EITHER"}},
     }
 }
@@ -37,6 +42,12 @@ async def _paid(directory: Path) -> None:
         await store.deliveries.enrol()
         for entry in (3, 4):
             await store.deliveries.delivered(entry)
+        for number in (1, 2):
+            asked = Registration(f"c.{number}", "1", "f", "registration", None, {"code": str(number)})
+            await store.registrations.keep(asked)
+        told = StoredRegistrationDeliveries(store.registrations.database, time.time, {"shop": ("registration",)})
+        await told.enrol()
+        await told.delivered(2)
 
 
 @pytest.fixture
@@ -55,6 +66,13 @@ def test_events_and_replay(deployment: Deployment) -> None:
     assert [json.loads(line) for line in after] == lines[1:]
     assert deployment.run("merchants", "replay", "shop", "--after", "3").out == "1\n"
     assert deployment.run("merchants", "replay", "shop", "--after", "0").out == "1\n"  # the other one waits already
+
+
+def test_replaying_registrations(deployment: Deployment) -> None:
+    """By their own numbers; one that is not delivered yet comes anyway."""
+    replay = ("merchants", "replay", "shop", "--config", str(deployment.config), "--registrations", "--after")
+    ran = [CliRunner().invoke(cli, [*replay, after]) for after in ("2", "0", "0")]
+    assert [one.stdout for one in ran] == ["0\n", "1\n", "0\n"]
 
 
 def test_who_is_meant(deployment: Deployment) -> None:

@@ -60,6 +60,7 @@ class AskProvider(msgspec.Struct, frozen=True):
     """Ask; answered by ProviderReplied.
 
     `payment` is set when the question moves money; `payment_id` names the earlier payment that the answer is about.
+    `once`: what is asked by this name is done once, also when a new process asks again.
     """
 
     token: int
@@ -68,6 +69,7 @@ class AskProvider(msgspec.Struct, frozen=True):
     arguments: Mapping[str, str | int | Secret]
     payment: PaymentOrder | None = None
     payment_id: str | None = None
+    once: str | None = None
 
 
 class Dial(msgspec.Struct, frozen=True):

@@ -194,12 +194,15 @@ class Visit:
         *,
         payment: PaymentOrder | None = None,
         payment_id: str | None = None,
+        once: str | None = None,
     ) -> None:
         """Ask a provider."""
         self.session.asking = self._token()
         if payment is not None:
             self.session.payment = payment.id
-        self.commands.append(AskProvider(self.session.asking, provider, operation, arguments, payment, payment_id))
+        self.commands.append(
+            AskProvider(self.session.asking, provider, operation, arguments, payment, payment_id, once)
+        )
 
     def read_headers(self, names: Sequence[str]) -> None:
         """Read SIP headers of the caller's INVITE."""

@@ -98,6 +98,7 @@ _LOOKS: Final[Mapping[str, Look]] = {
     "choose": Look.CHOICE,
     "provider": Look.QUESTION,
     "invoice": Look.QUESTION,
+    "keep": Look.QUESTION,
     "headers": Look.QUESTION,
     "record": Look.KEYS,
     "dial": Look.LEG,

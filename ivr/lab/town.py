@@ -286,6 +286,7 @@ class Town:
         self.merchant.environment |= {"SHOP_KEY": SHOP_KEY, "SHOP_WEBHOOK_SECRET": SHOP_WEBHOOK_SECRET}
         shop: dict[str, object] = {
             "providers": ["paystar", "mellat"],
+            "registrations": ["registration"],
             "keys": {"till": {"secret": {"env": "SHOP_KEY"}, "scopes": list(SCOPES)}},
         }
         if self._webhook:

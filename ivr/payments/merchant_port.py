@@ -1,13 +1,15 @@
 """What the merchants' API needs of the books: whose an invoice is, which requests were made, what was delivered.
 
-Law: an event is a line of the journal, and its id is the line's number. So nothing can be lost between the journal and
-what a merchant is told, and whoever is told twice can know.
+Law: an event is a line of the journal or a registration, and its id is that one's number. So nothing can be lost
+between the books and what a merchant is told, and whoever is told twice can know. The two are streams apart, each with
+its own numbers.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from ivr.domain.registration import Registration
 from ivr.payments.invoice import Invoice
 from ivr.payments.state import EntryKind
 
@@ -103,7 +105,7 @@ class Claimed:
     """An event to be delivered now, and for which time it is tried (from 1)."""
 
     merchant: str
-    event: MerchantEvent
+    event: MerchantEvent | Registration
     tries: int
 
 
@@ -155,10 +157,10 @@ class MerchantBooks(Protocol):
 
 
 class Deliveries(Protocol):
-    """What was delivered. Several processes may ask; none gets what another one is delivering."""
+    """What was delivered of one stream. Several processes may ask; none gets what another one is delivering."""
 
     def enrol(self) -> Awaitable[None]:
-        """Note every new line that a merchant is to be told of."""
+        """Note everything new that a merchant is to be told of."""
         ...
 
     def claim(self, room: Mapping[str, int], until: float) -> Awaitable[Sequence[Claimed]]:

@@ -11,11 +11,13 @@ from enum import Enum
 from typing import Any, Final
 
 from ivr.domain.errors import IvrError
+from ivr.domain.registration import Registration
 from ivr.payments.merchant_port import EVENT_TYPES, MerchantEvent, MerchantInvoice
 from ivr.payments.state import Payment, State
 
 BY_A_PERSON: Final = "decided_by_a_person"
 """The reason of what somebody found out by hand: their own words are not for merchants."""
+REGISTERED: Final = "registration.created"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -142,6 +144,34 @@ def invoice_view(made: MerchantInvoice, state: str, payments: tuple[PaymentView,
         iso(invoice.created_at),
         payments,
     )
+
+
+def told_body(event: MerchantEvent | Registration) -> dict[str, Any]:
+    """What a webhook gets of it."""
+    return registration_event(event) if isinstance(event, Registration) else event_body(event)
+
+
+def registration_event(registration: Registration) -> dict[str, Any]:
+    """A registration as an event. Its id is a text, so that nobody takes it for a payment's event of that number."""
+    return {
+        "id": f"reg_{registration.id}",
+        "type": REGISTERED,
+        "created_at": iso(registration.at),
+        "data": registration_body(registration),
+    }
+
+
+def registration_body(registration: Registration) -> dict[str, Any]:
+    """A registration as plain data, the same whenever it is told."""
+    return {
+        "id": registration.id,
+        "word": registration.word,
+        "dialled": registration.dialled,
+        "flow": registration.flow,
+        "mobile": registration.mobile,
+        "values": dict(registration.values),
+        "created_at": iso(registration.at),
+    }
 
 
 def event_body(event: MerchantEvent) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from typing import Final
 
 from ivr.domain.errors import BadInput
 from ivr.domain.reading import NAME, Fields, did_you_mean
+from ivr.domain.registration import MOST_NAME as MOST_WORD
 from ivr.domain.secret import Secret
 from ivr.runtime.configured import NO_CREDENTIAL, Base, read_ca_file, read_secret
 from ivr.runtime.http_client import HttpSettings
 from ivr.runtime.notices import NoticeTarget
 
-SCOPES: Final = ("invoices.create", "invoices.read", "payments.make", "events.read")
+SCOPES: Final = ("invoices.create", "invoices.read", "payments.make", "events.read", "registrations.read")
 LEAST_KEY: Final = 16
 """Characters of a key, and of a webhook's secret."""
 PER_MINUTE: Final = 120
@@ -46,9 +47,11 @@ class Merchant:
     """Where its invoices may be made."""
     keys: tuple[MerchantKey, ...]
     webhook: NoticeTarget | None
-    """Where it is told of what becomes of payments."""
+    """Where it is told of what becomes of payments, and of what callers register."""
     requests_per_minute: int
     """Of each key."""
+    registrations: tuple[str, ...] = ()
+    """The words under which callers register for it; no other merchant has one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +87,20 @@ def _digest(text: str) -> bytes:
 
 
 def read_merchants(fields: Fields, base: Base, providers: Collection[str]) -> Mapping[str, Merchant]:
-    """`merchants: {shop: {providers: […], keys: {till: {secret, scopes}}, webhook: {url, secret}}}`.
+    """`merchants: {shop: {providers: […], registrations: […], keys: {till: {secret, scopes}}, webhook: {…}}}`.
 
-    Every fault is blamed with its place. `providers` are those that are configured.
+    Every fault is blamed with its place. `providers` are those that are configured. A merchant for whom callers only
+    register needs none.
     """
     found: dict[str, Merchant] = {}
     seen: dict[str, str] = {}
+    words: dict[str, str] = {}
     for name, key_node, node in fields.names():
         if not NAME.fullmatch(name) or len(name) > MOST_NAME:
             fields.source.blame(key_node, f"a merchant's name is at most {MOST_NAME} of a-z, 0-9 and _")
         one = Fields(fields.source, node, f"merchant '{name}'")
-        chosen = [text for text, _ in one.texts("providers")]
+        registers = _words(one, name, words)
+        chosen = [text for text, _ in one.texts("providers", required=not one.has("registrations"))]
         if one.has("providers") and not chosen:
             one.blame(f"merchant '{name}' has no provider", "providers")
         for provider, at in one.texts("providers", required=False):
@@ -107,9 +113,22 @@ def read_merchants(fields: Fields, base: Base, providers: Collection[str]) -> Ma
             _keys(one.fields("keys", f"the keys of merchant '{name}'"), name, base, seen),
             _webhook(one.fields("webhook", "the webhook"), base) if one.has("webhook") else None,
             one.whole("requests_per_minute", PER_MINUTE, least=1, most=1_000_000),
+            registers,
         )
         one.done()
     return found
+
+
+def _words(fields: Fields, merchant: str, taken: dict[str, str]) -> tuple[str, ...]:
+    """`registrations: [registration]`. `taken`: word -> whose it is."""
+    found: dict[str, None] = {}
+    for word, at in fields.texts("registrations", required=False):
+        if not NAME.fullmatch(word) or len(word) > MOST_WORD:
+            fields.source.blame(at, f"a word is at most {MOST_WORD} of a-z, 0-9 and _")
+        elif (whose := taken.setdefault(word, merchant)) != merchant:
+            fields.source.blame(at, f"what is registered as '{word}' is merchant '{whose}'s already")
+        found[word] = None
+    return tuple(found)
 
 
 def _keys(fields: Fields, merchant: str, base: Base, seen: dict[str, str]) -> tuple[MerchantKey, ...]:

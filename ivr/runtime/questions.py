@@ -14,12 +14,13 @@ from ivr.domain.operations import UNKNOWN, UNREACHABLE, Outcome
 from ivr.flow.commands import AskProvider, PaymentOrder
 from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT
-from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, LAST_PAYMENT, WHAT_BECAME
+from ivr.flow.steps.invoice import BOOKS, FIND_INVOICE, KEEP, LAST_PAYMENT, WHAT_BECAME
 from ivr.payments.details import plain
 from ivr.payments.port import Provider, Reply
 from ivr.payments.state import Payment, State
 from ivr.runtime.becoming import inquire, last_payment, what_became
 from ivr.runtime.cashier import Cashier, Go
+from ivr.runtime.keeping import register
 from ivr.runtime.services import Services
 
 _log = structlog.get_logger("ivr.call")
@@ -42,6 +43,8 @@ async def ask(
         await keep(session)
         go = await cashier.before_handing_out(command.payment, session.call_id)
         return Reply("being_paid" if go is Go.REFUSED else NEXT), False  # sent before: the same link goes out again
+    if command.provider == BOOKS and command.operation == KEEP:
+        return await register(command, session, services.registrations, keep), False
     if command.provider == BOOKS and command.operation == WHAT_BECAME:
         provider, invoice_id = str(command.arguments["provider"]), str(command.arguments["invoice_id"])
         return await what_became(provider, invoice_id, services), False

@@ -4,14 +4,29 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ivr.domain.errors import Unusable
+from ivr.domain.registration import Registration
 from ivr.domain.speech import Say
 from ivr.flow.progress import Progress
 from ivr.payments.port import Provider
+from ivr.payments.registrations import Kept, Registrations
 from ivr.runtime.brought import Attachments
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.ports import Notice
 from ivr.runtime.snapshots import Snapshots
+
+
+class NoRegistrations:
+    """Where nothing can be registered. Fulfils `Registrations`."""
+
+    async def keep(self, asked: Registration) -> Kept:
+        """Raises Unusable."""
+        raise Unusable("nothing is registered here")
+
+    async def under(self, words: Sequence[str], after: int, limit: int) -> Sequence[Registration]:
+        """Nothing."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +50,5 @@ class Services:
     """Whether recordings can be silenced: then calls that an agent sent are guarded, too."""
     attachments: Attachments = field(default_factory=lambda: Attachments(time.time))
     """What programs have attached for agents."""
+    registrations: Registrations = field(default_factory=NoRegistrations)
+    """Where what callers register is written."""

@@ -1,17 +1,19 @@
-"""Tells merchants what became of payments: JSON by POST, signed, again and again until it is accepted.
+"""Tells merchants what became of payments and what callers registered: JSON by POST, signed, again and again until it
+is accepted.
 
 Laws:
-- An event is a line of the journal: there is no queue beside it that could lose one. It is told at least once, and its
-  `id` stays the same.
-- A later event of a payment waits for the earlier one; other payments do not. A merchant that does not answer keeps
-  nobody else waiting, and takes so many places at most.
+- An event is a line of the journal or a registration: there is no queue beside them that could lose one. It is told at
+  least once, and its `id` stays the same.
+- A later event of a payment waits for the earlier one; other payments and registrations do not. A merchant that does
+  not answer keeps nobody else waiting, and takes so many places at most, whatever it is told of: neither of the two
+  streams keeps the other one waiting.
 - Nothing is ever given up. The pauses grow up to a bound. A receiver that cannot be spoken to, or says that it cannot
   take anything now (429, 5xx), is left alone before the next of its events is tried, for as long as it asks: a long
   queue before a closed door must not become a storm.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -21,7 +23,7 @@ import structlog
 from ivr.domain.errors import OutcomeUnknown, ProviderUnreachable, Unusable
 from ivr.payments.merchant_port import Claimed, Deliveries, Waiting
 from ivr.runtime.http_client import HttpClient
-from ivr.runtime.merchant_views import event_body
+from ivr.runtime.merchant_views import told_body
 from ivr.runtime.notices import NoticeTarget, post_signed
 
 FIRST_PAUSE: Final = 5.0
@@ -45,7 +47,7 @@ class Webhooks:
 
     def __init__(
         self,
-        deliveries: Deliveries,
+        streams: Sequence[Deliveries],
         targets: Mapping[str, NoticeTarget],
         clock: Callable[[], float],
         *,
@@ -55,7 +57,9 @@ class Webhooks:
         look_every: float = LOOK_EVERY,
     ) -> None:
         """`targets` by merchant."""
-        self._deliveries = deliveries
+        self.streams = tuple(streams)
+        self._first = 0
+        """The stream that is looked at first, another one at each look."""
         self.targets = targets
         self._clients = {name: HttpClient(target.http) for name, target in targets.items()}
         self._clock = clock
@@ -101,14 +105,23 @@ class Webhooks:
             await asyncio.gather(*(client.close() for client in self._clients.values()))
 
     async def _look(self) -> None:
-        await self._deliveries.enrol()
-        self._waiting = await self._deliveries.waiting(list(self.targets))
-        if not self._waiting.events:
-            return
+        waiting = []
+        for stream in self.streams:
+            await stream.enrol()
+            waiting.append(await stream.waiting(list(self.targets)))
+        oldest = min((one.oldest_at for one in waiting if one.oldest_at is not None), default=None)
+        self._waiting = Waiting(sum(one.events for one in waiting), oldest)
+        self._first = (self._first + 1) % len(self.streams)
+        order = range(self._first, self._first + len(self.streams))
+        for number in (number % len(self.streams) for number in order):
+            if waiting[number].events:
+                await self._claim(self.streams[number])
+
+    async def _claim(self, stream: Deliveries) -> None:
         room = {name: self._places(name) - len(tasks) for name, tasks in self._under_way.items()}
         room = {name: places for name, places in room.items() if places > 0}
-        for claimed in await self._deliveries.claim(room, self._clock() + LEASE):
-            task = asyncio.create_task(self._deliver(claimed), name=f"event {claimed.event.id}")
+        for claimed in await stream.claim(room, self._clock() + LEASE):
+            task = asyncio.create_task(self._deliver(stream, claimed), name=f"event {claimed.event.id}")
             self._under_way[claimed.merchant].add(task)
             task.add_done_callback(self._under_way[claimed.merchant].discard)
 
@@ -118,18 +131,20 @@ class Webhooks:
             return self._at_once
         return 1 if rest[0] <= self._clock() else 0
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def _deliver(self, stream: Deliveries, claimed: Claimed) -> None:
         merchant, event_id = claimed.merchant, claimed.event.id
-        why = await self._try(merchant, msgspec.json.encode(event_body(claimed.event)))
+        body = told_body(claimed.event)
+        kind = body["type"]
+        why = await self._try(merchant, msgspec.json.encode(body))
         try:
             if why:
                 pause = min(self._longest_pause, self._first_pause * 2 ** min(claimed.tries - 1, 30))
                 until = self._rests.get(merchant, (0.0, 0.0))[0]
-                await self._deliveries.again(event_id, max(self._clock() + pause, until))
-                _log.warning("event_not_taken", entry=event_id, where=merchant, why=why, tries=claimed.tries)
+                await stream.again(event_id, max(self._clock() + pause, until))
+                _log.warning("event_not_taken", entry=event_id, type=kind, where=merchant, why=why, tries=claimed.tries)
             else:
-                await self._deliveries.delivered(event_id)
-                _log.info("event_delivered", entry=event_id, where=merchant, tries=claimed.tries)
+                await stream.delivered(event_id)
+                _log.info("event_delivered", entry=event_id, type=kind, where=merchant, tries=claimed.tries)
         except Unusable as exc:
             _log.error("journal_unusable", error=str(exc))  # it is due again when its lease is over
         self._freed.set()

@@ -9,8 +9,16 @@ from typing import Any, Final, Protocol
 
 from ivr.domain.errors import Unusable
 
-GUARDS: Final = frozenset({"entries_are_not_changed", "entries_are_not_deleted", "payments_are_not_deleted"})
-"""Triggers that keep the journal append-only in every database; each has more of its own."""
+GUARDS: Final = frozenset(
+    {
+        "entries_are_not_changed",
+        "entries_are_not_deleted",
+        "payments_are_not_deleted",
+        "registrations_are_not_changed",
+        "registrations_are_not_deleted",
+    }
+)
+"""Triggers that keep journal and registrations append-only in every database; each has more of its own."""
 
 
 class Cursor(Protocol):

@@ -21,6 +21,7 @@ from ivr.store.journal import LONGEST_CALL, StoredJournal
 from ivr.store.lock import Lock
 from ivr.store.merchants import StoredMerchants
 from ivr.store.reading import Reading
+from ivr.store.registrations import StoredRegistrations
 from ivr.store.screens import StoredScreens, let_go
 from ivr.store.sessions import SqliteSessions
 from ivr.store.shared import Shared
@@ -43,6 +44,7 @@ class Store:
     dialplans: SqliteDialplans
     merchants: StoredMerchants
     deliveries: StoredDeliveries
+    registrations: StoredRegistrations
     screens: StoredScreens
 
 
@@ -78,6 +80,7 @@ async def open_store(
             SqliteDialplans(dialplans, clock),
             StoredMerchants(money, clock, alone=shared is None, worker=shared.worker if shared is not None else ""),
             StoredDeliveries(money, clock),
+            StoredRegistrations(money, clock),
             StoredScreens(screens, shared.worker if shared is not None else "", apart=shared is not None),
         )
 
@@ -121,7 +124,7 @@ async def open_invoices(
 @asynccontextmanager
 async def open_merchants(
     directory: Path, clock: Callable[[], float], shared: Shared | None = None
-) -> AsyncIterator[tuple[StoredMerchants, StoredDeliveries]]:
+) -> AsyncIterator[tuple[StoredMerchants, StoredDeliveries, StoredRegistrations]]:
     """Only what merchants are told of, beside the process that owns the directory; the books must be there.
 
     Raises Unusable as `open_store` does.
@@ -131,7 +134,11 @@ async def open_merchants(
         raise Unusable(f"{path} does not exist; the server writes it when it first starts in this directory")
     database = Database(_books(directory, shared, None, guest=True, must_be=True))
     try:
-        yield StoredMerchants(database, clock, alone=False), StoredDeliveries(database, clock)
+        yield (
+            StoredMerchants(database, clock, alone=False),
+            StoredDeliveries(database, clock),
+            StoredRegistrations(database, clock),
+        )
     finally:
         await database.close()
 

@@ -68,7 +68,12 @@ _BOOK: Final = 0x697672
 """The class of our advisory locks of a database; which schema's follows."""
 _WORKER: Final = 0x697773
 
-_OWN_GUARDS: Final = GUARDS | {"entries_are_not_emptied", "payments_are_not_emptied", "payments_stay_what_they_are"}
+_OWN_GUARDS: Final = GUARDS | {
+    "entries_are_not_emptied",
+    "payments_are_not_emptied",
+    "payments_stay_what_they_are",
+    "registrations_are_not_emptied",
+}
 
 _CURES: Final = (
     (errors.DiskFull, "its disk is full; free some space there, a restart is not needed"),

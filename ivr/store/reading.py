@@ -1,4 +1,4 @@
-"""Reads the journal from beside the process that writes it, ready to be printed as JSON.
+"""Reads the books from beside the process that writes them, ready to be printed as JSON.
 
 Law: this never writes and never keeps the writer waiting. Amounts are rial, times ISO 8601 in UTC.
 """
@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ivr.domain.registration import Registration
 from ivr.payments.audit import Audit, Finding, Numbered, audit
 from ivr.payments.state import Entry, EntryKind, Payment, State
 from ivr.store.backend import Connection, Reader
 from ivr.store.journal import COLUMNS, payment_of
+from ivr.store.registrations import COLUMNS as REGISTRATION_COLUMNS
+from ivr.store.registrations import registration_of
 
 MOST_LISTED: Final = 100
 """So many payments are listed when nobody says otherwise."""
@@ -22,6 +25,7 @@ _UNKNOWN: Final = f"{_PAYMENTS} WHERE state = 'unknown' ORDER BY number"
 _SHOW: Final = f"{_PAYMENTS} WHERE id = ?"
 _AUDIT_PAYMENTS: Final = f"SELECT number, {COLUMNS} FROM payments ORDER BY number"  # noqa: S608
 _AUDIT_ENTRIES: Final = "SELECT number, payment_id, kind, at, details FROM entries ORDER BY number"
+_REGISTRATIONS: Final = f"SELECT {REGISTRATION_COLUMNS} FROM registrations"  # noqa: S608 - as above
 _ENTRIES: Final = "SELECT kind, at, details FROM entries WHERE payment_id = ? ORDER BY number"
 
 
@@ -93,6 +97,15 @@ class Reading:
         """Every entry of a payment in the order it was written; empty when there is no such payment."""
         with self._reader.snapshot() as connection:
             return _entries(connection, payment_id)
+
+    def registrations(self, word: str | None = None, after: int = 0, limit: int | None = None) -> list[Registration]:
+        """Oldest first, those with a larger id than `after`; the newest `limit` of them."""
+        where, values = _where(("id > ?", after), ("word = ?", word))
+        newest, most = ("", ()) if limit is None else (" LIMIT ?", (limit,))
+        with self._reader.snapshot() as connection:
+            sql = f"{_REGISTRATIONS}{where} ORDER BY id DESC{newest}"
+            rows = self._reader.rows(connection, sql, (*values, *most))
+            return [registration_of(row) for row in rows][::-1]
 
     def close(self) -> None:
         """Let go of the database."""

@@ -18,6 +18,7 @@ _OWN_GUARDS: Final = GUARDS | {
     "entries_are_not_replaced",
     "payments_are_not_replaced",
     "payments_stay_what_they_are",
+    "registrations_are_not_replaced",
 }
 
 

@@ -1,10 +1,11 @@
-"""The merchants' HTTP API: `/api/invoices…`, `/api/events…`, its OpenAPI and its page.
+"""The merchants' HTTP API: `/api/invoices…`, `/api/events…`, `/api/registrations…`, its OpenAPI and its page.
 
 Law: routes read, ask the desk, and answer; what may be done is decided there. Imported only where it is served: what is
 imported here takes half a second.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Any, Final
 
@@ -18,9 +19,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from ivr.payments.registrations import Registrations
 from ivr.payments.state import State
 from ivr.runtime.merchant_desk import MerchantDesk
-from ivr.runtime.merchant_views import Refusal, Why, event_body
+from ivr.runtime.merchant_views import Refusal, Why, event_body, registration_body
 from ivr.runtime.merchants import Known, Merchant
 from ivr.web.merchant_guard import WHO, Guard
 from ivr.web.merchant_problems import CONTENT_TYPE, STATUSES, Fault, Problem, closing, faults, problem
@@ -37,6 +39,8 @@ from ivr.web.merchant_shapes import (
     Pay,
     PayLink,
     Payment,
+    Registration,
+    RegistrationList,
     Replay,
     Replayed,
     RequestOtp,
@@ -46,8 +50,8 @@ PREFIX: Final = "/api"
 USUAL_EVENTS: Final = 100
 
 _ABOUT: Final = (
-    "Invoices that callers pay by telephone, cards charged by panel, links to a pay page, and what became of payments. "
-    "Amounts are whole rial."
+    "Invoices that callers pay by telephone, cards charged by panel, links to a pay page, what became of payments, and "
+    "what callers registered. Amounts are whole rial."
 )
 _WHAT: Final = {
     400: "The body did not come whole.",
@@ -70,20 +74,33 @@ Replayer = Callable[[str, int], Awaitable[int]]
 """(merchant, after) -> how many events are delivered again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What callers have registered, and how it is delivered again."""
+
+    books: Registrations
+    replay: Replayer
+
+
 def merchant_guard(
-    desk: MerchantDesk, merchants: Mapping[str, Merchant], replay: Replayer, clock: Callable[[], float]
+    desk: MerchantDesk,
+    merchants: Mapping[str, Merchant],
+    replay: Replayer,
+    clock: Callable[[], float],
+    registered: Registered,
 ) -> Guard:
     """What is served at `PREFIX`. `clock` gives seconds that never go back."""
-    return Guard(merchant_app(desk, replay), merchants, clock, is_closing=lambda: desk.closing)
+    return Guard(merchant_app(desk, replay, registered), merchants, clock, is_closing=lambda: desk.closing)
 
 
-def merchant_app(desk: MerchantDesk, replay: Replayer) -> FastAPI:
+def merchant_app(desk: MerchantDesk, replay: Replayer, registered: Registered) -> FastAPI:
     """The application behind the guard."""
     app = FastAPI(title="ivr", version="1", description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_problems(app)
     _add_invoices(app, desk)
     _add_payments(app, desk)
     _add_events(app, desk, replay)
+    _add_registrations(app, registered)
     _add_documentation(app)
     return app
 
@@ -105,6 +122,7 @@ Creates = Annotated[Merchant, Depends(Scoped("invoices.create"))]
 Reads = Annotated[Merchant, Depends(Scoped("invoices.read"))]
 Pays = Annotated[Merchant, Depends(Scoped("payments.make"))]
 Hears = Annotated[Merchant, Depends(Scoped("events.read"))]
+Registers = Annotated[Merchant, Depends(Scoped("registrations.read"))]
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key", description="Yours; the same for the same request.")]
 
 
@@ -165,6 +183,24 @@ def _add_events(app: FastAPI, desk: MerchantDesk, replay: Replayer) -> None:
         if who.webhook is None:
             raise Refusal(Why.NOT_POSSIBLE, "you have no webhook")
         return Replayed(events=await replay(who.name, body.after))
+
+
+def _add_registrations(app: FastAPI, registered: Registered) -> None:
+    @app.get("/registrations", responses=_may(), summary="What callers registered")
+    async def registrations(
+        who: Registers, after: Annotated[After, Query()] = 0, limit: Annotated[Limit, Query()] = USUAL_EVENTS
+    ) -> RegistrationList:
+        """Under your words, every one with a larger id, oldest first; also those that your webhook has."""
+        found = await registered.books.under(who.registrations, after, limit)
+        shown = [Registration.model_validate(registration_body(one)) for one in found]
+        return RegistrationList(registrations=shown, after=shown[-1].id if shown else after)
+
+    @app.post("/registrations/replay", status_code=202, responses=_may(409), summary="Deliver registrations again")
+    async def replay_registrations(who: Registers, body: Replay) -> Replayed:
+        """To your webhook, with the same ids."""
+        if who.webhook is None:
+            raise Refusal(Why.NOT_POSSIBLE, "you have no webhook")
+        return Replayed(events=await registered.replay(who.name, body.after))
 
 
 def _add_documentation(app: FastAPI) -> None:

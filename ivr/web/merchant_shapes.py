@@ -196,6 +196,27 @@ class Events(_Out):
     after: int
 
 
+class Registration(_Out):
+    """What a caller registered. A webhook gets exactly this as `data` of a `registration.created`, whose own `id` is
+    `reg_` and this one's.
+    """
+
+    id: int
+    word: str = Field(description="One of your words.")
+    dialled: str = Field(description="The number or code that was dialled.")
+    flow: str
+    mobile: str | None = Field(description="The caller's, 09…; null when it is withheld or no Iranian mobile.")
+    values: dict[str, str | int] = Field(description="What was registered; amounts are whole rial.")
+    created_at: str
+
+
+class RegistrationList(_Out):
+    """In the order of their ids. Ask on with `after` as it stands here."""
+
+    registrations: list[Registration]
+    after: int
+
+
 class Replayed(_Out):
     """How many events are delivered again."""
 

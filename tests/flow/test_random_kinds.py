@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.domain.legs import LegResult
-from ivr.flow.events import Answered, CallerHungUp, LegEnded, PromptFinished, RecordingFinished, TimerFired
+from ivr.flow.events import (
+    Answered,
+    CallerHungUp,
+    LegEnded,
+    PromptFinished,
+    ProviderReplied,
+    RecordingFinished,
+    TimerFired,
+)
 from ivr.flow.linking import MOST_STEPS
 from ivr.flow.loader import KINDS, load_dialplan
 from ivr.flow.model import Flow
@@ -52,7 +60,11 @@ steps:
       missing: end
   card: {call: {flow: cards, with: {amount: fee}, save: got}, exits: {got: tell, none: again}}
   again: {say: [pay/is, {date: day}], next: card, at_most: 2, exits: {too_often: end}}
-  tell: {notify: {to: shop, event: keyed, with: {four: got.last_four}}, next: talk}
+  tell: {notify: {to: shop, event: keyed, with: {four: got.last_four}}, next: register}
+  register:
+    keep: {as: visit, with: {four: got.last_four, day: day, from: caller_mobile}}
+    next: talk
+    exits: {again: talk, unknown: end}
   talk:
     transfer: {queue: sales, prompt: pay/is, tell: {for: kind, prompts: {"4567": pay/is}, otherwise: pay/paid}}
     next: read
@@ -73,9 +85,9 @@ steps:
     exits: {silence: none, invalid: none, cancelled: none, mismatch: none}
   pin:
     ask: {prompt: pay/is, pattern: ["XXXX", "12XXXX"], save: pin, secret: true}
-    next: keep
+    next: cut
     exits: {silence: none, invalid: none}
-  keep: {set: {last_four: {digits: "{card.last_four}"}}, next: got}
+  cut: {set: {last_four: {digits: "{card.last_four}"}}, next: got}
   got: {return: got}
   broken: {say: common/sorry_try_later, next: none}
   none: {return: none}
@@ -95,7 +107,7 @@ MOST_MOVES_TO_THE_END: Final = 200
 
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """A flow of every kind that asks nobody outside, with one that it calls."""
+    """A flow of every kind that asks nobody outside but our own books, with one that it calls."""
     directory: Path = tmp_path_factory.mktemp("flows")
     (directory / "everything.yaml").write_text(EVERYTHING, encoding="utf-8")
     (directory / "cards.yaml").write_text(CARDS, encoding="utf-8")
@@ -174,6 +186,9 @@ def _go_on(caller: Caller, number: int) -> None:
         caller.record(talked=number % 3 != 0, failed=number % 7 == 1)
     elif caller.playing is not None:
         caller.hear(failed=number % 7 == 1)
+    elif caller.session.asking is not None and number % 4 != 3:
+        exit_name = ("next", "again", "unknown")[number % 4 - 1]
+        caller.send(ProviderReplied(caller.session.asking, exit_name, {}))
     elif caller.session.leg is not None:
         caller.send(LegEnded(caller.session.leg, list(LegResult)[number % len(LegResult)]))
     else:

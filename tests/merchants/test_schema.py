@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from tests.merchants.shop import Program
+from tests.merchants.test_registrations import registers
 from tests.merchants.world import TILL, Api
 from tests.serving import serving
 
@@ -38,6 +39,7 @@ async def complaints(url: str, home: Path, settings: str = "") -> str:
 async def test_nothing_is_found(api: Api, till: Program, tmp_path: Path) -> None:
     """No fault of ours, no undeclared answer, nothing accepted that is wrong or refused that is right."""
     made = await till.invoice()
+    await registers(api.store.registrations, "48213")
     settings = f'[auth.openapi.HTTPBearer]\nbearer = "{TILL}"\n[parameters]\n"path.invoice_id" = "{made["id"]}"\n'
     found = await complaints(api.url, tmp_path, settings)
     assert not found, found

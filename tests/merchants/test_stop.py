@@ -28,7 +28,7 @@ from ivr.runtime.merchant_views import Refusal, Why
 from ivr.runtime.merchants import SCOPES, Merchant, MerchantKey
 from ivr.sandbox.settings import DEMO_CARDS
 from ivr.store.opening import Store, open_store
-from ivr.web.merchant_api import PREFIX, merchant_guard
+from ivr.web.merchant_api import PREFIX, Registered, merchant_guard
 from ivr.web.merchant_guard import Guard
 from tests.fakes import FakeProvider
 from tests.merchants.shop import PHONE
@@ -81,7 +81,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             await store.merchants.begin(ticket)
             made = MerchantInvoice(ticket.subject, "shop", Invoice("mellat", f"1234567{number}", 160_000, "A-1"))
             await store.merchants.keep_invoice(ticket, made)
-        guard = merchant_guard(desk, {"shop": shop}, store.deliveries.replay, time.monotonic)
+        registered = Registered(store.registrations, store.deliveries.replay)
+        guard = merchant_guard(desk, {"shop": shop}, store.deliveries.replay, time.monotonic, registered)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{listener.getsockname()[1]}{PREFIX}"

@@ -69,7 +69,7 @@ class Books:
         """The merchants' webhooks at work."""
         http = {name: HttpSettings(url, connect_seconds=1, read_seconds=5) for name, url in urls.items()}
         targets = {name: NoticeTarget(one, Secret(WEBHOOK)) for name, one in http.items()}
-        hooks = Webhooks(self.deliveries, targets, self.clock, look_every=0.02)
+        hooks = Webhooks([self.deliveries], targets, self.clock, look_every=0.02)
         task = asyncio.create_task(hooks.run())
         try:
             yield hooks

@@ -46,7 +46,9 @@ ENVIRONMENT = {
     "OTHER_KEY": OTHER,
     "SHOP_WEBHOOK_SECRET": WEBHOOK,
 }
-ALL = ["invoices.create", "invoices.read", "payments.make", "events.read"]
+ALL = ["invoices.create", "invoices.read", "payments.make", "events.read", "registrations.read"]
+WORD, OTHER_WORD = "registration", "visit"
+"""Under which callers register for the shop, and for the other one."""
 
 
 def write_config(
@@ -71,6 +73,7 @@ def write_config(
     }
     shop: dict[str, Any] = {
         "providers": ["paystar", "mellat", "web", "ussd"],
+        "registrations": [WORD],
         "requests_per_minute": per_minute,
         "keys": {
             "till": {"secret": {"env": "SHOP_TILL_KEY"}, "scopes": ALL},
@@ -90,7 +93,11 @@ def write_config(
         },
         "merchants": {
             "shop": shop,
-            "other": {"providers": ["mellat"], "keys": {"all": {"secret": {"env": "OTHER_KEY"}, "scopes": ALL}}},
+            "other": {
+                "providers": ["mellat"],
+                "registrations": [OTHER_WORD],
+                "keys": {"all": {"secret": {"env": "OTHER_KEY"}, "scopes": ALL}},
+            },
         },
         "storage": str(home / "var"),
         "web": {"host": "127.0.0.1", "port": port},
@@ -151,7 +158,7 @@ async def serving(config: Path, hurry: Mapping[str, float] | None = None) -> Asy
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         hooks = service.webhooks
         if hooks is not None and hurry is not None:
-            hooks = Webhooks(store.deliveries, hooks.targets, time.time, **hurry)  # type: ignore[arg-type]
+            hooks = Webhooks(hooks.streams, hooks.targets, time.time, **hurry)  # type: ignore[arg-type]
         work = [server._serve([listener]), reconciler.run(), *([hooks.run()] if hooks is not None else [])]
         tasks = [asyncio.create_task(one) for one in work]
         try:

@@ -10,13 +10,14 @@ import pytest
 from ivr.flow.model import DialledNumber, Dialplan, Flow
 from ivr.flow.session import Session
 from ivr.payments.port import Reply
+from ivr.payments.registrations import Registrations
 from ivr.prompts.speaking import speak
 from ivr.prompts.units import Currency
 from ivr.providers import paystar_mellat, paystar_saman, pod_operations, web_gateway
 from ivr.runtime.cashier import Cashier
 from ivr.runtime.observer import Observer
 from ivr.runtime.ports import CallInfo, Notice
-from ivr.runtime.services import Services
+from ivr.runtime.services import NoRegistrations, Services
 from ivr.runtime.snapshots import Snapshots
 from ivr.runtime.switchboard import Switchboard
 from ivr.sandbox import bank
@@ -51,6 +52,7 @@ class House:
     pod: FakeProvider = field(default_factory=lambda: FakeProvider(pod_operations.OPERATIONS))
     books: FakeBooks = field(default_factory=FakeBooks)
     store: FakeSessionStore = field(default_factory=FakeSessionStore)
+    registrations: Registrations = field(default_factory=NoRegistrations)
     observer: Observer = field(default_factory=Observer)
     notices: list[Notice] = field(default_factory=list)
     notify: Callable[[Notice], None] | None = None
@@ -83,6 +85,7 @@ class House:
             trusted_trunks=frozenset({"merchant", "agents"}),
             longest_call=self.longest_call,
             notify=self.notify or self.notices.append,
+            registrations=self.registrations,
         )
         return Switchboard(
             self.dialplan,

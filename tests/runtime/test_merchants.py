@@ -18,6 +18,7 @@ shop:
     till: {secret: {env: A_KEY}, scopes: [invoices.create, events.read]}
   webhook: {url: "https://shop.example/hook", secret: {env: B_KEY}}
   requests_per_minute: 30
+  registrations: [registration, visit]
 """
 
 
@@ -40,6 +41,7 @@ def test_a_merchant_is_read() -> None:
     shop = found["shop"]
     assert faults == []
     assert (shop.providers, shop.requests_per_minute) == (("paystar", "web"), 30)
+    assert shop.registrations == ("registration", "visit")
     assert shop.keys[0].scopes == {"invoices.create", "events.read"}
     assert shop.webhook is not None and shop.webhook.http.base_url == "https://shop.example/hook"
     assert not any(key in repr(found) for key in KEYS.values())
@@ -76,6 +78,8 @@ def test_a_key_finds_its_merchant() -> None:
         ("https://shop.example/hook", "https://u:p@shop.example", "6: 'url' must be http(s)://host[:port][/path]"),
         ("30", "0", "7: 'requests_per_minute' must be between 1 and 1000000, not 0"),
         ("requests_per_minute", "requests", "7: merchant 'shop' has no field 'requests'"),
+        ("[registration", "[Registration", "8: a word is at most 32 of a-z, 0-9 and _"),
+        ("visit", "v" * 33, "8: a word is at most 32 of a-z, 0-9 and _"),
         ("keys:\n    till: {secret: {env: A_KEY}, scopes: [invoices.create, events.read]}", "keys: {}", "has no key"),
     ],
 )
@@ -88,11 +92,30 @@ def test_what_is_wrong_is_named(was: str, now: str, fault: str) -> None:
 
 def test_no_two_keys_are_the_same() -> None:
     """Else one merchant would see another one's invoices."""
-    _, faults = read(GOOD + GOOD.replace("shop", "other", 1).replace("till", "desk"))
-    assert faults == ["12: this is the same as key 'till' of merchant 'shop': every key must be its own"]
+    other = GOOD.replace("shop", "other", 1).replace("till", "desk").replace("registration, visit", "order")
+    _, faults = read(GOOD + other)
+    assert faults == ["13: this is the same as key 'till' of merchant 'shop': every key must be its own"]
+
+
+def test_a_word_is_one_merchants() -> None:
+    """Else one merchant would see who registers for another one."""
+    other = GOOD.replace("shop", "other", 1).replace("till", "desk").replace("A_KEY", "B_KEY")
+    _, faults = read(GOOD + other.replace("[registration, visit]", "[order, visit]"))
+    assert faults == ["16: what is registered as 'visit' is merchant 'shop's already"]
+
+
+def test_a_merchant_without_providers() -> None:
+    """Callers only register for it; one for whom they do not even that is a mistake."""
+    text = GOOD.replace("  providers: [paystar, web]\n", "")
+    found, faults = read(text)
+    assert (faults, found["shop"].providers) == ([], ())
+    assert read(text.replace("  registrations: [registration, visit]\n", ""))[1] == [
+        "3: merchant 'shop' needs 'providers'"
+    ]
 
 
 def test_commands_that_connect_to_nothing_need_no_keys() -> None:
     """`ivr check` on a machine without credentials finds nothing wrong."""
-    text = GOOD.replace("A_KEY", "NOBODY") + GOOD.replace("shop", "other", 1).replace("A_KEY", "NO_ONE")
+    other = GOOD.replace("shop", "other", 1).replace("A_KEY", "NO_ONE").replace("registration, visit", "order")
+    text = GOOD.replace("A_KEY", "NOBODY") + other
     assert read(text, credentials=False)[1] == []

@@ -166,7 +166,7 @@ async def test_beside_the_process_that_owns_the_books(books: Books, store: Store
         await store.journal.append("p1", kind)
     await store.deliveries.enrol()
     await store.deliveries.delivered(3)
-    async with open_merchants(books.directory, clock, books.shared) as (read, deliveries):
+    async with open_merchants(books.directory, clock, books.shared) as (read, deliveries, _):
         assert [event.id for event in await read.events("shop", 0, 10)] == [3]
         assert await deliveries.replay("shop", 0) == 1
     assert (await store.deliveries.waiting(["shop"])).events == 1

@@ -25,6 +25,10 @@ WHAT_BECAME: Final = "what_became"
 """Asked by an `inquire` step: what became of this invoice; the provider is asked where our books do not know yet."""
 LAST_PAYMENT: Final = "last_payment"
 """Asked by a `last_payment` step: the same of the newest payment of this payer, whichever invoice it was for."""
+KEEP: Final = "keep"
+"""Asked by a `keep` step: write down what the caller registers. Besides `as` its arguments are the values, by their
+names there."""
+AS: Final = "as"
 
 _IN_THE_WAY: Final = frozenset({"already_paid", "being_paid", "unresolved"})
 EXITS: Final = frozenset({NEXT, "amount_mismatch"}) | _IN_THE_WAY
@@ -36,6 +40,9 @@ LINK_EXITS: Final = frozenset({NEXT, "being_paid"})
 BECAME_EXITS: Final = frozenset({"paid", "paid_unreadable", "declined", "not_paid", "none"})
 """`paid_unreadable`: its reference holds letters, or there is none. `not_paid`: not yet, but somebody still may.
 `none`: our books have no try to pay it."""
+AGAIN: Final = "again"
+KEEP_EXITS: Final = frozenset({NEXT, AGAIN})
+"""`again`: this caller has registered the same before, and nothing was written."""
 
 _WHICH: Final = MappingProxyType({"provider": Argument(Kind.TEXT), "invoice_id": Argument(Kind.TEXT)})
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
@@ -79,6 +86,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             Role.INQUIRY,
             results_by_exit={"paid": frozenset({"reference", "amount"})},
         ),
+        KEEP: Operation(KEEP, {AS: Argument(Kind.TEXT)}, {}, KEEP_EXITS, with_results=frozenset()),
     }
 )
 """What the books can be asked, declared as a provider's questions are."""

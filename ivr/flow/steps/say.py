@@ -67,9 +67,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
 
 def _facts(made: SayStep) -> Facts:
     """A caller who has keyed ahead hears nothing of what may be cut short, nor a screen's words."""
-    heard = not made.barge_in and any(
-        not isinstance(part, Only) or not part.on_screen for part in made.saying.parts
-    )
+    heard = not made.barge_in and any(not isinstance(part, Only) or not part.on_screen for part in made.saying.parts)
     return Facts(heard=frozenset({NEXT}) if heard else frozenset(), says=made.saying, cut_short=made.barge_in)
 
 
