@@ -111,7 +111,7 @@ async def test_run_says_where_everything_is() -> None:
     text = "".join(said)
     for line in ("PayStar  http://127.0.0.1:", "Mellat   http://127.0.0.1:", "web      http://127.0.0.1:"):
         assert line in text
-    assert "/_sandbox/sms.html" in text
+    assert "/_sandbox/sms.html" in text and "/phone\n" in text
     assert "65843148" in text
     assert "603799" not in text
 
