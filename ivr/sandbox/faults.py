@@ -143,7 +143,7 @@ class Fault:
     status: int = 503
     commit: bool = False
     only: str | None = None
-    """Only for requests about this invoice, order or transaction; None: whichever comes first."""
+    """Only for requests about this invoice, order, transaction, mobile or USSD session; None: whichever comes first."""
     code: str = ""
     """The error code of a `code` fault."""
 

@@ -166,6 +166,7 @@ async def run_sandbox(settings: SandboxSettings, say: Callable[[str], object] = 
         say(f"SMS      {server.admin_url}/_sandbox/sms.html\nphone    {server.phone_url}\n\n")
         for each in server.ussd.directory.all():
             say(f"{each.code}#  {each.url}\n")
+        say("\n" if server.ussd.directory.all() else "")
         say("invoice       rial  state\n")
         for demo in settings.invoices:
             say(f"{demo.tracking_code:<10} {demo.amount:>10,}  {demo.state}\n")

@@ -150,7 +150,7 @@ class UssdNetwork:
         changed = False
         if kind is FaultKind.RESEND:
             first, answer = answer, await self._ask(session, call, fault)
-            changed = first != answer
+            changed = isinstance(first, Answered) and isinstance(answer, Answered) and first != answer
         elif fault is not None and kind is FaultKind.DELAY and fault.commit:
             await asyncio.sleep(fault.seconds)
         if kind is FaultKind.LOST:
