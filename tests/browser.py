@@ -5,20 +5,22 @@ test waits for what it wants to see, never for a time.
 """
 
 import asyncio
+import contextlib
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import InvalidSessionIdException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 PATIENCE: Final = 30.0
 """Seconds that a busy machine may take for what takes a fraction of one."""
@@ -86,8 +88,26 @@ class Browser:
 
     def wait(self, seen: Callable[[], T], what: str = "") -> T:
         """Wait until this is true; returns it. What is gone before it was read is looked for again."""
-        gone = (StaleElementReferenceException, NoSuchElementException)
-        return WebDriverWait(self.driver, PATIENCE, LOOK_EVERY, gone).until(lambda _: seen(), what)
+        end = time.monotonic() + PATIENCE
+        while True:
+            trouble = None
+            try:
+                if found := seen():
+                    return found
+            except InvalidSessionIdException:
+                raise
+            except WebDriverException as error:  # the page was on its way to the next one
+                trouble = error
+            if time.monotonic() > end:
+                raise AssertionError(f"not seen: {what}") from trouble
+            time.sleep(LOOK_EVERY)
+
+    def type(self, *keys: str) -> None:
+        """Press keys, wherever the focus is. Where one opens another page, this one may be gone before the key is up:
+        what comes of it is for the test to see.
+        """
+        with contextlib.suppress(WebDriverException):
+            ActionChains(self.driver).send_keys(*keys).perform()
 
     def focused(self) -> str:
         """The id of the element that has the focus, or its words."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from ivr.sandbox.server import SandboxServer
@@ -102,30 +101,29 @@ def test_with_the_keyboard_alone(town: Town) -> None:
     """From the first key to the paid invoice, without a mouse; Escape hangs up."""
     browser, phone = town.browser, town.phone
 
-    def type_(*keys: str) -> None:
-        ActionChains(browser.driver).send_keys(*keys).perform()
-
     assert browser.focused() == "number"
-    type_(f"{REGISTER}#", Keys.ENTER)
+    browser.type(f"{REGISTER}#", Keys.ENTER)
     assert phone.settled() == ASK and browser.focused() == "answer"
-    type_(Keys.ESCAPE)
+    browser.type(Keys.ESCAPE)
     browser.wait(lambda: browser.focused() == "number", "the line is free")
-    type_(f"{PAY}#", Keys.ENTER)
+    browser.type(f"{PAY}#", Keys.ENTER)
     assert phone.settled() == AGREE
-    type_("1", Keys.ENTER)
+    browser.type("1", Keys.ENTER)
     phone.settled()
     phone.sms(1)
     for _ in range(60):
-        type_(Keys.TAB)
+        browser.type(Keys.TAB)
         if browser.run("return document.activeElement.matches('#inbox a')"):
             break
     before = set(browser.driver.window_handles)
-    type_(Keys.ENTER)
+    browser.type(Keys.ENTER)
     (opened,) = browser.wait(lambda: set(browser.driver.window_handles) - before, "the pay page")
     home = browser.driver.current_window_handle
     browser.driver.switch_to.window(opened)
     browser.wait(lambda: browser.all("form"), "the form")
-    type_(Keys.TAB, Keys.ENTER)
+    browser.type(Keys.TAB)
+    assert browser.focused() == "پرداخت"
+    browser.type(Keys.ENTER)
     browser.wait(lambda: browser.find("h1").text == "پرداخت شد", "paid")
     browser.driver.close()
     browser.driver.switch_to.window(home)
@@ -136,7 +134,7 @@ def test_every_focus_is_seen(town: Town) -> None:
     """Tab goes through all that can be pressed or filled in, and a ring shows where it is."""
     browser, reached = town.browser, []
     for _ in range(60):
-        ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+        browser.type(Keys.TAB)
         here = (
             "const one = document.activeElement; return [one.id || one.textContent, getComputedStyle(one).outlineStyle]"
         )

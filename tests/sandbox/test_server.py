@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner
 
-from ivr.providers.paystar_saman import PaystarSaman
 from ivr.cli import cli
+from ivr.providers.paystar_saman import PaystarSaman
 from ivr.sandbox.server import SandboxServer, run_sandbox
 from ivr.sandbox.settings import SandboxSettings
 from ivr.sandbox.ussd_settings import UssdSettings, read_service
