@@ -57,6 +57,8 @@ from ivr.runtime.verdict import Late
 from ivr.runtime.watching import Watching
 from ivr.store.dialplan_files import look
 from ivr.store.opening import DIALPLAN_FILE, Store, open_invoices, open_store
+from ivr.ussd.request import SaidPaid
+from ivr.ussd_service import ussd_service
 from ivr.web.callbacks import callback_routes
 from ivr.web.control import control_app, control_listener
 from ivr.web.deciding import decision_routes
@@ -139,10 +141,29 @@ async def serve(settings: Settings) -> None:
                 lambda payment, why: reconciler.nudge(payment, why),
             )
         )
+
+        async def earlier(version: str) -> Dialplan | None:
+            kept = await find_kept(store.dialplans, lambda files: load_kept_dialplan(settings, files), version)
+            return kept.dialplan if kept is not None else None
+
+        async def settle(provider: str, said: SaidPaid) -> bool | None:
+            return None
+
+        ussd = await stack.enter_async_context(
+            ussd_service(
+                settings,
+                store,
+                services,
+                lambda: switchboard.dialplan,
+                earlier,
+                settle,
+                lambda payment, why: reconciler.nudge(payment, why),
+            )
+        )
         reconciler = Reconciler(
             store.journal,
             providers,
-            lambda payment: switchboard.is_live(payment) or merchants.is_live(payment),
+            lambda payment: switchboard.is_live(payment) or merchants.is_live(payment) or ussd.is_live(payment),
             clock=time.time,
             dice=random.random,
             late=late,
@@ -178,10 +199,6 @@ async def serve(settings: Settings) -> None:
         stack.callback(reconciler.stop)
         stack.callback(merchants.refuse)  # before all else: what waits for the calls' end must not let payments begin
         ready = asyncio.Event()
-
-        async def earlier(version: str) -> Dialplan | None:
-            kept = await find_kept(store.dialplans, lambda files: load_kept_dialplan(settings, files), version)
-            return kept.dialplan if kept is not None else None
 
         async def watch() -> None:
             if settings.watch_dialplan:
@@ -240,6 +257,7 @@ async def serve(settings: Settings) -> None:
                 *(people_routes(desk, settings.api_key) if settings.api_key is not None else ()),
                 *callback_routes(callbacks.heard, providers),
                 *merchants.routes,
+                *ussd.routes,
             ],
         )
         await _until_first(
@@ -248,6 +266,7 @@ async def serve(settings: Settings) -> None:
             watch(),
             _watch_lag(observer),
             merchants.run(),
+            ussd.run(),
             serve_web(listener, web),
             serve_web(
                 control, control_app(reloader.reload, [*people_routes(desk, None), *decision_routes(decide_payment)])

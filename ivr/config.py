@@ -37,6 +37,7 @@ from ivr.runtime.merchants import Merchant, read_merchants
 from ivr.runtime.notices import NoticeTarget
 from ivr.sandbox import bank as sandbox_bank
 from ivr.store.shared import Shared, read_shared
+from ivr.ussd.settings import UssdSettings, read_ussd
 
 DEFAULT_FILE: Final = Path("config/ivr.yaml")
 
@@ -91,6 +92,8 @@ class Settings:
     """Kinds of bills by the digit of their service."""
     shared: Shared | None = None
     """The books that several workers share, in PostgreSQL; None: they are in `storage`."""
+    ussd: UssdSettings | None = None
+    """Who may ask for screens, and what they hold; None: USSD is not served."""
     merchants: Mapping[str, Merchant] = field(default_factory=dict)
     """Whose programs may use the merchants' API; none: it is not served."""
 
@@ -146,6 +149,7 @@ def _read(fields: Fields, base: Base, file: Path) -> Settings:
             [name for name, _, _ in Fields(fields.source, named, "the providers").names()] if named is not None else (),
         ),
         shared=read_shared(fields, base),
+        ussd=read_ussd(fields.fields("ussd", "ussd"), base) if fields.has("ussd") else None,
     )
     web.done()
     fields.done()

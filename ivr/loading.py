@@ -8,6 +8,7 @@ from pathlib import Path
 from ivr.config import Settings
 from ivr.domain.errors import Unusable
 from ivr.domain.reading import Fault, Faults
+from ivr.domain.screens import Limits
 from ivr.flow.engine import CALL_TOO_LONG
 from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, World
@@ -17,6 +18,7 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.check import behind
 from ivr.recordings.files import built
 from ivr.store.dialplan_files import load_current, load_kept
+from ivr.ussd.words import missing
 
 
 def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialplan, Catalogue]:
@@ -28,6 +30,8 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
     world = World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
+        screens={language: catalogue.screens(language) for language in catalogue.languages},
+        screen_limits=settings.ussd.limits if settings.ussd is not None else Limits(),
         trunks=frozenset(trunk.name for trunk in settings.asterisk.trunks),
         providers={name: provider.operations for name, provider in settings.providers.items()},
         notices=frozenset(settings.notices),
@@ -36,6 +40,10 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
     )
     where = dialplan or settings.dialplan
     loaded = load_dialplan(where, world)
+    for service in loaded.services:
+        if lacks := missing(world.screens, service.language):
+            what = f"{lacks[0]} is missing in '{service.language}': every USSD service needs it"
+            raise Faults([Fault(str(settings.prompts), 1, 1, what)])
     if where.is_dir():
         _check_assist_number(settings, loaded)
     return loaded, catalogue

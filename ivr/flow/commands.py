@@ -11,10 +11,20 @@ from ivr.domain.speech import Say
 
 
 class Play(msgspec.Struct, frozen=True):
-    """Say these one after the other; answered by PromptFinished."""
+    """Say these one after the other; answered by PromptFinished. On a screen with what can be chosen there."""
 
     token: int
     say: Sequence[Say]
+    choices: Sequence["Choice"] = ()
+    title: Sequence[Say] = ()
+    """Stands above the rest of a screen."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What is sent from a screen, and what that means."""
+
+    line: str
+    words: Say
 
 
 class StopPlaying(msgspec.Struct, frozen=True):
@@ -124,6 +134,13 @@ class Guard(msgspec.Struct, frozen=True):
     privacy: Privacy
 
 
+class RequestPayment(msgspec.Struct, frozen=True):
+    """Have the USSD network send the payer a link, when the session is over."""
+
+    invoice_id: str
+    amount_rial: int
+
+
 class HangUp(msgspec.Struct, frozen=True):
     """The call is over."""
 
@@ -143,5 +160,6 @@ Command = (
     | StopRecording
     | Notify
     | Guard
+    | RequestPayment
     | HangUp
 )

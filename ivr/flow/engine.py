@@ -27,6 +27,7 @@ from ivr.flow.events import (
     HeadersRead,
     LegAnswered,
     LegEnded,
+    Line,
     PromptFinished,
     ProviderReplied,
     RecordingFinished,
@@ -179,6 +180,8 @@ def _take(flow: Flow, visit: Visit, event: Event) -> None:
             typed = session.typed.reveal()
             if len(typed) < MOST_KEYS_AHEAD:
                 session.typed = Secret(typed + key)
+        case Line():
+            session.typed, session.overlooked = _NOTHING, None
         case PromptFinished(token):
             if token != session.playing:
                 return

@@ -20,6 +20,15 @@ class Digit(msgspec.Struct, frozen=True):
         return "Digit(•)"
 
 
+class Line(msgspec.Struct, frozen=True):
+    """What was sent from a screen, whole. It has no readable repr: somebody may key a card where none is asked for."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Line(…)"
+
+
 class PromptFinished(msgspec.Struct, frozen=True):
     """What we played has been heard to its end, or could not be played (`failed`)."""
 
@@ -104,6 +113,7 @@ class Resumed(msgspec.Struct, frozen=True):
 Event = (
     Answered
     | Digit
+    | Line
     | PromptFinished
     | TimerFired
     | ProviderReplied

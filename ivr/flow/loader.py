@@ -17,16 +17,21 @@ from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind
 from ivr.domain.reading import NAME, Fault, Faults, Fields, Source, did_you_mean, read_text
 from ivr.flow.brought import Wanted, read_brought
+from ivr.flow.channels import misplaced, only_reached, reached
+from ivr.flow.checks.screens import check as check_screens
 from ivr.flow.checks.written import Written, WrittenStep
 from ivr.flow.confidential import recorded_secrets
+from ivr.flow.describing import describe
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.facts import MAY_BE_MISSING, NOTHING_TOLD
 from ivr.flow.linking import MOST_STEPS, link, size
-from ivr.flow.model import DialledNumber, Dialplan, Flow, Step, Uses, World
+from ivr.flow.model import DialledNumber, Dialplan, Flow, Service, Step, Uses, World
 from ivr.flow.numbers import read_numbers
+from ivr.flow.services import ReadService, read_services
 from ivr.flow.steps import (
     ask,
     call,
+    channel,
     choose,
     confirm,
     dial,
@@ -40,12 +45,14 @@ from ivr.flow.steps import (
     record,
     say,
     transfer,
+    ussd_payment,
 )
 from ivr.flow.steps import language as language_step
 from ivr.flow.steps import link as link_step
 from ivr.flow.steps import set as set_step
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.verify import verify
+from ivr.flow.visit import CHANNEL, USSD, VOICE
 
 KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "say": say.read,
@@ -54,6 +61,7 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "confirm": confirm.read,
     "language": language_step.read,
     "choose": choose.read,
+    "channel": channel.read,
     "set": set_step.read,
     "call": call.read,
     "return": call.read_return,
@@ -65,6 +73,7 @@ KINDS: Final[Mapping[str, Callable[[yaml.Node, Reading], Made]]] = {
     "notify": notify.read,
     "link": link_step.read,
     "inquire": inquire.read,
+    "ussd_payment": ussd_payment.read,
     "record": record.read,
     "hang_up": hang_up.read,
 }
@@ -76,6 +85,7 @@ BUILT_IN: Final[Mapping[str, Kind]] = {
     "dialled_number": Kind.DIGITS,
     "call_id": Kind.TEXT,
     "agent": Kind.TEXT,
+    CHANNEL: Kind.TEXT,
 }
 """What every call knows from its beginning; `caller_number` is missing when withheld, `caller_mobile` (the same as 09…)
 also when it is no Iranian mobile, `agent` unless one of our own people sent the caller, or calls."""
@@ -91,6 +101,10 @@ class _Draft:
     targets: list[tuple[str, yaml.Node]] = field(default_factory=list)
     step_places: dict[str, yaml.Node] = field(default_factory=dict)
     written: dict[str, WrittenStep] = field(default_factory=dict)
+    lacking: dict[str, Sequence[tuple[str, Fault]]] = field(default_factory=dict)
+    """Step -> what it names that is not there, each with the fault that says so."""
+    excused: list[Fault] = field(default_factory=list)
+    """What steps lack that only USSD users come to: no fault where no service runs the flow."""
 
 
 class _Flows:
@@ -140,7 +154,7 @@ class _Flows:
         found: dict[str, Sequence[str]] = {}
         for name, draft in drafts.items():
             reached = [drafts[other] for other in sorted(_reached([name], drafts)) if other in drafts]
-            lacks = dict.fromkeys(provider for one in (draft, *reached) for provider in one.uses.absent)
+            lacks = dict.fromkeys(provider for one in (draft, *reached) for provider, _ in one.uses.absent)
             if lacks and self._read.get(name) is draft:  # one by another name than its file's has a fault to be mended
                 found[name] = tuple(lacks)
         return found
@@ -170,15 +184,58 @@ def load_dialplan(directory: Path, world: World, *, verified: bool = True) -> Di
     numbers_source, text = read_file(directory / "numbers.yaml", directory)
     known = {name: draft.flow for name, draft in drafts.items()}
     numbers = read_numbers(numbers_source, text, known, flows.broken, world) if text is not None else []
-    used = _reached((name for number in numbers for name in number.flows), drafts)
+    services, services_source = _services(directory, known, flows.broken, world)
+    on_screens = {read.service.flow for read in services}
+    used = _reached([*(name for number in numbers for name in number.flows), *on_screens], drafts)
     set_aside = {name: lacks for name, lacks in flows.lacking().items() if name not in used}
     drafts = {name: draft for name, draft in drafts.items() if name not in set_aside}
-    faults = flows.faults(but=set_aside) + numbers_source.faults
+    faults = flows.faults(but=set_aside) + numbers_source.faults + services_source.faults
+    for name in sorted(_reached(on_screens, drafts)):
+        faults += drafts[name].excused if name in drafts else ()
+    for number in numbers:
+        faults += _misplaced(number.flows, drafts, VOICE)
+    for read in services:
+        faults += _not_for_screens(read.service, drafts, world)
     for draft in drafts.values():
         faults += _missing_prompts(draft, _spoken(draft, drafts, numbers, world), world)
+    faults = list(dict.fromkeys(faults))
     if faults:
         raise Faults(faults)
-    return Dialplan({name: draft.flow for name, draft in drafts.items()}, numbers, set_aside=set_aside)
+    known = {name: draft.flow for name, draft in drafts.items()}
+    return Dialplan(known, numbers, [read.service for read in services], world.screens, set_aside=set_aside)
+
+
+def _services(
+    directory: Path, flows: dict[str, Flow], broken: set[str], world: World
+) -> tuple[list[ReadService], Source]:
+    """The services of `ussd.yaml`, where there is one."""
+    path = directory / "ussd.yaml"
+    if not path.exists():
+        return [], Source(str(path))
+    source, text = read_file(path, directory)
+    return (read_services(source, text, flows, broken, world) if text is not None else []), source
+
+
+def _misplaced(names: Iterable[str], drafts: Mapping[str, _Draft], channel: str) -> list[Fault]:
+    """Steps of these flows that their visitors cannot have."""
+    found: list[Fault] = []
+    for draft in (drafts[name] for name in sorted(names) if name in drafts):
+        source = Source(draft.source.file)
+        for step in misplaced(draft.flow, channel, reached(draft.flow, channel)):
+            kind = describe(step.kind).kind
+            place = draft.step_places[step.name.partition("/")[0]]
+            source.blame(place, f"'{step.name}': a call has no '{kind}': let a 'channel' step lead only USSD here")
+        found += source.faults
+    return found
+
+
+def _not_for_screens(service: Service, drafts: Mapping[str, _Draft], world: World) -> list[Fault]:
+    if (draft := drafts.get(service.flow)) is None:
+        return []
+    source = Source(draft.source.file)
+    for step, what in check_screens(draft.flow, service.language, world.screen_limits, world):
+        source.blame(draft.step_places[step.partition("/")[0]], f"'{step}': {what}")
+    return source.faults
 
 
 def _reached(begin: Iterable[str], drafts: Mapping[str, _Draft]) -> set[str]:
@@ -262,6 +319,7 @@ def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows
     brings = {brought_name: want for brought_name, (want, _) in brought.items()}
     draft.flow = Flow(name, digest, first, on_failure, steps, settings, takes, gives, endings, brings=brings)
     _check_targets(draft)
+    _excuse(draft)
     _check_reachable(draft)
     _check_values(draft)
     if flows.verified and not source.faults:
@@ -275,6 +333,16 @@ def _read_flow(source: Source, text: str, stem: str, world: World, flows: _Flows
             place = draft.step_places[name.partition("/")[0]]
             source.blame(place, f"step '{name}' records, and a call may have been asked for a secret before it")
     return draft
+
+
+def _excuse(draft: _Draft) -> None:
+    """Whoever has no USSD service needs nothing of what stands behind a `channel` step for its users."""
+    if draft.flow.first not in draft.flow.steps:
+        return
+    excused = [pair for step in only_reached(draft.flow, USSD) for pair in draft.lacking.get(step, ())]
+    draft.excused = [fault for _, fault in excused]
+    draft.source.faults[:] = [fault for fault in draft.source.faults if fault not in draft.excused]
+    draft.uses.absent[:] = [pair for pair in draft.uses.absent if pair not in excused]
 
 
 def _note_brought(draft: _Draft, brought: Mapping[str, tuple[Wanted, yaml.Node]]) -> None:
@@ -302,7 +370,7 @@ def _takes(fields: Fields) -> dict[str, Kind]:
 
 def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World, flows: _Flows) -> Step:
     source = draft.source
-    referred, already_made = len(draft.uses.refers), len(draft.uses.made)
+    referred, already_made, lacked = len(draft.uses.refers), len(draft.uses.made), len(draft.uses.absent)
     fields = Fields(source, node, f"step '{name}'")
     kinds = {kind: body for kind in KINDS if (body := fields.value(kind, required=False)) is not None}
     made: Made | None = None
@@ -329,6 +397,7 @@ def _read_step(name: str, node: yaml.Node, draft: _Draft, world: World, flows: _
         required = made.exits | ({TOO_OFTEN} if at_most is not None else frozenset())
         _check_exits(name, node, exits, required, made, source)
     draft.targets += exits.values()
+    draft.lacking[name] = draft.uses.absent[lacked:]
     places = {exit_name: place for exit_name, (_, place) in exits.items()}
     draft.written[name] = WrittenStep(draft.step_places[name], places, draft.uses.refers[referred:])
     facts = made.facts if made else NOTHING_TOLD
@@ -411,7 +480,15 @@ def _missing_prompts(draft: _Draft, languages: set[str], world: World) -> list[F
     for name, node in draft.uses.prompts:
         for language in sorted(languages & set(world.prompts)):
             if name not in world.prompts[language]:
-                source.blame(
-                    node, f"there is no prompt '{name}' in '{language}'{did_you_mean(name, world.prompts[language])}"
-                )
+                source.blame(node, _no_prompt(name, language, world))
+    for name, node in draft.uses.shown:
+        for language in sorted(languages & set(world.screens)):
+            if name not in (known := world.screens[language]):
+                source.blame(node, f"there is no prompt '{name}' in '{language}'{did_you_mean(name, known)}")
     return source.faults
+
+
+def _no_prompt(name: str, language: str, world: World) -> str:
+    if name in world.screens.get(language, {}):
+        return f"'{name}' has no words for callers in '{language}', only for screens: write {{screen: {name}}}"
+    return f"there is no prompt '{name}' in '{language}'{did_you_mean(name, world.prompts[language])}"

@@ -10,6 +10,8 @@ import yaml
 from ivr.domain.dialled import is_pattern, takes
 from ivr.domain.legs import HangupCause
 from ivr.domain.operations import Kind, Operation
+from ivr.domain.reading import Fault
+from ivr.domain.screens import Limits
 from ivr.flow.brought import Wanted
 from ivr.flow.events import Event
 from ivr.flow.facts import NOTHING_TOLD, Facts
@@ -139,11 +141,27 @@ class DialledNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """A USSD service: what its short code runs."""
+
+    name: str
+    """It is called by this name: `GET /ussd/<name>`."""
+    codes: Sequence[tuple[str, ...]]
+    """Each way in which the network may write the code, by what stands between its stars: `("6655", "123")`."""
+    flow: str
+    language: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Dialplan:
     """Everything that admins wrote, checked."""
 
     flows: Mapping[str, Flow]
     numbers: Sequence[DialledNumber]
+    services: Sequence[Service] = ()
+    screens: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """`World.screens`, as it was when this was read."""
     version: str = ""
     """The id of the texts that it was read from (`ivr.flow.versions`); empty where nobody keeps versions."""
     set_aside: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -158,6 +176,10 @@ class Dialplan:
             return None
         which = "; ".join(f"{name} (no {lacking(lacks)})" for name, lacks in self.set_aside.items())
         return f"set aside, because no number runs them and the configuration lacks what they need: {which}"
+
+    def service(self, name: str) -> Service | None:
+        """The USSD service of this name."""
+        return next((service for service in self.services if service.name == name), None)
 
     def number(self, dialled: str, trunk: str) -> DialledNumber | None:
         """What runs when this number is dialled on this trunk. A trunk's own entries win, and then exact numbers."""
@@ -175,11 +197,14 @@ class World:
     """What flows may refer to, so that they can be checked without touching any of it."""
 
     prompts: Mapping[str, frozenset[str]]
-    """Language -> the names of its prompts."""
+    """Language -> the names of its prompts that can be spoken."""
     trunks: frozenset[str]
     providers: Mapping[str, Mapping[str, Operation]]
     characters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Language -> prompt -> the length of its text; a prompt without one is never too long."""
+    screens: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Language -> prompt -> what a screen shows for it; those included that are never spoken."""
+    screen_limits: Limits = field(default_factory=Limits)
     notices: frozenset[str] = frozenset()
     """Whom notices can go to."""
     agents: frozenset[str] = frozenset()
@@ -192,6 +217,8 @@ class Uses:
     """What one step refers to and makes known; collected while it is read, checked when the flow is whole."""
 
     prompts: list[tuple[str, yaml.Node | None]] = field(default_factory=list)
+    shown: list[tuple[str, yaml.Node | None]] = field(default_factory=list)
+    """Prompts that only screens show."""
     refers: list[tuple[str, frozenset[Kind], yaml.Node | None]] = field(default_factory=list)
     """(name, kinds that may stand here, place)."""
     makes: dict[str, Kind] = field(default_factory=dict)
@@ -205,5 +232,5 @@ class Uses:
     """(name, the most digits that may be handed over, to whom, place)."""
     languages: set[str] = field(default_factory=set)
     """Languages that a caller may choose here."""
-    absent: dict[str, None] = field(default_factory=dict)
+    absent: list[tuple[str, Fault]] = field(default_factory=list)
     """Providers that are named and not there, and notices of links, in the order of the file."""

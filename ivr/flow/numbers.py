@@ -38,7 +38,7 @@ AFTERWARDS: Final[Mapping[str, Kind]] = {"agent": Kind.TEXT, "outcome": Kind.TEX
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """What an entry may refer to."""
 
     flows: Mapping[str, Flow]
@@ -56,7 +56,7 @@ def read_numbers(
     if root is None:
         return []
     top = Fields(source, root, "numbers.yaml")
-    known = _Known(flows, broken, world, read_hours(top))
+    known = Known(flows, broken, world, read_hours(top))
     node = top.value("numbers")
     top.done()
     if node is not None and not isinstance(node, yaml.SequenceNode):
@@ -71,7 +71,7 @@ def read_numbers(
     return [number for number, _ in found]
 
 
-def _number(fields: Fields, known: _Known) -> DialledNumber:
+def _number(fields: Fields, known: Known) -> DialledNumber:
     number = fields.text("number")
     if number and not is_number(number):
         meant = number.lstrip("_").upper()
@@ -86,7 +86,7 @@ def _number(fields: Fields, known: _Known) -> DialledNumber:
         fields.blame(f"there is no trunk '{AGENTS}': the configuration has no agents", "trunk")
     elif trunk is not None and trunk not in trunks:
         fields.blame(f"there is no trunk '{trunk}'{did_you_mean(trunk, trunks)}", "trunk")
-    own = _flow(fields, known, {})
+    own = read_detour(fields, known, {})
     return DialledNumber(
         number=number,
         flow=own.flow,
@@ -101,20 +101,20 @@ def _number(fields: Fields, known: _Known) -> DialledNumber:
     )
 
 
-def _afterwards(fields: Fields, own: Detour, known: _Known) -> Detour | None:
+def _afterwards(fields: Fields, own: Detour, known: Known) -> Detour | None:
     """`afterwards: {flow: back_to_agent}`: for callers whom an agent sent."""
     node = fields.value("afterwards", required=False)
     if node is None:
         return None
     inner = Fields(fields.source, node, "'afterwards'")
-    detour = _flow(inner, known, own.settings, handed=AFTERWARDS)
+    detour = read_detour(inner, known, own.settings, handed=AFTERWARDS)
     inner.done()
     if detour.flow and detour.flow == own.flow:
         inner.blame("'afterwards' leads to the number's own flow", "flow")
     return detour
 
 
-def _hours(fields: Fields, known: _Known) -> Hours | None:
+def _hours(fields: Fields, known: Known) -> Hours | None:
     if not fields.has("hours"):
         return None
     name = fields.text("hours")
@@ -125,7 +125,7 @@ def _hours(fields: Fields, known: _Known) -> Hours | None:
     return known.hours.get(name)
 
 
-def _instead(fields: Fields, name: str, needs: str, default: HangupCause, own: Detour, known: _Known) -> Instead:
+def _instead(fields: Fields, name: str, needs: str, default: HangupCause, own: Detour, known: Known) -> Instead:
     """`{flow: …, settings: …}`, or a word for the network. Settings of the number's own flow count for this one too."""
     node = fields.value(name, required=False)
     if node is None:
@@ -134,7 +134,7 @@ def _instead(fields: Fields, name: str, needs: str, default: HangupCause, own: D
         fields.blame(f"'{name}' says nothing without '{needs}'", name)
     if isinstance(node, yaml.MappingNode):
         inner = Fields(fields.source, node, f"'{name}'")
-        detour = _flow(inner, known, own.settings)
+        detour = read_detour(inner, known, own.settings)
         inner.done()
         if detour.flow and detour.flow == own.flow:
             inner.blame(f"'{name}' leads to the number's own flow", "flow")
@@ -147,8 +147,8 @@ def _instead(fields: Fields, name: str, needs: str, default: HangupCause, own: D
     return REFUSALS.get(text or "", default)
 
 
-def _flow(
-    fields: Fields, known: _Known, inherited: Mapping[str, str], *, handed: Mapping[str, Kind] = NOTHING
+def read_detour(
+    fields: Fields, known: Known, inherited: Mapping[str, str], *, handed: Mapping[str, Kind] = NOTHING
 ) -> Detour:
     """`flow` and its `settings`. `handed`: what the flow may take."""
     name = fields.text("flow")

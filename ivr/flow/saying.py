@@ -59,7 +59,15 @@ class PromptFor:
     """For every other value, and for none."""
 
 
-Part = Prompt | In | PromptFor | AmountOf | DigitsOf | LastFourOf | MobileOf | DateOf
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A prompt for those who listen (`voice`) or for those who read (`screen`); the others get nothing."""
+
+    on_screen: bool
+    prompt: Prompt
+
+
+Part = Only | Prompt | In | PromptFor | AmountOf | DigitsOf | LastFourOf | MobileOf | DateOf
 ValueOf = type[AmountOf] | type[DigitsOf] | type[LastFourOf] | type[MobileOf] | type[DateOf]
 
 SPOKEN: Final[Mapping[str, tuple[ValueOf, frozenset[Kind]]]] = {
@@ -80,18 +88,24 @@ class Saying:
 
     def resolve(self, visit: Visit) -> tuple[Say, ...]:
         """With this call's values."""
-        return tuple(_resolve(part, visit) for part in self.parts)
+        here = visit.on_screen
+        return tuple(
+            _resolve(part, visit) for part in self.parts if not isinstance(part, Only) or part.on_screen is here
+        )
 
     @property
     def has_values(self) -> bool:
         """Whether anything of this call is said."""
-        return not all(isinstance(part, Prompt | In | PromptFor) for part in self.parts)
+        return not all(isinstance(part, Only | Prompt | In | PromptFor) for part in self.parts)
 
     def must_be_heard(self, failed: bool) -> None:
         """Raise Illegal when a value could not be said: nobody agrees to what they have not heard."""
         if failed and self.has_values:
             amount = any(isinstance(part, AmountOf) for part in self.parts)
             raise Illegal(f"the {'amount' if amount else 'value'} could not be said")
+
+
+NO_TITLE: Final = Saying(())
 
 
 def _resolve(part: Part, visit: Visit) -> Say:
@@ -111,6 +125,8 @@ def _resolve(part: Part, visit: Visit) -> Say:
             return Date(str(visit.needed(name)))
         case PromptFor(name, prompts, otherwise):
             return prompts.get(str(visit.known(name)), otherwise)
+        case Only(_, prompt):
+            return prompt
         case _:
             return part
 

@@ -15,6 +15,7 @@ from ivr.domain.secret import Secret
 from ivr.domain.speech import Say
 from ivr.flow.commands import (
     AskProvider,
+    Choice,
     Command,
     Dial,
     Guard,
@@ -24,6 +25,7 @@ from ivr.flow.commands import (
     Play,
     ReadHeaders,
     Record,
+    RequestPayment,
     StartTimer,
     StopPlaying,
     StopRecording,
@@ -34,6 +36,12 @@ from ivr.flow.session import Session
 
 CALLER_MOBILE: Final = "caller_mobile"
 """What every call knows whose caller's number is a mobile's."""
+
+
+CHANNEL: Final = "channel"
+"""What every session knows: VOICE for a call, USSD for screens."""
+VOICE: Final = "voice"
+USSD: Final = "ussd"
 
 
 class LostSecret(Exception):
@@ -65,6 +73,11 @@ class Visit:
     def data(self) -> dict[str, str | int | bool]:
         """What this visit remembers between events."""
         return self.session.data
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the caller reads, and sends lines, instead of listening and pressing keys."""
+        return self.session.answers.get(CHANNEL) == USSD
 
     @property
     def left(self) -> bool:
@@ -140,11 +153,11 @@ class Visit:
 
     # -- what can be done ------------------------------------------------------------------------------------------
 
-    def play(self, say: Sequence[Say]) -> None:
-        """Say this; whatever was being said stops."""
+    def play(self, say: Sequence[Say], choices: Sequence[Choice] = (), title: Sequence[Say] = ()) -> None:
+        """Say this; whatever was being said stops. `choices` and `title` are for screens."""
         self.stop_playing()
         self.session.playing = self._token()
-        self.commands.append(Play(self.session.playing, tuple(say)))
+        self.commands.append(Play(self.session.playing, tuple(say), tuple(choices), tuple(title)))
 
     def stop_playing(self) -> None:
         """Be quiet."""
@@ -235,6 +248,12 @@ class Visit:
             session.privacy = privacy.value
             self.commands.append(Guard(privacy))
 
+    def request_payment(self, invoice_id: str, amount_rial: int) -> None:
+        """Have the USSD network send the payer a link when the session is over. Raises Illegal in a call."""
+        if not self.on_screen:
+            raise Illegal("only the USSD network sends such a link")
+        self.commands.append(RequestPayment(invoice_id, amount_rial))
+
     def hang_up(self, cause: HangupCause) -> None:
         """End the call."""
         self.session.ended = "hung_up"
@@ -246,6 +265,8 @@ class Visit:
 
     def _answer(self, name: str) -> str | int | None:
         answers = self.session.answers
+        if name.rpartition("/")[2] == CHANNEL:
+            return answers.get(CHANNEL, VOICE)
         if name not in answers and name.rpartition("/")[2] == CALLER_MOBILE:
             number = answers.get(name.removesuffix(CALLER_MOBILE) + "caller_number")
             return None if number is None else mobile(str(number))

@@ -15,7 +15,7 @@ from typing import Final
 from ivr.domain.speech import In, Prompt
 from ivr.flow.describing import Description, describe
 from ivr.flow.model import Flow, Step
-from ivr.flow.saying import PromptFor, Saying
+from ivr.flow.saying import Only, PromptFor, Saying
 from ivr.flow.steps.base import NEXT
 
 MOST_WORDS: Final = 90
@@ -168,6 +168,8 @@ def in_words(saying: Saying, texts: Texts) -> str:
                 parts.append(texts(name, None))
             case In(language, Prompt(name)):
                 parts.append(texts(name, language))
+            case Only(on_screen, Prompt(name)):
+                parts.append(f"({'screen' if on_screen else 'voice'}: {texts(name, None)})")
             case _:
                 parts.append(f"[{part.name}]")
     return " ".join(parts)

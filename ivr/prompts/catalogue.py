@@ -65,12 +65,16 @@ class Catalogue:
         return tuple(self.entries)
 
     def names(self, language: str) -> frozenset[str]:
-        """Every prompt and number piece of a language."""
-        return frozenset(self._of(language))
+        """Every prompt and number piece of a language that is spoken."""
+        return frozenset(name for name, entry in self._of(language).items() if entry.is_spoken)
+
+    def screens(self, language: str) -> Mapping[str, str]:
+        """What a screen shows for each prompt, those included that only screens show."""
+        return {name: entry.shown for name, entry in self._of(language).items()}
 
     def lengths(self, language: str) -> Mapping[str, int]:
-        """The characters of each prompt's text."""
-        return {name: len(entry.text) for name, entry in self._of(language).items()}
+        """The characters of each spoken prompt's text."""
+        return {name: len(entry.text) for name, entry in self._of(language).items() if entry.is_spoken}
 
     def __contains__(self, name: object) -> bool:
         """True when the prompt exists in every language, so that a flow may play it."""

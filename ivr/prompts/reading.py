@@ -1,6 +1,7 @@
 """One catalogue file, from YAML to entries. Law: nothing is guessed and nothing is dropped without a fault.
 
-The file is a mapping of groups, each a mapping of names, each a text or `{text: …, spoken: …}`.
+The file is a mapping of groups, each a mapping of names, each a text or `{text: …, spoken: …, screen: …}`. One that has
+only `screen` is never spoken.
 """
 
 import re
@@ -29,6 +30,16 @@ class Entry:
     column: int
     spoken: str | None = None
     """How the synthesiser must be told to say it (vowel marks, respelling), where the text alone is said wrong."""
+
+    screen: str | None = None
+    """What a screen shows instead of the text."""
+    is_spoken: bool = True
+    """Whether it is recorded; else its text is a screen's."""
+
+    @property
+    def shown(self) -> str:
+        """What a screen shows."""
+        return self.text if self.screen is None else self.screen
 
     @property
     def heard(self) -> str:
@@ -66,15 +77,20 @@ def _entry(source: Source, name: str, node: yaml.Node) -> Entry | None:
         text = read_text(source, node, name)
         return _checked(source, name, node, Entry(text, source.file, line, column)) if text is not None else None
     fields = Fields(source, node, name)
-    text = fields.text("text")
+    screen = fields.text("screen", "") or None
+    is_spoken = fields.has("text") or screen is None
+    text = fields.text("text", None if is_spoken else screen)
     spoken = fields.text("spoken", "") or None
+    if spoken is not None and not is_spoken:
+        fields.blame(f"{name} is spoken, and has no 'text'", "spoken")
     fields.done()
-    return _checked(source, name, node, Entry(text, source.file, line, column, spoken)) if text else None
+    entry = Entry(text, source.file, line, column, spoken, screen, is_spoken)
+    return _checked(source, name, node, entry) if text else None
 
 
 def _checked(source: Source, name: str, node: yaml.Node, entry: Entry) -> Entry:
     """The entry, with its faults noted."""
-    for text in (entry.text, entry.spoken):
+    for text in (entry.text, entry.spoken, entry.screen):
         if text is None:
             continue
         if not text.strip():

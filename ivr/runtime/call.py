@@ -364,6 +364,8 @@ class Call:
     def _do(self, command: Command) -> _Slow | None:
         """Returns what is left to do if that takes time."""
         match command:
+            case Play(token, say) if not say:
+                self.emit(PromptFinished(token))  # it was for a screen
             case Play(token, say):
                 self._voice.play(token, self._services.speak(say, self.session.language))
                 if self._key_at is not None:

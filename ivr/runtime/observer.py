@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _DELAYS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
-_LATENCIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LATENCIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Observer:
@@ -40,7 +40,7 @@ class Observer:
             "ivr_provider_seconds",
             "Time until a provider answered",
             ("provider", "operation", "result"),
-            buckets=_LATENCIES,
+            buckets=LATENCIES,
             registry=self.registry,
         )
         self._provider_seconds = cache(self.provider_seconds.labels)  # looking a child up costs more than observing

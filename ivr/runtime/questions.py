@@ -4,7 +4,7 @@ Law: a question that moves money is written down before it leaves, and its answe
 sent beside an earlier try of the same invoice that may have taken the money.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
@@ -25,14 +25,21 @@ from ivr.runtime.services import Services
 _log = structlog.get_logger("ivr.call")
 
 
-async def ask(command: AskProvider, session: Session, services: Services) -> tuple[Reply, bool]:
+Keep = Callable[[Session], Awaitable[None]]
+"""Returns when the session is kept as it is now: the next process must know of what leaves. Raises Unusable."""
+
+
+async def ask(
+    command: AskProvider, session: Session, services: Services, keep: Keep | None = None
+) -> tuple[Reply, bool]:
     """The answer, and whether the books now say what became of the payment that it is about.
 
-    Raises what the store raises when something cannot be written down.
+    `keep`: where the session is kept, if it is no call. Raises what the store raises when something cannot be written
+    down.
     """
-    cashier = services.cashier
+    cashier, keep = services.cashier, keep or services.snapshots.flush
     if command.provider == BOOKS and command.payment is not None:
-        await services.snapshots.flush(session)
+        await keep(session)
         go = await cashier.before_handing_out(command.payment, session.call_id)
         return Reply("being_paid" if go is Go.REFUSED else NEXT), False  # sent before: the same link goes out again
     if command.provider == BOOKS and command.operation == WHAT_BECAME:
@@ -41,7 +48,7 @@ async def ask(command: AskProvider, session: Session, services: Services) -> tup
     if command.provider == BOOKS:
         return await _ask_books(command, cashier), False
     if command.payment is not None:
-        await services.snapshots.flush(session)
+        await keep(session)
     return await ask_provider(command, session.call_id, cashier, services.providers)
 
 

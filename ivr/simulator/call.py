@@ -15,6 +15,7 @@ from ivr.flow.commands import (
     Play,
     ReadHeaders,
     Record,
+    RequestPayment,
     StartTimer,
     StopPlaying,
     StopRecording,
@@ -22,11 +23,11 @@ from ivr.flow.commands import (
     Transfer,
 )
 from ivr.flow.engine import Turn, advance
-from ivr.flow.events import Digit, Event, LegEnded, PromptFinished, RecordingFinished, TimerFired
+from ivr.flow.events import Digit, Event, LegEnded, Line, PromptFinished, RecordingFinished, TimerFired
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
 
-Noticed = Play | AskProvider | ReadHeaders | Dial | Transfer | Record | Notify | HangUp
+Noticed = Play | AskProvider | ReadHeaders | Dial | Transfer | Record | Notify | RequestPayment | HangUp
 """What somebody outside notices; timers and stopped playbacks are kept beside it."""
 
 
@@ -70,6 +71,12 @@ class Call:
         """Press these, one after the other."""
         for key in keys:
             self.send(Digit(key))
+
+    def line(self, text: str) -> None:
+        """Send this from a screen; what was shown has been read by then."""
+        if self.playing is not None:
+            self.hear()
+        self.send(Line(text))
 
     def hear(self, *, failed: bool = False) -> None:
         """Listen to the end of what is being said. Raises NotNow."""

@@ -73,6 +73,14 @@ class TextFront:
         self._ways_told = ""
         self._console.print(Text.assemble(("● ", "cyan"), (note.step, "bold cyan"), (f"  {note.kind}", "dim")))
 
+    def _says(self, note: notes.Says) -> None:
+        if note.title:
+            self._line("title", note.title, "bold underline")
+        if note.words or not note.choices:
+            self._line("says", f"«{note.words}»", "bold")
+        for line, words in note.choices.items():
+            self._line(line, words, "bold")
+
     def _asks(self, note: notes.Asks) -> None:
         arguments = ", ".join(f"{name} {value}" for name, value in note.arguments.items())
         self._line("asks", f"{note.operation}: {arguments}", "magenta")
@@ -143,7 +151,11 @@ _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
     notes.CallerLeft: lambda front, note: front._line("hang up", "by the caller", "yellow"),
     notes.StepLeft: lambda front, note: front._line("leaves", f"{note.step} by {note.exit} → {note.to}", "dim"),
     notes.StepEntered: TextFront._entered,
-    notes.Says: lambda front, note: front._line("says", f"«{note.words}»", "bold"),
+    notes.Says: TextFront._says,
+    notes.LineSent: lambda front, note: front._line("sends", note.line, "yellow"),
+    notes.RequestsPayment: lambda front, note: front._line(
+        "payment", f"the USSD network sends a link: 9900|{note.invoice}|{note.amount}", "magenta"
+    ),
     notes.PromptStopped: lambda front, note: front._line("", "(cut short)", "dim"),
     notes.Asks: TextFront._asks,
     notes.Reads: lambda front, note: front._line("reads", f"SIP headers {', '.join(note.headers)}", "magenta"),

@@ -15,6 +15,7 @@ from ivr.flow.describing import describe
 from ivr.flow.engine import TOO_OFTEN, Turn
 from ivr.flow.model import Flow, Step
 from ivr.flow.session import Session
+from ivr.flow.visit import CHANNEL, USSD
 from ivr.simulator import notes, orders
 from ivr.simulator.answers import Providers, answer_values, chosen_exit, possible_exits
 from ivr.simulator.call import Call, NotNow
@@ -73,6 +74,8 @@ class Game(Call):
     def do(self, order: orders.Order) -> None:
         """Carry an order out. Raises NotNow, and nothing has changed then."""
         match order:
+            case orders.Keys(keys) if self.on_screen:
+                self._send_line(keys.reveal())
             case orders.Keys(keys):
                 self._press(keys)
             case orders.Hear():
@@ -171,6 +174,19 @@ class Game(Call):
         tell(notes.KeysPressed(at=self.clock, keys=shown(pressed)))
         for note in told:
             tell(note)
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether this is a USSD session: what is keyed is sent as one line."""
+        return self.session.answers.get(CHANNEL) == USSD
+
+    def _send_line(self, line: str) -> None:
+        self._living()
+        if _TIMER not in self.awaits and _PROMPT not in self.awaits:
+            raise NotNow(f"nothing is asked; {self._instead()}")
+        self.tape.sends(line)
+        self._tell(notes.LineSent(at=self.clock, line=line))
+        self.line(line)
 
     def _listen(self) -> None:
         if self.playing is None:
@@ -289,9 +305,14 @@ class Game(Call):
     def _note(self, command: commands.Command) -> notes.Note:
         at = self.clock
         match command:
-            case commands.Play(_, say):
+            case commands.Play(_, say, choices, title):
+                language = self.session.language
                 return notes.Says(
-                    at=at, words=self._words(say, self.session.language), say=[written_say(part) for part in say]
+                    at=at,
+                    words=self._words(say, language),
+                    say=[written_say(part) for part in say],
+                    choices={choice.line: self._words((choice.words,), language) for choice in choices},
+                    title=self._words(title, language),
                 )
             case commands.StopPlaying():
                 return notes.PromptStopped(at=at)
@@ -327,6 +348,8 @@ class Game(Call):
                 return notes.RecordingStopped(at=at)
             case commands.Notify(target, _, event, values):
                 return notes.Notifies(at=at, to=target, event=event, values=dict(values))
+            case commands.RequestPayment(invoice, amount):
+                return notes.RequestsPayment(at=at, invoice=invoice, amount=amount)
             case commands.Guard(privacy):
                 return notes.Guarded(at=at, privacy=privacy.value)
             case commands.HangUp(cause):

@@ -103,6 +103,10 @@ class Says(Note, frozen=True, kw_only=True):
     words: str
     say: Sequence[Any]
     """Prompts by name, `{"amount": rial}`, `{"digits": text}`."""
+    choices: Mapping[str, str] = {}
+    """On a screen: what is sent for what."""
+    title: str = ""
+    """On a screen: what stands above."""
 
 
 class PromptStopped(Note, frozen=True, kw_only=True):
@@ -174,6 +178,19 @@ class Notifies(Note, frozen=True, kw_only=True):
     to: str
     event: str
     values: Mapping[str, str | int]
+
+
+class RequestsPayment(Note, frozen=True, kw_only=True):
+    """The USSD network is told to send a payment link, when the session is over."""
+
+    invoice: str
+    amount: int
+
+
+class LineSent(Note, frozen=True, kw_only=True):
+    """This was sent from the screen."""
+
+    line: str
 
 
 class Guarded(Note, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from ivr.domain.secret import Secret
-from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, Play, ReadHeaders, Record, Transfer
+from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, Play, ReadHeaders, Record, RequestPayment, Transfer
 from ivr.simulator.call import Noticed
 from ivr.simulator.keys import Key, StandIns
 from ivr.simulator.vectors import (
@@ -43,6 +43,10 @@ class Tape:
             self._entries[-1][_KEYS].append(key)
         else:
             self._entries.append({_KEYS: [key]})
+
+    def sends(self, line: str) -> None:
+        """A line from the screen."""
+        self._entries.append({"sends": line})
 
     def hears(self) -> None:
         """The prompt was heard to its end."""
@@ -105,6 +109,8 @@ class Tape:
                 self._entries.append({"records": written_record(noticed)})
             case Notify():
                 self._entries.append({"notifies": written_notice(noticed)})
+            case RequestPayment(invoice, amount):
+                self._entries.append({"requests": {"invoice": invoice, "amount": amount}})
             case HangUp(cause):
                 self._entries.append({"hangs_up": cause.name.lower()})
 

@@ -18,7 +18,18 @@ from ivr.domain.legs import LegResult
 from ivr.domain.reading import Source
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
-from ivr.flow.commands import AskProvider, Dial, HangUp, Notify, PaymentOrder, Play, ReadHeaders, Record, Transfer
+from ivr.flow.commands import (
+    AskProvider,
+    Dial,
+    HangUp,
+    Notify,
+    PaymentOrder,
+    Play,
+    ReadHeaders,
+    Record,
+    RequestPayment,
+    Transfer,
+)
 from ivr.flow.events import Answered, CallerHungUp, HeadersRead, LegAnswered, LegEnded, ProviderReplied
 from ivr.flow.model import Flow
 from ivr.simulator.call import Call, NotNow
@@ -340,6 +351,14 @@ def _leaves(call: Call, _: Entry) -> None:
     call.send(CallerHungUp())
 
 
+def _requests(call: Call, entry: Entry) -> None:
+    command = call.take()
+    if not isinstance(command, RequestPayment):
+        raise Difference(f"got {command}")
+    shown = {"invoice": command.invoice_id, "amount": command.amount_rial}
+    _expect(shown == entry["requests"], f"requests {shown}")
+
+
 def _hangs_up(call: Call, entry: Entry) -> None:
     command = call.take()
     _expect(isinstance(command, HangUp) and command.cause.name.lower() == entry["hangs_up"], f"got {command}")
@@ -350,6 +369,7 @@ _ENTRIES: Final[Mapping[str, Callable[[Call, Entry], None]]] = {
     "begins": _begins,
     "hears_out": lambda call, entry: call.hear(),
     "keys": lambda call, entry: call.keys(entry["keys"]),
+    "sends": lambda call, entry: call.line(str(entry["sends"])),
     "silent": _silent,
     "reads": _reads,
     "headers": _headers,
@@ -363,5 +383,6 @@ _ENTRIES: Final[Mapping[str, Callable[[Call, Entry], None]]] = {
     "notifies": _notifies,
     "leaves": _leaves,
     "at": _at,
+    "requests": _requests,
     "hangs_up": _hangs_up,
 }

@@ -21,6 +21,7 @@ from ivr.store.journal import LONGEST_CALL, StoredJournal
 from ivr.store.lock import Lock
 from ivr.store.merchants import StoredMerchants
 from ivr.store.reading import Reading
+from ivr.store.screens import StoredScreens, let_go
 from ivr.store.sessions import SqliteSessions
 from ivr.store.shared import Shared
 from ivr.store.sqlite import Schema, connect
@@ -42,6 +43,7 @@ class Store:
     dialplans: SqliteDialplans
     merchants: StoredMerchants
     deliveries: StoredDeliveries
+    screens: StoredScreens
 
 
 @asynccontextmanager
@@ -64,6 +66,11 @@ async def open_store(
         stack.push_async_callback(calls.close)
         dialplans = Database(_file(directory / DIALPLAN_FILE, "dialplan"))
         stack.push_async_callback(dialplans.close)
+        screens = calls if shared is None else Database(_lazily(shared))
+        if shared is not None:
+            stack.push_async_callback(screens.close)
+        else:
+            await calls.run(lambda connection: let_go(connection))  # of the process before this one
         yield Store(
             StoredJournal(money, clock, shared.worker if shared is not None else "", longest_call),
             StoredInvoices(money, clock),
@@ -71,6 +78,7 @@ async def open_store(
             SqliteDialplans(dialplans, clock),
             StoredMerchants(money, clock, alone=shared is None, worker=shared.worker if shared is not None else ""),
             StoredDeliveries(money, clock),
+            StoredScreens(screens, shared.worker if shared is not None else "", apart=shared is not None),
         )
 
 
@@ -151,6 +159,13 @@ def _books(
     from ivr.store.postgres import Postgres  # only who uses it pays for it
 
     return Postgres(shared.conninfo, worker, guest=guest, must_be=must_be)
+
+
+def _lazily(shared: Shared) -> Backend:
+    """What need not be safe from a power cut, beside the books."""
+    from ivr.store.postgres import Postgres  # only who uses it pays for it
+
+    return Postgres(shared.conninfo, None, must_be=True, lazy=True)
 
 
 def _file(

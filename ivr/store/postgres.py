@@ -92,6 +92,7 @@ class Postgres:
     `worker` is this process' name among those who write here; None for one that makes no payments.
     `guest`: beside workers: an older database is then refused, for they know it as it is.
     `must_be`: nothing is made or changed there.
+    `lazy`: what is written need not be safe from a power cut at once.
     """
 
     def __init__(
@@ -102,10 +103,12 @@ class Postgres:
         *,
         guest: bool = False,
         must_be: bool = False,
+        lazy: bool = False,
     ) -> None:
         self._conninfo = conninfo
         self._worker = worker
         self._clock = clock
+        self._lazy = lazy
         self.name = _name(conninfo)
         self._xid = ""
         self._gone_since: dict[str, float] = {}
@@ -226,6 +229,8 @@ class Postgres:
 
     def _connect(self) -> None:
         self._raw = connect(self._conninfo, self.name)
+        if self._lazy:
+            self._raw.execute("SET synchronous_commit TO off")
         if self._worker is None:
             return
         try:

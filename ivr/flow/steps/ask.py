@@ -17,10 +17,12 @@ from ivr.domain.privacy import Privacy
 from ivr.domain.reading import Fields
 from ivr.domain.secret import Secret
 from ivr.domain.speech import Prompt
+from ivr.flow.commands import Choice
 from ivr.flow.describing import Description
-from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
+from ivr.flow.events import Digit, Event, Line, PromptFinished, TimerFired
 from ivr.flow.facts import Facts
-from ivr.flow.saying import Saying
+from ivr.flow.saying import NO_TITLE, Saying
+from ivr.flow.screen_keys import screen_key
 from ivr.flow.session import Session
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.steps.forms import Entry, Form, Value, read_form
@@ -30,6 +32,8 @@ SILENCE: Final = "silence"
 INVALID: Final = "invalid"
 CANCELLED: Final = "cancelled"
 MISMATCH: Final = "mismatch"
+
+CANCEL_WORDS: Final = Prompt("screen/cancel")
 
 MOST_OVERFLOW: Final = 40
 """Digits too many, after which nobody waits for the finish key any longer: a key is stuck, or it is a machine."""
@@ -70,6 +74,8 @@ class AskStep:
     long_prompts: Sequence[Prompt]
     invalid_prompts: Sequence[Prompt]
     twice: Twice | None = None
+    title: Saying = NO_TITLE
+    cancel_words: Prompt = CANCEL_WORDS
     perhaps: frozenset[str] = frozenset()
     """Suffixes of what only some numbers say."""
 
@@ -97,6 +103,8 @@ class AskStep:
         match event:
             case Digit():
                 self._take_keys(visit)
+            case Line(text):
+                self._take_line(visit, text)
             case PromptFinished():
                 self._wait(visit)
                 self._take_keys(visit)
@@ -133,8 +141,33 @@ class AskStep:
         visit.stop_timer()
         again = self.twice is not None and bool(visit.session.entered)
         saying = self.twice.saying if self.twice is not None and again else self.saying
-        visit.play((*before, *saying.resolve(visit)))
+        choices = (
+            [Choice(self.cancel_line, self.cancel_words)] if self.cancel_key is not None and visit.on_screen else ()
+        )
+        visit.play((*before, *saying.resolve(visit)), choices, self.title.resolve(visit) if visit.on_screen else ())
         self._take_keys(visit)
+
+    @property
+    def cancel_line(self) -> str:
+        """What means the cancel key on a screen, where the star stands between lines: never a number asked for."""
+        return screen_key("*", self.accepts)
+
+    def accepts(self, line: str) -> bool:
+        """Whether this could be what is asked for, by its length."""
+        return self.least <= len(line) <= self.most
+
+    def _take_line(self, visit: Visit, text: str) -> None:
+        """All of it at once: nobody waits for a finish key."""
+        visit.stop_playing()
+        visit.stop_timer()
+        if self.cancel_key is not None and text == self.cancel_line:
+            visit.forget_keys()
+            visit.leave(CANCELLED)
+            return
+        visit.session.collected = Secret(text[: self.most])
+        if len(text) > self.most:
+            visit.data["overflow"] = len(text) - self.most
+        self._complete(visit, timed_out=False)
 
     def _wait(self, visit: Visit) -> None:
         collected = bool(visit.session.collected) or visit.data.get("overflow")
@@ -266,6 +299,8 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         long_prompts=reading.prompts(fields, "long_prompt", "common/too_many_digits", attempts),
         invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
         twice=twice,
+        title=reading.show(fields, "title"),
+        cancel_words=reading.screen_words(fields, "cancel_words", CANCEL_WORDS.name),
         perhaps=entry.perhaps,
     )
     fields.done()

@@ -11,7 +11,7 @@ from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.domain.speech import In, Prompt
 from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.model import Flow, StepKind, Uses, World
-from ivr.flow.saying import SPOKEN, Part, PromptFor, Saying, Template
+from ivr.flow.saying import SPOKEN, Only, Part, PromptFor, Saying, Template
 
 NEXT: Final = "next"
 """The exit that goes on."""
@@ -44,6 +44,14 @@ class Reading:
             return None
         return flow
 
+    def show(self, fields: Fields, name: str) -> Saying:
+        """The same for what only screens show; it may be left out."""
+        heard = len(self.uses.prompts)
+        saying = self.say(fields, name, required=False)
+        self.uses.shown += self.uses.prompts[heard:]
+        del self.uses.prompts[heard:]
+        return saying
+
     def say(self, fields: Fields, name: str, *, required: bool = True) -> Saying:
         """A prompt's name, or a list of names, `{amount: value}` and `{digits: value}`."""
         node = fields.value(name, required=required)
@@ -60,6 +68,15 @@ class Reading:
         found = Prompt(fields.text(name, default))
         if found.name:
             self.uses.prompts.append((found.name, fields.value(name, required=False) or fields.node))
+        return found
+
+    def screen_words(self, fields: Fields, name: str, default: str) -> Prompt:
+        """A prompt that only screens show; one that nobody wrote is no matter where nothing is shown."""
+        if not fields.has(name):
+            return Prompt(default)
+        found = self.prompt(fields, name)
+        if found.name:
+            self.uses.shown.append(self.uses.prompts.pop())
         return found
 
     def prompts(self, fields: Fields, name: str, default: str, attempts: int) -> tuple[Prompt, ...]:
@@ -108,9 +125,13 @@ class Reading:
         """A provider that exists."""
         text = fields.text(name)
         if text and text not in self.world.providers:
-            self.uses.absent[text] = None
             fields.blame(f"there is no provider '{text}'{did_you_mean(text, self.world.providers)}", name)
+            self.lacks(text)
         return text
+
+    def lacks(self, name: str) -> None:
+        """Note that this is not there; the last fault says so."""
+        self.uses.absent.append((name, self.source.faults[-1]))
 
     def can_inquire(self, fields: Fields, name: str, provider: str) -> None:
         """Blame a provider that exists and can never say what became of a payment."""
@@ -134,6 +155,10 @@ class Reading:
             part = self._translated(fields)
         elif fields.has("for"):
             part = self._decided(fields)
+        elif fields.has("voice"):
+            part = Only(False, self.prompt(fields, "voice"))
+        elif fields.has("screen"):
+            part = Only(True, self.screen_words(fields, "screen", ""))
         else:
             fields.blame(f"a spoken value is {{{': name} or {'.join(SPOKEN)}: name}}")
         fields.done()

@@ -26,14 +26,14 @@ from ivr.flow.facts import Facts
 from ivr.flow.model import Flow
 from ivr.flow.session import Session
 from ivr.flow.steps.base import FITS, Made, Reading
-from ivr.flow.visit import Visit, scope_of
+from ivr.flow.visit import CHANNEL, Visit, scope_of
 
 T = TypeVar("T")
 
 INTO: Final = "into"
 """The exit of a call step once the called flow is part of the flow."""
 
-EVERYWHERE: Final = ("caller_number", "caller_mobile", "dialled_number", "call_id", "agent")
+EVERYWHERE: Final = ("caller_number", "caller_mobile", "dialled_number", "call_id", "agent", CHANNEL)
 """What every flow knows without being told."""
 
 RESERVED_ENDINGS: Final = frozenset({INTO, TOO_OFTEN})

@@ -24,7 +24,9 @@ def read(body: yaml.Node, reading: Reading) -> Made:
         fields.blame("'yes' and 'no' each need a key")
     elif yes == no:
         fields.blame(f"'{yes}' cannot mean both yes and no", "no" if fields.has("no") else "yes")
-    made = read_offer(fields, reading, {yes or "": NEXT, no or "": NO}, "confirm")
+    made = read_offer(
+        fields, reading, {yes or "": NEXT, no or "": NO}, "confirm", {yes or "": "screen/yes", no or "": "screen/no"}
+    )
     if made.saying.parts and not made.saying.has_values:
         fields.blame("nothing is read back: name a value in 'prompt', or use a menu", "prompt")
     fields.done()

@@ -5,7 +5,7 @@ Law: with `payment` the leg is a try to pay: it is written down before it is dia
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import yaml
 
@@ -19,7 +19,7 @@ from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying, Template
 from ivr.flow.steps.base import Made, Reading
 from ivr.flow.steps.payment import PaymentOf, read_payment
-from ivr.flow.visit import Visit
+from ivr.flow.visit import VOICE, Visit
 
 MOST_HEADERS: Final = 10
 """SIP headers that a leg may carry."""
@@ -28,6 +28,8 @@ MOST_HEADERS: Final = 10
 @dataclass(frozen=True, slots=True)
 class DialStep:
     """Whom to dial, and what to send along."""
+
+    only_on: ClassVar = VOICE
 
     saying: Saying
     trunk: str

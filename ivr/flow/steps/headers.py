@@ -7,7 +7,7 @@ taken.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import yaml
 
@@ -17,7 +17,7 @@ from ivr.flow.describing import Description
 from ivr.flow.events import Event, HeadersRead
 from ivr.flow.facts import Facts
 from ivr.flow.steps.base import NEXT, Made, Reading
-from ivr.flow.visit import Visit
+from ivr.flow.visit import VOICE, Visit
 
 MOST_ADDRESS: Final = 512
 """Characters of an address header that are looked at."""
@@ -29,6 +29,8 @@ _USER: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*<|[^"<]*<)?sips?:([^@>;]*)
 @dataclass(frozen=True, slots=True)
 class HeadersStep:
     """Reads headers once."""
+
+    only_on: ClassVar = VOICE
 
     wanted: Mapping[str, Wanted]
 

@@ -83,7 +83,7 @@ class InquireStep:
         if "payment" in answer.values:  # whatever becomes of it, this call has to do with it
             visit.session.payment = str(answer.values["payment"])
         looks = int(visit.data["looks"])
-        if answer.exit in _NOT_YET and looks < self.looks:
+        if answer.exit in _NOT_YET and looks < self.looks and not visit.on_screen:  # a screen cannot wait
             visit.stop_timer()
             if looks % WORDS_EVERY == 0:
                 visit.play((self.words,))

@@ -68,7 +68,7 @@ def read(body: yaml.Node, reading: Reading) -> Made:
     }
     target = read_target(fields, reading)
     if target and target not in reading.world.notices:
-        reading.uses.absent[f"{NOTICE}{target}"] = None
+        reading.lacks(f"{NOTICE}{target}")
     values = read_values(fields, reading)
     for name in OWN_VALUES:
         if name in values:

@@ -5,7 +5,7 @@ is agreed to.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import yaml
@@ -13,14 +13,17 @@ import yaml
 from ivr.domain.digits import KEYS
 from ivr.domain.reading import Fields, read_text
 from ivr.domain.speech import Prompt
+from ivr.flow.commands import Choice
 from ivr.flow.describing import Description
-from ivr.flow.events import Digit, Event, PromptFinished, TimerFired
+from ivr.flow.events import Digit, Event, Line, PromptFinished, TimerFired
 from ivr.flow.facts import Facts
-from ivr.flow.saying import Saying
+from ivr.flow.saying import NO_TITLE, Saying
+from ivr.flow.screen_keys import screen_key
 from ivr.flow.steps.ask import INVALID, SILENCE, nth, wrong_ways
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
 
+NOTHING: Final[Mapping[str, str]] = {}
 KEY_EXIT: Final = "key "
 """A menu's exit by key 1 is called `key 1`."""
 
@@ -38,6 +41,9 @@ class MenuStep:
     type_ahead: bool
     silence_prompts: Sequence[Prompt]
     invalid_prompts: Sequence[Prompt]
+    title: Saying = NO_TITLE
+    choices: Mapping[str, Prompt] = field(default_factory=dict)
+    """Key -> what it means in words, for screens."""
     word: str = "menu"
     """What admins call it: a `confirm` is a menu of two keys."""
 
@@ -53,6 +59,8 @@ class MenuStep:
         match event:
             case Digit():
                 self._take_key(visit)
+            case Line(text):
+                self._take_line(visit, text)
             case PromptFinished(_, failed):
                 self.saying.must_be_heard(failed)
                 visit.start_timer(self.first_digit_timeout)
@@ -77,8 +85,30 @@ class MenuStep:
 
     def _offer(self, visit: Visit, *before: Prompt) -> None:
         visit.stop_timer()
-        visit.play((*before, *self.saying.resolve(visit)))
+        here = visit.on_screen
+        choices = [Choice(line, self.choices[key]) for line, key in self.lines.items()] if here and self.choices else ()
+        visit.play((*before, *self.saying.resolve(visit)), choices, self.title.resolve(visit) if here else ())
         self._take_key(visit)
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """What is sent from a screen -> the key that it means, in the order in which they are shown."""
+        keys = self.keys.keys()
+        lines = {screen_key(key, keys.__contains__): key for key in keys}
+        return dict(sorted(lines.items(), key=lambda item: (item[1] in "*#", item[0])))
+
+    def accepts(self, line: str) -> bool:
+        """Whether this chooses something."""
+        return line in self.lines
+
+    def _take_line(self, visit: Visit, text: str) -> None:
+        visit.stop_playing()
+        visit.stop_timer()
+        key = self.lines.get(text)
+        if key is None:
+            self._wrong(visit, INVALID, self.invalid_prompts)
+        else:
+            visit.leave(self.keys[key])
 
     def _take_key(self, visit: Visit) -> None:
         if visit.session.playing is not None and not self.barge_in:
@@ -143,8 +173,14 @@ def check_key(reading: Reading, key: str, node: yaml.Node) -> bool:
     return False
 
 
-def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str], word: str = "menu") -> MenuStep:
-    """The fields that every question answered by one key has."""
+def read_offer(
+    fields: Fields,
+    reading: Reading,
+    keys: Mapping[str, str],
+    word: str = "menu",
+    own_choices: Mapping[str, str] = NOTHING,
+) -> MenuStep:
+    """The fields that every question answered by one key has. `own_choices`: key -> its words if nobody wrote any."""
     attempts = fields.whole("attempts", 3, least=1, most=10)
     return MenuStep(
         saying=reading.say(fields, "prompt"),
@@ -155,5 +191,20 @@ def read_offer(fields: Fields, reading: Reading, keys: Mapping[str, str], word: 
         type_ahead=fields.truth("type_ahead", False),
         silence_prompts=reading.prompts(fields, "silence_prompt", "common/heard_nothing", attempts),
         invalid_prompts=reading.prompts(fields, "invalid_prompt", "common/wrong_key", attempts),
+        title=reading.show(fields, "title"),
+        choices=_choices(fields, reading, keys, own_choices),
         word=word,
     )
+
+
+def _choices(fields: Fields, reading: Reading, keys: Mapping[str, str], own: Mapping[str, str]) -> dict[str, Prompt]:
+    """`choices: {"1": screen/pay}`: words for every key, or for none. `own`: what a kind says by itself."""
+    if not fields.has("choices"):
+        return {key: Prompt(name) for key, name in own.items()}
+    inner = fields.fields("choices", "the words of the keys")
+    found = {key: reading.screen_words(inner, key, "") for key, _, _ in inner.names()}
+    for key in found.keys() - keys.keys():
+        inner.blame(f"there is no key '{key}' here", key)
+    for key in sorted(keys.keys() - found.keys()):
+        inner.blame(f"key '{key}' has no words")
+    return found

@@ -139,8 +139,8 @@ def _operation(asked: str, fields: Fields, reading: Reading) -> Operation | None
         return None
     operations = reading.world.providers.get(provider)
     if operations is None:
-        reading.uses.absent[provider] = None
         fields.blame(f"there is no provider '{provider}'{did_you_mean(provider, reading.world.providers)}", "ask")
+        reading.lacks(provider)
         return None
     if name not in operations:
         fields.blame(f"'{provider}' cannot be asked '{name}'{did_you_mean(name, operations)}", "ask")

@@ -5,7 +5,7 @@ and keys that are pressed into a recording are for nobody. A recording whose end
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import yaml
 
@@ -17,7 +17,7 @@ from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying
 from ivr.flow.steps.ask import SILENCE, read_key
 from ivr.flow.steps.base import NEXT, Made, Reading
-from ivr.flow.visit import Visit
+from ivr.flow.visit import VOICE, Visit
 
 FAILED: Final = "failed"
 
@@ -28,6 +28,8 @@ MARGIN: Final = 10.0
 @dataclass(frozen=True, slots=True)
 class RecordStep:
     """How a message is recorded."""
+
+    only_on: ClassVar = VOICE
 
     saying: Saying
     save: str | None

@@ -13,7 +13,7 @@ from ivr.flow.saying import SPOKEN, Saying
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
 
-_PART_WORDS: Final = frozenset({*SPOKEN, "language", "for"})
+_PART_WORDS: Final = frozenset({*SPOKEN, "language", "for", "voice", "screen"})
 """A mapping with one of these is something to say; any other is the step's fields."""
 
 

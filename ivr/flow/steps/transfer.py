@@ -5,6 +5,7 @@ up. What the agent is told first, the caller does not hear. Keys that are presse
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import yaml
 
@@ -16,7 +17,7 @@ from ivr.flow.events import Event, LegEnded, PromptFinished
 from ivr.flow.facts import Facts
 from ivr.flow.saying import Saying, Template
 from ivr.flow.steps.base import Made, Reading
-from ivr.flow.visit import Visit
+from ivr.flow.visit import VOICE, Visit
 
 _POSSIBLE = (LegResult.ENDED, LegResult.BUSY, LegResult.NO_ANSWER, LegResult.UNREACHABLE)
 
@@ -24,6 +25,8 @@ _POSSIBLE = (LegResult.ENDED, LegResult.BUSY, LegResult.NO_ANSWER, LegResult.UNR
 @dataclass(frozen=True, slots=True)
 class TransferStep:
     """To whom, and what is said to whom before."""
+
+    only_on: ClassVar = VOICE
 
     saying: Saying
     agent: Template | None

@@ -55,7 +55,7 @@ def dialplan() -> Dialplan:
     for file in sorted((Path(__file__).parent / "flows").glob("*.yaml")):
         flows |= load_dialplan(file, world).flows
     numbers = [DialledNumber(number_of(one), one.flow, "fa", one.trunk, one.settings) for one in SCENARIOS]
-    return Dialplan({name: _hurried(flow) for name, flow in flows.items()}, numbers, "chaos")
+    return Dialplan({name: _hurried(flow) for name, flow in flows.items()}, numbers, version="chaos")
 
 
 def _hurried(flow: Flow) -> Flow:

@@ -1,0 +1,24 @@
+"""What a USSD network and we call things between us."""
+
+from typing import Final
+
+from ivr.domain.errors import BadInput
+
+BETWEEN: Final = "|"
+"""Stands between the parts of a claim."""
+MOST_SESSION_ID: Final = 64
+
+
+def claim(session: str, mobile: str) -> str:
+    """How our books name a payment that a payer has been sent a link for: `session|09121234567`.
+
+    Raises BadInput for a session's name that cannot be told from the rest.
+    """
+    if not is_session_id(session):
+        raise BadInput("a USSD session's name cannot be kept")
+    return f"{session}{BETWEEN}{mobile}"
+
+
+def is_session_id(text: str) -> bool:
+    """Whether it is a name that can be kept: printable ASCII without spaces and without `|`."""
+    return 1 <= len(text) <= MOST_SESSION_ID and all("!" <= letter <= "~" and letter != BETWEEN for letter in text)

@@ -1,0 +1,111 @@
+"""What a flow cannot do on a screen, and what a screen has no room for.
+
+Law: asked only about flows that a USSD service runs, and only about what its users can come to.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from ivr.domain.screens import Limits, Screen, paged
+from ivr.domain.speech import In, Prompt
+from ivr.flow.channels import misplaced, reached
+from ivr.flow.describing import describe
+from ivr.flow.model import Flow, Step, World
+from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying
+from ivr.flow.steps.ask import AskStep
+from ivr.flow.steps.language import LanguageStep
+from ivr.flow.steps.menu import MenuStep
+from ivr.flow.visit import USSD
+
+MOST_PAGES_OF_ONE: Final = 4
+"""Pages of one text; who must turn more has forgotten how it began."""
+_AMOUNT: Final = "9,999,999,999 ریال"
+_DIGITS: Final = "9" * 20
+
+
+def check(flow: Flow, language: str, limits: Limits, world: World) -> Iterator[tuple[str, str]]:
+    """(step, what is wrong with it)."""
+    here = reached(flow, USSD)
+    for step in misplaced(flow, USSD, here):
+        yield step.name, f"USSD has no '{describe(step.kind).kind}': let a 'channel' step lead only calls here"
+    for name in flow.steps:
+        if name in here:
+            yield from ((name, what) for what in _wrong(flow.steps[name], language, limits, world))
+
+
+def _wrong(step: Step, language: str, limits: Limits, world: World) -> Iterator[str]:
+    kind = step.kind
+    offer = kind.offer if isinstance(kind, LanguageStep) else kind
+    if isinstance(kind, AskStep) and kind.secret:
+        yield "a secret is never asked for by USSD: the network keeps what is sent"
+    if isinstance(offer, MenuStep) and offer.keys.keys() != offer.choices.keys():
+        yield "on a screen every key needs words: write 'choices'"
+    shown = world.screens.get(language, {})
+    missing = sorted({name for name in _prompts(step) if name not in shown})
+    if missing:
+        yield f"there is no prompt '{missing[0]}' in '{language}' for the screen"
+    elif (pages := _pages(step, shown, limits)) > MOST_PAGES_OF_ONE:
+        yield (
+            f"on a screen it needs {pages} pages in '{language}', and {MOST_PAGES_OF_ONE} are the most: shorten its "
+            "words, or give them a shorter 'screen' in the catalogue"
+        )
+
+
+def _prompts(step: Step) -> Iterator[str]:
+    """What is shown and not spoken."""
+    kind = step.kind
+    offer = kind.offer if isinstance(kind, LanguageStep) else kind
+    if isinstance(offer, MenuStep):
+        yield from (prompt.name for prompt in offer.choices.values())
+        yield from _names(offer.title)
+    if isinstance(offer, AskStep):
+        yield from _names(offer.title)
+        if offer.cancel_key is not None:
+            yield offer.cancel_words.name
+
+
+def _names(saying: Saying) -> Iterator[str]:
+    for part in saying.parts:
+        match part:
+            case Prompt(name) | Only(True, Prompt(name)):
+                yield name
+            case PromptFor(_, prompts, otherwise):
+                yield from (prompt.name for prompt in (*prompts.values(), otherwise))
+            case _:
+                pass
+
+
+def _pages(step: Step, shown: Mapping[str, str], limits: Limits) -> int:
+    """How many the longest of its screens needs."""
+    kind = step.kind
+    offer = kind.offer if isinstance(kind, LanguageStep) else kind
+    title, choices = Saying(()), []
+    if isinstance(offer, MenuStep | AskStep):
+        title = offer.title
+    if isinstance(offer, MenuStep):
+        worded = ((line, offer.choices.get(key)) for line, key in offer.lines.items())
+        choices = [(line, shown.get(prompt.name, "")) for line, prompt in worded if prompt is not None]
+    body = _longest(step.facts.says, shown)
+    screen = Screen(_longest(title, shown), body, choices)
+    words = (shown.get("screen/forward", ""), shown.get("screen/back", ""))
+    return len(paged(screen, limits, *words, lambda line: False))
+
+
+def _longest(saying: Saying, shown: Mapping[str, str]) -> str:
+    return " ".join(text for part in saying.parts if (text := _text(part, shown)))
+
+
+def _text(part: Part, shown: Mapping[str, str]) -> str:
+    match part:
+        case Only(False):
+            return ""
+        case Prompt(name) | Only(True, Prompt(name)) | In(_, Prompt(name)):
+            return shown.get(name, "")
+        case PromptFor(_, prompts, otherwise):
+            return max((shown.get(one.name, "") for one in (*prompts.values(), otherwise)), key=len)
+        case AmountOf():
+            return _AMOUNT
+        case DigitsOf() | DateOf():
+            return _DIGITS
+        case _:
+            return _DIGITS[:11]

@@ -1,0 +1,1 @@
+"""USSD: the flows of calls as screens over HTTP."""

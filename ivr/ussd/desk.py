@@ -1,0 +1,319 @@
+"""Answers the USSD network: the next screen of a session, or the same one again.
+
+Laws:
+- A session is in the store and not in a process: whoever is asked holds it for as long as it takes, and nobody else
+  changes it meanwhile. A process that dies loses its hold, and the next one repeats the step, never a payment.
+- A request that says nothing new gets what was shown before. What it said first has been done, once.
+- The network waits for seconds. Who has to wait longer is told so and looks again; what was asked for them goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import structlog
+
+from ivr.domain.errors import IvrError
+from ivr.domain.screens import paged
+from ivr.domain.ussd import claim
+from ivr.flow.commands import AskProvider
+from ivr.flow.model import Dialplan, Service
+from ivr.flow.session import Session
+from ivr.flow.steps.ussd_payment import USSD_SESSION
+from ivr.flow.visit import CHANNEL, USSD
+from ivr.payments.port import Reply
+from ivr.prompts.showing import show
+from ivr.prompts.units import Currency
+from ivr.runtime.questions import ask
+from ivr.runtime.screens import Earlier, Kept, Key, ScreenStore, Taken
+from ivr.runtime.services import Services
+from ivr.ussd import words
+from ivr.ussd.request import Asked
+from ivr.ussd.settings import UssdSettings
+from ivr.ussd.sitting import Sitting
+from ivr.ussd.walk import Walk
+
+HOLD: Final = 20.0
+"""Seconds for which a session is held; a process that goes on with it holds it anew every third of that."""
+LOOK_EVERY: Final = 0.05
+"""Seconds between two looks at a session that somebody else holds."""
+MOST_VERSIONS: Final = 8
+"""Earlier dialplans that are remembered."""
+SWEEP_EVERY: Final = 60.0
+LINK_SENT: Final = "link sent"
+"""The reason of a payment whose payer has been sent a link: nobody knows yet."""
+SESSION_OVER: Final = "USSD session ended"
+
+FindDialplan = Callable[[str], Awaitable[Dialplan | None]]
+Nudge = Callable[[str, str], None]
+
+_log = structlog.get_logger("ivr.ussd")
+
+
+class UssdDesk:
+    """All USSD sessions that this process is asked about. `clock`: seconds since 1970; `new_name`: unique for ever."""
+
+    def __init__(
+        self,
+        store: ScreenStore,
+        services: Services,
+        dialplan: Callable[[], Dialplan],
+        earlier: FindDialplan,
+        settings: UssdSettings,
+        currency: Currency,
+        *,
+        nudge: Nudge,
+        clock: Callable[[], float],
+        new_name: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._services = services
+        self._dialplan = dialplan
+        self._earlier = earlier
+        self._settings = settings
+        self._currency = currency
+        self._nudge = nudge
+        self._clock = clock
+        self._new_name = new_name
+        self._versions: dict[str, Dialplan | None] = {}
+        self._working: dict[str, asyncio.Task[str]] = {}
+        """By our name of the session."""
+        self._waited: set[asyncio.Task[str]] = set()
+
+    def is_live(self, payment_id: str) -> bool:
+        """Whether somebody is being asked about this payment now."""
+        return payment_id.rpartition(".")[0] in self._working
+
+    async def answer(self, service: Service, asked: Asked) -> str:
+        """The text for the network. Raises Unusable when sessions cannot be kept."""
+        key = Key(service.name, claim(asked.session_id, asked.mobile))
+        deadline = self._clock() + self._settings.answer_within
+        while True:
+            now = self._clock()
+            taken = await self._store.take(
+                key,
+                asked.mobile,
+                Kept(self._new_name()),
+                now=now,
+                until=now + HOLD,
+                since=now - self._settings.session_timeout,
+            )
+            if taken.mine:
+                return await self._work(service, key, asked, taken, deadline)
+            if (text := await self._look_on(key, asked, deadline)) is not None:
+                return text
+            if self._clock() >= deadline:
+                return await self._have_patience(service, key, asked)
+
+    async def sweep(self) -> None:
+        """Drop what nobody comes back to, again and again, until cancelled."""
+        oldest = max(self._settings.session_timeout, self._settings.return_within)
+        while True:
+            try:
+                await self._store.forget(self._clock() - oldest)
+            except IvrError as exc:
+                _log.error("sessions_not_swept", error=str(exc))
+            await asyncio.sleep(SWEEP_EVERY)
+
+    async def close(self) -> None:
+        """What is asked for users goes on to its end: it may be about money."""
+        await asyncio.gather(*self._working.values(), return_exceptions=True)
+
+    # -- one request ---------------------------------------------------------------------------------------------------
+
+    async def _work(self, service: Service, key: Key, asked: Asked, taken: Taken, deadline: float) -> str:
+        """Go on with a session that is ours; who has to wait for too long gets other words, and it goes on."""
+        name = taken.kept.name
+        task = asyncio.create_task(self._go_on(service, key, asked, taken), name=f"ussd {name}")
+        self._working[name] = task
+        done, _ = await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock()))
+        if not done:
+            self._waited.add(task)
+            task.add_done_callback(self._waited.discard)
+            task.add_done_callback(_hear)
+        task.add_done_callback(partial(self._done, name))
+        return task.result() if done else await self._have_patience(service, key, asked)
+
+    def _done(self, name: str, task: asyncio.Task[str]) -> None:
+        if self._working.get(name) is task:
+            del self._working[name]
+
+    async def _go_on(self, service: Service, key: Key, asked: Asked, taken: Taken) -> str:
+        kept, lines = taken.kept, asked.lines
+        sitting = Sitting(
+            kept,
+            self._dialplan().screens,
+            service.language,
+            self._settings.limits,
+            lambda: self._new_walk(service, key, asked, kept),
+            lambda session: self._old_walk(key, asked, kept, session),
+        )
+        with structlog.contextvars.bound_contextvars(call_id=kept.name, flow=service.flow):
+            holding = asyncio.create_task(self._hold_on(key))
+            try:
+                await self._sit(sitting, service, key, asked)
+                kept.shown[str(kept.taken)] = sitting.text
+            finally:
+                holding.cancel()
+            if not await self._store.put(key, kept, now=self._clock(), until=None):
+                _log.warning("session_lost")  # somebody else went on with it: theirs counts
+                found = await self._store.look(key)
+                return _again(found[0], lines) if found is not None else sitting.text
+            if sitting.walk is not None:
+                await self._settle(sitting.walk)
+        return _again(kept, lines)
+
+    async def _sit(self, sitting: Sitting, service: Service, key: Key, asked: Asked) -> None:
+        kept, lines = sitting.kept, asked.lines
+        ahead = not kept.snapshot and not kept.offer  # whatever came with the code has read nothing
+        if kept.asking:
+            await sitting.repeat()
+        elif ahead:
+            earlier = None if lines else await self._left(service, key, asked)
+            kept.offer = earlier.key.session_id if earlier is not None else ""
+            await sitting.begin(bool(kept.offer))
+            kept.shown["0"] = sitting.text
+
+        async def come_back() -> Session | None:
+            return await self._come_back(service, kept)
+
+        for line in lines[kept.taken :]:
+            may_follow = await sitting.take(line, ahead=ahead, come_back=come_back)
+            ahead = True
+            if not may_follow:
+                break
+        kept.taken = max(kept.taken, len(lines))  # what was sent ahead of a question is for nobody
+
+    async def _hold_on(self, key: Key) -> None:
+        """As long as we work."""
+        while True:
+            await asyncio.sleep(HOLD / 3)
+            with suppress(IvrError):
+                await self._store.hold(key, self._clock() + HOLD)
+
+    async def _look_on(self, key: Key, asked: Asked, deadline: float) -> str | None:
+        """What whoever holds the session comes to; None when it is to be tried again, or the time is over."""
+        while self._clock() < deadline:
+            await asyncio.sleep(LOOK_EVERY)
+            found = await self._store.look(key)
+            if found is None:
+                return None
+            kept, held = found
+            if not held:
+                return _again(kept, asked.lines) if len(asked.lines) <= kept.taken and kept.shown else None
+        return None
+
+    async def _have_patience(self, service: Service, key: Key, asked: Asked) -> str:
+        await self._store.wait(key, len(asked.lines))
+        texts, language = self._dialplan().screens, service.language
+        screen = words.patience(texts, language)
+        more = (words.text(texts, words.FORWARD, language), words.text(texts, words.BACK, language))
+        return paged(screen, self._settings.limits, *more, lambda line: False)[0].text
+
+    # -- who comes back ------------------------------------------------------------------------------------------------
+
+    async def _left(self, service: Service, key: Key, asked: Asked) -> Earlier | None:
+        """An earlier session of this user that can go on."""
+        if not self._settings.return_within:
+            return None
+        since = self._clock() - self._settings.return_within
+        earlier = await self._store.left(service.name, asked.mobile, key.session_id, since)
+        can_go_on = earlier is not None and earlier.kept.snapshot and earlier.kept.taken
+        return earlier if can_go_on else None
+
+    async def _come_back(self, service: Service, kept: Kept) -> Session | None:
+        """The earlier session, which is over from now on where it was."""
+        found = await self._store.close(Key(service.name, kept.offer))
+        if found is None or not found.snapshot:
+            return None
+        kept.name, kept.snapshot, kept.asking = found.name, found.snapshot, found.asking
+        try:
+            return Session.restore(found.snapshot)
+        except (ValueError, TypeError):
+            return None
+
+    # -- walks ---------------------------------------------------------------------------------------------------------
+
+    def _new_walk(self, service: Service, key: Key, asked: Asked, kept: Kept) -> Walk:
+        dialplan = self._dialplan()
+        flow = dialplan.flows[service.flow]
+        answers: dict[str, str | int] = {
+            **service.settings,
+            "dialled_number": f"*{'*'.join(service.codes[0])}#",
+            "call_id": kept.name,
+            CHANNEL: USSD,
+        }
+        session = Session(kept.name, flow.name, dialplan.version, service.language, flow.first, answers=answers)
+        return self._walk(dialplan, key, asked, kept, session)
+
+    async def _old_walk(self, key: Key, asked: Asked, kept: Kept, session: Session) -> Walk | None:
+        """On the version that it began with, or today's where that cannot be had; None when its flow is gone."""
+        dialplan = await self._version(session.version) or self._dialplan()
+        session.version = dialplan.version
+        if session.flow not in dialplan.flows:
+            return None
+        return self._walk(dialplan, key, asked, kept, session)
+
+    def _walk(self, dialplan: Dialplan, key: Key, asked: Asked, kept: Kept, session: Session) -> Walk:
+        session.answers = {**session.answers, "caller_number": asked.mobile, USSD_SESSION: asked.session_id}
+
+        async def answer(command: AskProvider, now: Session) -> Reply:
+            reply, _ = await ask(command, now, self._services, partial(self._keep, key, kept))
+            return reply
+
+        return Walk(
+            dialplan.flows[session.flow],
+            session,
+            answer,
+            lambda say, language: show(dialplan.screens, say, language, self._currency),
+            self._services.notify,
+        )
+
+    async def _keep(self, key: Key, kept: Kept, session: Session) -> None:
+        """Before money moves. Raises Unusable when somebody else has the session."""
+        kept.snapshot, kept.asking = session.snapshot(), True
+        now = self._clock()
+        if not await self._store.put(key, kept, now=now, until=now + HOLD):
+            raise SessionTaken("another process has gone on with this session")
+
+    async def _version(self, version: str) -> Dialplan | None:
+        dialplan = self._dialplan()
+        if version == dialplan.version:
+            return dialplan
+        if version not in self._versions:
+            while len(self._versions) >= MOST_VERSIONS:
+                del self._versions[next(iter(self._versions))]
+            self._versions[version] = await self._earlier(version)
+        return self._versions[version]
+
+    async def _settle(self, walk: Walk) -> None:
+        """A session that is over leaves no payment without somebody who looks after it."""
+        payment = walk.session.payment
+        if not walk.over or payment is None:
+            return
+        try:
+            if walk.payment is not None:
+                await self._services.cashier.unanswered(payment, LINK_SENT)
+            elif await self._services.cashier.undecided(payment):
+                self._nudge(payment, SESSION_OVER)
+        except IvrError as exc:
+            _log.error("not_settled", payment_id=payment, error=str(exc))
+
+
+class SessionTaken(IvrError):
+    """Another process holds the session: nothing may leave from here."""
+
+
+def _again(kept: Kept, lines: tuple[str, ...]) -> str:
+    """What was shown after so many lines, or else what was shown last."""
+    if (text := kept.shown.get(str(len(lines)))) is not None:
+        return text
+    return kept.shown[max(kept.shown, key=int)]
+
+
+def _hear(task: asyncio.Task[str]) -> None:
+    """Nobody waits for it any more: what broke is said in the log."""
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        _log.error("session_broke", error=type(exc).__name__)
