@@ -120,9 +120,8 @@ class Browser:
 
     def console(self) -> list[str]:
         """What the console said since it was last asked, warnings and worse."""
-        return [
-            str(line["message"]) for line in self.driver.get_log("browser") if line["level"] in ("WARNING", "SEVERE")
-        ]
+        log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [str(line["message"]) for line in log if line["level"] in ("WARNING", "SEVERE")]
 
     def picture(self, name: str) -> None:
         """Keep a picture of the window, when pictures are wanted (`pytest --pictures DIR`)."""

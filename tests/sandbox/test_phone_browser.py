@@ -132,13 +132,12 @@ def test_with_the_keyboard_alone(town: Town) -> None:
 
 def test_every_focus_is_seen(town: Town) -> None:
     """Tab goes through all that can be pressed or filled in, and a ring shows where it is."""
-    browser, reached = town.browser, []
+    browser = town.browser
+    reached: list[str] = []
     for _ in range(60):
         browser.type(Keys.TAB)
-        here = (
-            "const one = document.activeElement; return [one.id || one.textContent, getComputedStyle(one).outlineStyle]"
-        )
-        name, ring = browser.run(here)  # type: ignore[misc, str-unpack]
+        name = str(browser.run("const one = document.activeElement; return one.id || one.textContent"))
+        ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
         if name in reached or browser.run("return document.activeElement === document.body"):
             break
         assert ring == "solid", name

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ivr.domain import screens
 from ivr.domain.errors import BadInput
 from ivr.sandbox.gsm import Limits, alphabet_of, length
 from ivr.sandbox.ussd_screen import MISTAKES, Screen, Wish, read_answer
@@ -51,6 +52,15 @@ def test_a_screen_ends_where_the_network_ends_it(text: str, is_too_long: bool, k
     """What is over is cut, and said to be; no character is halved."""
     shown = screen(text)
     assert (shown.text, "too_long" in shown.mistakes) == (text[:kept], is_too_long)
+
+
+def test_the_network_counts_as_services_do() -> None:
+    """A screen that a flow's text fits on is never cut here: two hands wrote the alphabet down, and agree."""
+    for text in (chr(point) for point in range(0x11000) if not 0xD800 <= point < 0xE000):
+        assert length(text, alphabet_of(text)) == screens.length(text)
+        assert (alphabet_of(text) == "gsm7") == screens.is_gsm(text)
+    usual = screens.Limits()
+    assert (usual.gsm, usual.ucs2) == (LIMITS.gsm7, LIMITS.ucs2)
 
 
 def test_another_operators_screen() -> None:
