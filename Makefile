@@ -19,7 +19,7 @@ prompts: setup ## make the recordings that are missing or out of date
 	@.venv/bin/ivr prompts build
 
 test: ## every check and every test
-	@./scripts/setup.sh postgresql
+	@./scripts/setup.sh postgresql chromium chromium-driver
 	@./scripts/check.sh
 
 bench: ## the benchmark's table (BENCH_JSON=path for its figures)

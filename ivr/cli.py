@@ -38,6 +38,7 @@ from ivr.registration_commands import registrations
 from ivr.runtime.logs import LogLevel, configure_logs
 from ivr.sandbox.server import run_sandbox
 from ivr.sandbox.settings import SandboxSettings
+from ivr.sandbox.ussd_settings import UssdSettings, read_service
 from ivr.store.history import ACTIVE, MOST_LISTED
 from ivr.terminal import ConfigOption, JsonOption
 from ivr.terminal import fail as _fail
@@ -385,8 +386,13 @@ def sandbox(
     web_gateway_port: int = 8104,
     pod_port: int = 8105,
     inoti_port: int = 8106,
+    ussd: Annotated[
+        list[str], typer.Option(metavar="CODE=URL", help="A USSD service of the handset; may be repeated.")
+    ] = ["*6655*123=http://127.0.0.1:8080/ussd/register_code"],  # noqa: B006 -- typer copies it
 ) -> None:
-    """The providers as real servers, with invoices, cards and faults on demand."""
+    """The providers as real servers, with invoices, cards, faults on demand, and a USSD telephone in the browser."""
+    with _one_line_errors():
+        services = tuple(map(read_service, ussd))
     settings = SandboxSettings(
         host=host,
         paystar_port=paystar_port,
@@ -396,6 +402,7 @@ def sandbox(
         web_gateway_port=web_gateway_port,
         pod_port=pod_port,
         inoti_port=inoti_port,
+        ussd=UssdSettings(services),
     )
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that puts us behind itself has it ignored
     with _one_line_errors():

@@ -27,6 +27,7 @@ KEPT_FIELDS: Final = (
     "action",
     *("billId", "paymentId", "uniqueNumber", "id"),  # POD's
     *("SessionID", "Mobile", "iNotiFactorID", "YourFactorID", "RRN"),  # iNoti's
+    *("mobile", "sessionid", "call"),  # what iNoti asks a merchant
 )
 
 

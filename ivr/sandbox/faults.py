@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from ivr.domain.errors import BadInput
 
@@ -32,6 +32,8 @@ class Place:
     """The provider has error codes of its own for it."""
     calls_back: bool = False
     """It sends somebody back to the merchant."""
+    asks: Literal["", "screen", "callback"] = ""
+    """What the provider asks the merchant here; "": it is asked itself, and what can go wrong is its answer."""
 
 
 PLACES: Final[Mapping[str, Place]] = {
@@ -56,6 +58,8 @@ PLACES: Final[Mapping[str, Place]] = {
     "inoti_payments": Place("inoti", has_amount=True),
     "inoti_page": Place("inoti", is_json=False),
     "inoti_pay": Place("inoti", is_json=False),
+    "ussd_request": Place("inoti", is_json=False, asks="screen"),
+    "ussd_callback": Place("inoti", is_json=False, calls_back=True, asks="callback"),
 }
 """What a fault can be set for."""
 
@@ -65,7 +69,7 @@ _ABOUT: Final = (
     "transaction_id",
     "order_id",
     "invoice_key",
-    *("billId", "id", "YourFactorID"),
+    *("billId", "id", "YourFactorID", "mobile", "sessionid"),
 )
 _NOTHING: Final[Mapping[str, object]] = {}
 _CODE: Final = re.compile(r"[0-9]{1,4}")
@@ -97,7 +101,17 @@ class FaultKind(Enum):
     CODE = "code"
     """The provider's own error `code`; with `commit` the work is done all the same."""
     DUPLICATE_CALLBACK = "duplicate_callback"
-    """The merchant is called back twice: once by us, once by the payer's browser."""
+    """The merchant is called back twice: once by us, once by the payer's browser; by USSD both times by iNoti."""
+    RESEND = "resend"
+    """The merchant is asked the same again at once; the second answer is shown."""
+    LOST = "lost"
+    """The merchant answers, and nobody sees it; the session goes on."""
+    REORDER = "reorder"
+    """The request before this one comes again after it, and nobody sees its answer; the first waits for the next."""
+    NO_CALLBACK = "no_callback"
+    """The merchant is never called."""
+    WRONG_RRN = "wrong_rrn"
+    """The merchant is called with an RRN that no payment has."""
 
 
 _FITS: Final[Mapping[FaultKind, Callable[[Place], bool]]] = {
@@ -105,6 +119,15 @@ _FITS: Final[Mapping[FaultKind, Callable[[Place], bool]]] = {
     FaultKind.WRONG_AMOUNT: lambda place: place.has_amount,
     FaultKind.CODE: lambda place: place.has_codes,
     FaultKind.DUPLICATE_CALLBACK: lambda place: place.calls_back,
+    **dict.fromkeys((FaultKind.RESEND, FaultKind.LOST, FaultKind.REORDER), lambda place: place.asks == "screen"),
+    **dict.fromkeys((FaultKind.NO_CALLBACK, FaultKind.WRONG_RRN), lambda place: place.asks == "callback"),
+    **dict.fromkeys(
+        (
+            *(FaultKind.REFUSE, FaultKind.DROP, FaultKind.HTTP_ERROR, FaultKind.GARBAGE),
+            *(FaultKind.HALF_BODY, FaultKind.WRONG_TYPE, FaultKind.SLOW_DRIP),
+        ),
+        lambda place: not place.asks,
+    ),
 }
 """Where the kinds make sense that do not everywhere."""
 
@@ -120,7 +143,7 @@ class Fault:
     status: int = 503
     commit: bool = False
     only: str | None = None
-    """Only for requests about this invoice, order or transaction; None: whichever comes first."""
+    """Only for requests about this invoice, order, transaction, mobile or USSD session; None: whichever comes first."""
     code: str = ""
     """The error code of a `code` fault."""
 
@@ -166,6 +189,11 @@ class Faults:
     def clear(self) -> None:
         """Nothing goes wrong any more."""
         self._waiting.clear()
+
+    def forget(self, only: str) -> None:
+        """Nothing that waits for this one alone goes wrong any more."""
+        for operation, waiting in self._waiting.items():
+            self._waiting[operation] = [fault for fault in waiting if fault.only != only]
 
     def all(self) -> list[Fault]:
         """Those that wait."""

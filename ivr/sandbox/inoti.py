@@ -9,7 +9,8 @@ Times are Tehran's.
 """
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
@@ -20,8 +21,11 @@ from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput
 from ivr.domain.money import rial
 from ivr.domain.phone import mobile
-from ivr.sandbox.desk import MOST_BODY, Desk, say
-from ivr.sandbox.inoti_books import InotiBooks, UssdPayment, day, get_payments
+from ivr.sandbox.desk import MOST_BODY, Desk, read_form, say
+from ivr.sandbox.inoti_books import UssdPayment, day, get_payments
+from ivr.sandbox.inoti_payer import InotiPayer, callback
+from ivr.sandbox.phone_page import small_page
+from ivr.sandbox.ussd_settings import Directory, service
 
 SERVICE_PATH: Final = "/_services/ExternalUssdPay.asmx"
 NAMESPACE: Final = "http://tempuri.org/"
@@ -45,15 +49,17 @@ FIELDS: Final = (
     "NullResult",
 )
 
-_PAGE: Final = """<!doctype html><html lang=fa dir=rtl><meta charset=utf-8><title>پرداخت</title>
-<h1>{title}</h1><p>فاکتور {factor}، مبلغ {price:,} ریال</p>{form}</html>"""
-_FORM: Final = "<form method=post><button>پرداخت</button></form>"
+_FORM: Final = """<form method=post>
+<button name=action value=pay>پرداخت</button>
+<button name=action value=cancel class=quiet>انصراف</button>
+</form>"""
 
 
-def inoti_app(desk: Desk, books: InotiBooks) -> web.Application:
+def inoti_app(desk: Desk, payer: InotiPayer) -> web.Application:
     """The verification service, and the pages behind the links."""
+    books = payer.books
 
-    async def service(request: web.Request) -> web.StreamResponse:
+    async def verify(request: web.Request) -> web.StreamResponse:
         asked = _read(request, await request.read())
         shown = {name: text for name, text in (asked or {}).items() if name not in ("Username", "Password")}
 
@@ -68,19 +74,22 @@ def inoti_app(desk: Desk, books: InotiBooks) -> web.Application:
 
     async def page(request: web.Request) -> web.StreamResponse:
         payment, pays = books.by_token(request.match_info["token"]), request.method == "POST"
+        cancels = pays and (read_form(await request.read()) or {}).get("action") == "cancel"
 
         def work() -> tuple[web.Response, str]:
             if payment is None:
                 return web.Response(status=404, text="no such link"), "not_found"
-            if pays:
-                books.pay(payment)
+            if cancels:
+                books.cancel(payment)
+            elif pays:
+                payer.pay(payment)
             return _page(payment), "ok"
 
         about = {} if payment is None else {"YourFactorID": payment.our_factor}
         return await desk.answered(request, "inoti_pay" if pays else "inoti_page", about, work)
 
     app = web.Application(client_max_size=MOST_BODY)
-    app.router.add_post(SERVICE_PATH, service)
+    app.router.add_post(SERVICE_PATH, verify)
     app.router.add_get("/pay/{token}", page, allow_head=False)
     app.router.add_post("/pay/{token}", page)
     return app
@@ -98,28 +107,28 @@ class _Pay(msgspec.Struct, forbid_unknown_fields=True):
     token: str
 
 
-def add_inoti_admin(app: web.Application, books: InotiBooks, base: Callable[[], str]) -> None:
-    """What tests and people may do. `base` is the address of iNoti's pages.
+class _NewService(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    url: str
+
+
+def add_inoti_admin(app: web.Application, payer: InotiPayer, directory: Directory) -> None:
+    """What tests and people may do.
 
     POST /_sandbox/inoti/payments {session, mobile, price, your_factor, paid?}: what `9900|factor|price` does at iNoti;
     GET the same: every payment, with the text of its SMS and what the callback to the merchant would bring;
-    POST /_sandbox/inoti/pay {token}: the payer opens the link and pays.
+    POST /_sandbox/inoti/pay {token}: the payer opens the link and pays;
+    POST /_sandbox/inoti/services {code, url}: one more USSD service, or another page for its code; GET: all of them.
     """
 
     def shown(payment: UssdPayment) -> dict[str, object]:
-        link = f"{base()}/pay/{payment.token}"
-        code = books.account.code_name.rstrip("#")
         return {
             "token": payment.token,
-            "sms": f"پرداخت {payment.price:,} ریال: {link}",
-            "link": link,
+            "sms": payer.link_text(payment),
+            "link": payer.link(payment),
             "paid": payment.paid_at is not None,
-            "callback": {
-                "mobile": payment.mobile,
-                "sessionid": payment.session,
-                "call": f"{code}*{payment.our_factor}*{payment.their_factor}",
-                "RRN": str(payment.rrn),
-            },
+            "cancelled": payment.is_cancelled,
+            "callback": callback(payer.books, payment),
         }
 
     async def add(request: web.Request) -> web.Response:
@@ -127,35 +136,47 @@ def add_inoti_admin(app: web.Application, books: InotiBooks, base: Callable[[], 
         number = mobile(new.mobile)
         if number is None or not new.session or not new.your_factor:
             raise BadInput("session, mobile (09…) and your_factor are needed")
-        payment = books.ask_for(new.session, number, rial(new.price), new.your_factor)
+        payment = payer.ask_for(new.session, number, rial(new.price), new.your_factor)
         if new.paid:
-            books.pay(payment)
+            payer.pay(payment)
         return say(shown(payment), 201)
 
     async def look(request: web.Request) -> web.Response:
-        return say({"payments": [shown(payment) for payment in books.payments]})
+        return say({"payments": [shown(payment) for payment in payer.books.payments]})
 
     async def pay(request: web.Request) -> web.Response:
-        payment = books.by_token(msgspec.json.decode(await request.read(), type=_Pay).token)
+        payment = payer.books.by_token(msgspec.json.decode(await request.read(), type=_Pay).token)
         if payment is None:
             raise BadInput("there is no such link")
-        books.pay(payment)
+        payer.pay(payment)
         return say(shown(payment))
+
+    async def add_service(request: web.Request) -> web.Response:
+        new = msgspec.json.decode(await request.read(), type=_NewService)
+        made = service(new.code, new.url)
+        directory.add(made)
+        return say(asdict(made), 201)
+
+    async def services(request: web.Request) -> web.Response:
+        return say({"services": [asdict(each) for each in directory.all()]})
 
     app.router.add_post("/_sandbox/inoti/payments", add)
     app.router.add_get("/_sandbox/inoti/payments", look)
     app.router.add_post("/_sandbox/inoti/pay", pay)
+    app.router.add_post("/_sandbox/inoti/services", add_service)
+    app.router.add_get("/_sandbox/inoti/services", services)
 
 
 def _page(payment: UssdPayment) -> web.Response:
     paid = payment.paid_at is not None
-    text = _PAGE.format(
-        title="پرداخت شد" if paid else "پرداخت فاکتور",
-        factor=html.escape(payment.our_factor),
-        price=payment.price,
-        form="" if paid else _FORM,
+    title = "پرداخت شد" if paid else "پرداخت لغو شد" if payment.is_cancelled else "پرداخت فاکتور"
+    about = (
+        f"<p class=amount><strong>{payment.price:,}</strong> ریال</p>"
+        f"<p>فاکتور <bdi>{html.escape(payment.our_factor)}</bdi></p>"
     )
-    return web.Response(text=text, content_type="text/html")
+    if paid:
+        return small_page(title, f"{about}<p>شناسهٔ رهگیری <bdi>{payment.rrn}</bdi></p>")
+    return small_page(title, about if payment.is_cancelled else about + _FORM)
 
 
 def _read(request: web.Request, raw: bytes) -> dict[str, str] | None:

@@ -44,6 +44,11 @@ class UssdPayment:
     """iNoti's."""
     rrn: int = 0
     paid_at: float | None = None
+    is_cancelled: bool = False
+    dialled: str = ""
+    """What the payer dialled so far, `*6655*123*1`; empty when it did not come by a USSD session."""
+    page: str = ""
+    """The merchant's page that is called once it is paid; empty: none."""
 
 
 class InotiBooks:
@@ -55,19 +60,35 @@ class InotiBooks:
         self._now = now
         self._dice = dice
 
-    def ask_for(self, session: str, number: str, price: int, our_factor: str) -> UssdPayment:
-        """Send the payer a link."""
+    def ask_for(
+        self, session: str, number: str, price: int, our_factor: str, *, dialled: str = "", page: str = ""
+    ) -> UssdPayment:
+        """A new link."""
         token = "".join(self._dice.choice("0123456789abcdef") for _ in range(16))
         made = UssdPayment(
-            len(self.payments) + 1, token, session, number, price, our_factor, self._dice.randrange(10**6, 10**7)
+            len(self.payments) + 1,
+            token,
+            session,
+            number,
+            price,
+            our_factor,
+            self._dice.randrange(10**6, 10**7),
+            dialled=dialled,
+            page=page,
         )
         self.payments.append(made)
         return made
 
-    def pay(self, payment: UssdPayment) -> None:
-        """The payer paid; again changes nothing."""
-        if payment.paid_at is None:
-            payment.paid_at, payment.rrn = self._now(), self._dice.randrange(10**11, 10**12)
+    def pay(self, payment: UssdPayment) -> bool:
+        """The payer paid: True. Again, or after cancelling, changes nothing: False."""
+        if payment.paid_at is not None or payment.is_cancelled:
+            return False
+        payment.paid_at, payment.rrn = self._now(), self._dice.randrange(10**11, 10**12)
+        return True
+
+    def cancel(self, payment: UssdPayment) -> None:
+        """The payer does not want to pay; what is paid stays paid."""
+        payment.is_cancelled = payment.is_cancelled or payment.paid_at is None
 
     def by_token(self, token: str) -> UssdPayment | None:
         """The payment of a link."""

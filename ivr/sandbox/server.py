@@ -17,14 +17,18 @@ from ivr.sandbox.diary import Diary
 from ivr.sandbox.faults import PLACES, Fault, FaultKind, Faults
 from ivr.sandbox.inoti import add_inoti_admin, inoti_app
 from ivr.sandbox.inoti_books import InotiBooks
+from ivr.sandbox.inoti_payer import InotiPayer
 from ivr.sandbox.listener import Listener
 from ivr.sandbox.mellat import add_mellat_routes, mellat_app
 from ivr.sandbox.mellat_books import MellatBooks
 from ivr.sandbox.paystar import paystar_app
+from ivr.sandbox.phone import add_phone
 from ivr.sandbox.pod import add_pod_admin, pod_app
 from ivr.sandbox.pod_books import PodBooks
 from ivr.sandbox.settings import SandboxSettings
 from ivr.sandbox.sms import Outbox, add_sms_routes
+from ivr.sandbox.ussd_merchant import Merchant
+from ivr.sandbox.ussd_network import UssdNetwork
 from ivr.sandbox.web_books import WebBooks
 from ivr.sandbox.web_gateway import add_web_gateway_routes, web_gateway_app
 
@@ -47,7 +51,13 @@ class SandboxServer:
         add_mellat_routes(admin, self.mellat)
         add_web_gateway_routes(admin, self.web_gateway)
         add_pod_admin(admin, self.pod_books)
-        add_inoti_admin(admin, self.inoti_books, lambda: self.inoti_url)
+        merchant = Merchant(settings.ussd.merchant_seconds, settings.ussd.most_bytes)
+        self._merchant = merchant
+        self.inoti_payer = InotiPayer(self.inoti_books, self.sms, desk, merchant, now, lambda: self.inoti_url)
+        self.ussd = UssdNetwork(settings.ussd, desk, merchant, self.inoti_payer, now, dice)
+        add_inoti_admin(admin, self.inoti_payer, self.ussd.directory)
+        inoti = inoti_app(desk, self.inoti_payer)
+        add_phone(inoti, self.ussd, desk, self.sms)
         host = settings.host
         self._listeners = {
             "paystar": Listener(paystar_app(desk, settings.error_shape), host, settings.paystar_port),
@@ -55,7 +65,7 @@ class SandboxServer:
             "mellat": Listener(mellat_app(desk, self.mellat), host, settings.mellat_port),
             "web_gateway": Listener(web_gateway_app(desk, self.web_gateway), host, settings.web_gateway_port),
             "pod": Listener(pod_app(desk, self.pod_books), host, settings.pod_port),
-            "inoti": Listener(inoti_app(desk, self.inoti_books), host, settings.inoti_port),
+            "inoti": Listener(inoti, host, settings.inoti_port),
             "admin": Listener(admin, host, settings.admin_port),
         }
         """By the name that `faults.PLACES` has for them."""
@@ -91,6 +101,11 @@ class SandboxServer:
         return self._listeners["inoti"].url
 
     @property
+    def phone_url(self) -> str:
+        """The handset's page, for a browser."""
+        return f"{self.inoti_url}/phone"
+
+    @property
     def admin_url(self) -> str:
         """The base address of `/_sandbox/`."""
         return self._listeners["admin"].url
@@ -116,8 +131,10 @@ class SandboxServer:
 
     async def stop(self) -> None:
         """Stop listening; requests under way get a moment."""
+        await self.inoti_payer.close()
         for listener in self._listeners.values():
             await listener.stop()
+        await self._merchant.close()
 
     async def set_fault(self, fault: Fault) -> None:
         """Let something go wrong; `refuse` closes the port of the operation's provider now."""
@@ -146,7 +163,10 @@ async def run_sandbox(settings: SandboxSettings, say: Callable[[str], object] = 
         say(f"PayStar  {server.paystar_url}\nMellat   {server.mellat_url}\nweb      {server.web_gateway_url}\n")
         say(f"POD      {server.pod_url}\niNoti    {server.inoti_url}\n")
         say(f"bank     {server.bank_url}\nadmin    {server.admin_url}/_sandbox/\n")
-        say(f"SMS      {server.admin_url}/_sandbox/sms.html\n\n")
+        say(f"SMS      {server.admin_url}/_sandbox/sms.html\nphone    {server.phone_url}\n\n")
+        for each in server.ussd.directory.all():
+            say(f"{each.code}#  {each.url}\n")
+        say("\n" if server.ussd.directory.all() else "")
         say("invoice       rial  state\n")
         for demo in settings.invoices:
             say(f"{demo.tracking_code:<10} {demo.amount:>10,}  {demo.state}\n")

@@ -9,6 +9,7 @@ from typing import Literal
 from ivr.domain.secret import Secret
 from ivr.sandbox.inoti_books import InotiAccount
 from ivr.sandbox.pod_books import PodAccount
+from ivr.sandbox.ussd_settings import UssdSettings
 
 ErrorShape = Literal["errors", "error", "code", "status"]
 """How create-transaction writes an error, which the document leaves open: `errors: [2]`, `error: 2`, `code: "2"` or
@@ -87,6 +88,7 @@ class SandboxSettings:
     invoices: tuple[DemoInvoice, ...] = DEMO_INVOICES
     pod: PodAccount = field(default_factory=PodAccount)
     inoti: InotiAccount = field(default_factory=InotiAccount)
+    ussd: UssdSettings = field(default_factory=UssdSettings)
     error_shape: ErrorShape = "errors"
     invoice_lifetime: float = 24 * 3600.0
     """Seconds until an invoice expires."""

@@ -20,7 +20,9 @@ from ivr.sandbox.inoti_books import InotiAccount
 from ivr.sandbox.pod_books import PodAccount
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL, SandboxSettings
+from ivr.sandbox.ussd_settings import UssdSettings
 from tests.clock import Clock
+from tests.sandbox.merchant import Line, open_pages
 
 
 @pytest.fixture
@@ -82,6 +84,14 @@ async def inoti(sandbox: SandboxServer, clock: Clock) -> AsyncIterator[Inoti]:
 async def web(sandbox: SandboxServer) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+@pytest.fixture
+async def line(clock: Clock) -> AsyncIterator[Line]:
+    async with open_pages() as merchant:
+        ussd = UssdSettings(merchant.services, merchant_seconds=2.0)
+        async with SandboxServer(SandboxSettings(seed=7, ussd=ussd), clock) as sandbox:
+            yield Line(sandbox, merchant)
 
 
 def http(url: str) -> HttpSettings:

@@ -28,14 +28,19 @@ UNKNOWN = (FaultKind.DROP, FaultKind.HTTP_ERROR, FaultKind.GARBAGE, FaultKind.HA
 HARMLESS = (FaultKind.PERSIAN_DIGITS, FaultKind.WRONG_TYPE, FaultKind.SLOW_DRIP)
 """After these the answer is what it was."""
 PAGES = {"web_page", "web_pay", "pod_page", "pod_pay", "inoti_page", "inoti_pay"}
+ASKS = {"ussd_request", "ussd_callback"}
+"""There iNoti asks the merchant."""
 NOT_EVERYWHERE = {
-    FaultKind.PERSIAN_DIGITS: PAGES,
+    FaultKind.PERSIAN_DIGITS: PAGES | ASKS,
     FaultKind.WRONG_AMOUNT: PLACES.keys()
     - {"create_transaction", "web_check", "pod_pay_bill", "pod_issue_invoice", "pod_list", "inoti_payments"},
     FaultKind.CODE: PLACES.keys()
     - {"bpm_otp", "bpm_pay", "web_request", "web_check"}
     - {"pod_pay_bill", "pod_issue_invoice", "pod_payment_link", "pod_list", "pod_cancel"},
-    FaultKind.DUPLICATE_CALLBACK: PLACES.keys() - {"web_pay", "pod_pay"},
+    FaultKind.DUPLICATE_CALLBACK: PLACES.keys() - {"web_pay", "pod_pay", "ussd_callback"},
+    **dict.fromkeys((FaultKind.RESEND, FaultKind.LOST, FaultKind.REORDER), PLACES.keys() - {"ussd_request"}),
+    **dict.fromkeys((FaultKind.NO_CALLBACK, FaultKind.WRONG_RRN), PLACES.keys() - {"ussd_callback"}),
+    **dict.fromkeys((*UNKNOWN, FaultKind.WRONG_TYPE, FaultKind.SLOW_DRIP, FaultKind.REFUSE), ASKS),
 }
 
 Ask = Callable[[], Awaitable[Reply]]
@@ -82,7 +87,7 @@ async def asks(
     }  # fmt: skip
 
 
-OPERATIONS = sorted(PLACES.keys() - PAGES - {"inquire", "pod_cancel"})
+OPERATIONS = sorted(PLACES.keys() - PAGES - ASKS - {"inquire", "pod_cancel"})
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -5,10 +5,13 @@ import socket
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
+from ivr.cli import cli
 from ivr.providers.paystar_saman import PaystarSaman
 from ivr.sandbox.server import SandboxServer, run_sandbox
 from ivr.sandbox.settings import SandboxSettings
+from ivr.sandbox.ussd_settings import UssdSettings, read_service
 from tests.providers.raw_server import free_port
 
 
@@ -103,7 +106,8 @@ async def test_run_says_where_everything_is() -> None:
         if "blocked" in text:
             told.set()
 
-    running = asyncio.create_task(run_sandbox(SandboxSettings(), say))
+    ussd = UssdSettings((read_service("*6655*123=http://127.0.0.1:8080/ussd/register_code"),))
+    running = asyncio.create_task(run_sandbox(SandboxSettings(ussd=ussd), say))
     async with asyncio.timeout(5):
         await told.wait()
     running.cancel()
@@ -111,7 +115,7 @@ async def test_run_says_where_everything_is() -> None:
     text = "".join(said)
     for line in ("PayStar  http://127.0.0.1:", "Mellat   http://127.0.0.1:", "web      http://127.0.0.1:"):
         assert line in text
-    assert "/_sandbox/sms.html" in text
+    assert "/_sandbox/sms.html" in text and "/phone\n" in text and "\n*6655*123#  http://127.0.0.1:8080/" in text
     assert "65843148" in text
     assert "603799" not in text
 
@@ -124,3 +128,9 @@ def test_ids_can_be_repeated() -> None:
         return [books.add_invoice(1).tracking_code for _ in range(3)]
 
     assert some() == some()
+
+
+def test_a_wrong_service_on_the_command_line() -> None:
+    """One line says how it is written, and nothing starts."""
+    ended = CliRunner().invoke(cli, ["sandbox", "--ussd", "6655"])
+    assert ended.exit_code == 1 and "CODE=URL" in ended.output and "Traceback" not in ended.output
