@@ -46,4 +46,11 @@ class In:
     prompt: Prompt
 
 
-Say = Prompt | Amount | Digits | Mobile | Date | In
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Letters as they are, for a screen: nobody can say them."""
+
+    text: str
+
+
+Say = Prompt | Amount | Digits | Mobile | Date | In | Text

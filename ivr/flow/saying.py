@@ -8,7 +8,7 @@ from typing import Final
 from ivr.domain.errors import Illegal
 from ivr.domain.operations import Kind
 from ivr.domain.phone import mobile
-from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
+from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say, Text
 from ivr.flow.visit import Visit
 
 _REFERENCE: Final = re.compile(r"\{([^{}]*)\}")
@@ -67,7 +67,17 @@ class Only:
     prompt: Prompt
 
 
-Part = Only | Prompt | In | PromptFor | AmountOf | DigitsOf | LastFourOf | MobileOf | DateOf
+@dataclass(frozen=True, slots=True)
+class TextOf:
+    """A text for who reads, by name; who listens gets nothing."""
+
+    name: str
+
+
+SHOWN: Final = frozenset({Kind.TEXT, Kind.DIGITS})
+"""What can be shown as it is. Never a secret."""
+
+Part = TextOf | Only | Prompt | In | PromptFor | AmountOf | DigitsOf | LastFourOf | MobileOf | DateOf
 ValueOf = type[AmountOf] | type[DigitsOf] | type[LastFourOf] | type[MobileOf] | type[DateOf]
 
 SPOKEN: Final[Mapping[str, tuple[ValueOf, frozenset[Kind]]]] = {
@@ -89,14 +99,12 @@ class Saying:
     def resolve(self, visit: Visit) -> tuple[Say, ...]:
         """With this call's values."""
         here = visit.on_screen
-        return tuple(
-            _resolve(part, visit) for part in self.parts if not isinstance(part, Only) or part.on_screen is here
-        )
+        return tuple(_resolve(part, visit) for part in self.parts if only_on_screen(part) in (None, here))
 
     @property
     def has_values(self) -> bool:
         """Whether anything of this call is said."""
-        return not all(isinstance(part, Only | Prompt | In | PromptFor) for part in self.parts)
+        return not all(isinstance(part, TextOf | Only | Prompt | In | PromptFor) for part in self.parts)
 
     def must_be_heard(self, failed: bool) -> None:
         """Raise Illegal when a value could not be said: nobody agrees to what they have not heard."""
@@ -106,6 +114,17 @@ class Saying:
 
 
 NO_TITLE: Final = Saying(())
+
+
+def only_on_screen(part: Part) -> bool | None:
+    """Whether it is for who reads alone (True), for who listens alone (False), or for both (None)."""
+    match part:
+        case Only(on_screen):
+            return on_screen
+        case TextOf():
+            return True
+        case _:
+            return None
 
 
 def _resolve(part: Part, visit: Visit) -> Say:
@@ -127,6 +146,8 @@ def _resolve(part: Part, visit: Visit) -> Say:
             return prompts.get(str(visit.known(name)), otherwise)
         case Only(_, prompt):
             return prompt
+        case TextOf(name):
+            return Text(str(visit.needed(name)))
         case _:
             return part
 

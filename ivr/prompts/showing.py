@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ivr.domain.errors import BadInput
 from ivr.domain.money import rial
-from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
+from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say, Text
 from ivr.prompts.units import Currency
 
 Texts = Mapping[str, Mapping[str, str]]
@@ -23,7 +23,7 @@ def _shown(texts: Texts, part: Say, language: str, currency: Currency) -> str:
         case Amount(amount):
             number, unit = currency.of(rial(amount))
             return f"{number:,} {_text(texts, unit, language)}"
-        case Digits(text) | Mobile(text):
+        case Digits(text) | Mobile(text) | Text(text):
             return text
         case Date(text):
             return f"{text[:4]}/{text[4:6]}/{text[6:]}"

@@ -17,7 +17,7 @@ from ivr.domain.errors import BadInput
 from ivr.domain.legs import LegResult
 from ivr.domain.reading import Source
 from ivr.domain.secret import Secret
-from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say
+from ivr.domain.speech import Amount, Date, Digits, In, Mobile, Prompt, Say, Text
 from ivr.flow.commands import (
     AskProvider,
     Dial,
@@ -194,6 +194,8 @@ def written_say(part: Say) -> str | dict[str, Any]:
             return {"mobile": text}
         case Date(text):
             return {"date": text}
+        case Text(text):
+            return {"show": text}
         case In(language, Prompt(name)):
             return {"language": language, "prompt": name}
 
@@ -208,6 +210,8 @@ def _say(word: str | Mapping[str, Any]) -> Say:
             return Mobile(text)
         case {"date": text}:
             return Date(text)
+        case {"show": text}:
+            return Text(text)
         case {"language": language, "prompt": name}:
             return In(language, Prompt(name))
         case _:

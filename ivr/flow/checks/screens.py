@@ -11,7 +11,7 @@ from ivr.domain.speech import In, Prompt
 from ivr.flow.channels import misplaced, reached
 from ivr.flow.describing import describe
 from ivr.flow.model import Flow, Step, World
-from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying
+from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf
 from ivr.flow.steps.ask import AskStep
 from ivr.flow.steps.language import LanguageStep
 from ivr.flow.steps.menu import MenuStep
@@ -105,7 +105,7 @@ def _text(part: Part, shown: Mapping[str, str]) -> str:
             return max((shown.get(one.name, "") for one in (*prompts.values(), otherwise)), key=len)
         case AmountOf():
             return _AMOUNT
-        case DigitsOf() | DateOf():
+        case DigitsOf() | DateOf() | TextOf():
             return _DIGITS
         case _:
             return _DIGITS[:11]

@@ -10,7 +10,7 @@ from typing import Final
 from ivr.domain.phone import MOBILE_DIGITS
 from ivr.domain.speech import In, Prompt
 from ivr.flow.checks.written import Written
-from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor
+from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, TextOf
 
 CHARACTERS_A_SECOND: Final = 12.0
 """How fast our recordings speak, about, in Persian and in English."""
@@ -62,7 +62,7 @@ def check(written: Written) -> None:
 
 def _seconds(part: Part, lengths: Mapping[str, int], sizes: dict[str, int]) -> float:
     match part:
-        case Only(on_screen=True):
+        case Only(on_screen=True) | TextOf():
             return 0.0
         case Prompt(name) | In(_, Prompt(name)) | Only(_, Prompt(name)):
             return lengths.get(name, 0) / CHARACTERS_A_SECOND

@@ -11,7 +11,7 @@ from ivr.domain.reading import Fields, Source, did_you_mean, read_text
 from ivr.domain.speech import In, Prompt
 from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.model import Flow, StepKind, Uses, World
-from ivr.flow.saying import SPOKEN, Only, Part, PromptFor, Saying, Template
+from ivr.flow.saying import SHOWN, SPOKEN, Only, Part, PromptFor, Saying, Template, TextOf
 
 NEXT: Final = "next"
 """The exit that goes on."""
@@ -157,6 +157,8 @@ class Reading:
             part = self._decided(fields)
         elif fields.has("voice"):
             part = Only(False, self.prompt(fields, "voice"))
+        elif fields.has("show"):
+            part = TextOf(self.reference(fields, "show", SHOWN) or "")
         elif fields.has("screen"):
             part = Only(True, self.screen_words(fields, "screen", ""))
         else:

@@ -9,11 +9,11 @@ from ivr.domain.reading import Fields
 from ivr.flow.describing import Description
 from ivr.flow.events import Digit, Event, PromptFinished
 from ivr.flow.facts import Facts
-from ivr.flow.saying import SPOKEN, Only, Saying
+from ivr.flow.saying import SPOKEN, Saying, only_on_screen
 from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.visit import Visit
 
-_PART_WORDS: Final = frozenset({*SPOKEN, "language", "for", "voice", "screen"})
+_PART_WORDS: Final = frozenset({*SPOKEN, "language", "for", "voice", "screen", "show"})
 """A mapping with one of these is something to say; any other is the step's fields."""
 
 
@@ -66,9 +66,11 @@ def read(body: yaml.Node, reading: Reading) -> Made:
 
 
 def _facts(made: SayStep) -> Facts:
-    """A caller who has keyed ahead hears nothing of what may be cut short, nor a screen's words."""
-    heard = not made.barge_in and any(not isinstance(part, Only) or not part.on_screen for part in made.saying.parts)
-    return Facts(heard=frozenset({NEXT}) if heard else frozenset(), says=made.saying, cut_short=made.barge_in)
+    """A caller who has keyed ahead hears nothing of what may be cut short; what is for screens is nothing to them."""
+    if all(map(only_on_screen, made.saying.parts)):
+        return Facts(mute=True, says=made.saying)
+    heard = frozenset() if made.barge_in else frozenset({NEXT})
+    return Facts(heard=heard, says=made.saying, cut_short=made.barge_in)
 
 
 def _name(text: str) -> yaml.ScalarNode:
