@@ -13,6 +13,8 @@ MOST_LINES: Final = 60
 """Lines of one session, those of its first string included."""
 MOST_STATE: Final = 64 * 1024
 """Characters of one session as it is kept."""
+MOST_SHOWN: Final = 8
+"""Answers of one session that are kept, the newest: a request that comes again is not older."""
 
 
 class Key(NamedTuple):
@@ -39,7 +41,7 @@ class Kept(msgspec.Struct):
     taken: int = 0
     """Lines that were taken."""
     shown: dict[str, str] = msgspec.field(default_factory=dict)
-    """What was answered, by the number of lines that had come."""
+    """What was answered, by the number of lines that had come; the newest `MOST_SHOWN`."""
     pages: list[ShownPage] = msgspec.field(default_factory=list)
     page: int = 0
     snapshot: str = ""
@@ -47,7 +49,8 @@ class Kept(msgspec.Struct):
     asking: bool = False
     """A process had somebody asked when this was kept: if it died, the step is repeated."""
     waits: int = -1
-    """So many lines and one more answer the screen that asks for patience."""
+    """Lines up to this one, counted from 0, say only that the user goes on waiting: they answer a screen that asks for
+    patience."""
     offer: str = ""
     """The network's name of an earlier session that may go on here; the user is asked."""
     over: bool = False
@@ -78,8 +81,8 @@ class ScreenStore(Protocol):
         """
         ...
 
-    async def look(self, key: Key) -> tuple[Kept, bool] | None:
-        """The session as it was last put, and whether somebody holds it."""
+    async def look(self, key: Key) -> tuple[Kept, float] | None:
+        """The session as it was last put, and until when somebody holds it (0: nobody)."""
         ...
 
     async def put(self, key: Key, kept: Kept, *, now: float, until: float | None) -> bool:
@@ -89,18 +92,19 @@ class ScreenStore(Protocol):
         ...
 
     async def hold(self, key: Key, until: float) -> None:
-        """Hold it on, if it is ours."""
+        """Hold it on, if it is ours; `until` 0: let go of it as it was last put."""
         ...
 
     async def wait(self, key: Key, lines: int) -> None:
-        """The user has been asked for patience after so many lines; whoever holds it goes on."""
+        """The user has been asked for patience after so many lines; whoever holds it goes on. An older request that
+        comes late takes nothing of that back."""
         ...
 
     async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:
         """The user's newest other session of this service, if it is not over and nobody holds it."""
         ...
 
-    async def close(self, key: Key) -> Kept | None:
+    async def close(self, key: Key, now: float) -> Kept | None:
         """The session goes on elsewhere: what it was, or None when it is over already or held."""
         ...
 

@@ -22,7 +22,7 @@ from ivr.store.lock import Lock
 from ivr.store.merchants import StoredMerchants
 from ivr.store.reading import Reading
 from ivr.store.registrations import StoredRegistrations
-from ivr.store.screens import StoredScreens, let_go
+from ivr.store.screens import StoredScreens
 from ivr.store.sessions import SqliteSessions
 from ivr.store.shared import Shared
 from ivr.store.sqlite import Schema, connect
@@ -69,19 +69,20 @@ async def open_store(
         dialplans = Database(_file(directory / DIALPLAN_FILE, "dialplan"))
         stack.push_async_callback(dialplans.close)
         screens = calls if shared is None else Database(_lazily(shared))
+        worker = shared.worker if shared is not None else ""
         if shared is not None:
             stack.push_async_callback(screens.close)
-        else:
-            await calls.run(lambda connection: let_go(connection))  # of the process before this one
+        kept_screens = StoredScreens(screens, worker, apart=shared is not None)
+        await kept_screens.let_go()
         yield Store(
-            StoredJournal(money, clock, shared.worker if shared is not None else "", longest_call),
+            StoredJournal(money, clock, worker, longest_call),
             StoredInvoices(money, clock),
             SqliteSessions(calls),
             SqliteDialplans(dialplans, clock),
-            StoredMerchants(money, clock, alone=shared is None, worker=shared.worker if shared is not None else ""),
+            StoredMerchants(money, clock, alone=shared is None, worker=worker),
             StoredDeliveries(money, clock),
             StoredRegistrations(money, clock),
-            StoredScreens(screens, shared.worker if shared is not None else "", apart=shared is not None),
+            kept_screens,
         )
 
 

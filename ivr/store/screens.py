@@ -4,7 +4,7 @@ Law: who holds a session is decided by one statement, so that of two processes o
 cut may lose the newest screens, and whoever dials again begins anew.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -20,9 +20,9 @@ _TAKE: Final = (
     "over = CASE WHEN ussd_sessions.touched_at < ? THEN 0 ELSE ussd_sessions.over END, "
     "waits = CASE WHEN ussd_sessions.touched_at < ? THEN -1 ELSE ussd_sessions.waits END, "
     "mobile = excluded.mobile, touched_at = excluded.touched_at, holder = excluded.holder, "
-    "held_until = excluded.held_until WHERE ussd_sessions.held_until < ? RETURNING state, waits"
+    "held_until = excluded.held_until WHERE ussd_sessions.held_until < ? RETURNING state, waits, over"
 )
-_LOOK: Final = "SELECT state, waits, held_until FROM ussd_sessions WHERE service = ? AND session_id = ?"
+_LOOK: Final = "SELECT state, waits, over, held_until FROM ussd_sessions WHERE service = ? AND session_id = ?"
 _PUT: Final = (
     "UPDATE ussd_sessions SET state = ?, over = ?, touched_at = ?, held_until = ? "
     "WHERE service = ? AND session_id = ? AND holder = ? RETURNING waits"
@@ -30,17 +30,21 @@ _PUT: Final = (
 _HOLD: Final = (
     "UPDATE ussd_sessions SET held_until = ? WHERE service = ? AND session_id = ? AND holder = ? AND held_until > ?"
 )
-_WAIT: Final = "UPDATE ussd_sessions SET waits = ? WHERE service = ? AND session_id = ?"
+_WAIT: Final = "UPDATE ussd_sessions SET waits = ? WHERE service = ? AND session_id = ? AND waits < ?"
 _LEFT: Final = (
-    "SELECT session_id, state, waits FROM ussd_sessions WHERE mobile = ? AND service = ? AND session_id <> ? "
+    "SELECT session_id, state, waits, over FROM ussd_sessions WHERE mobile = ? AND service = ? AND session_id <> ? "
     "AND over = 0 AND touched_at >= ? AND held_until < ? ORDER BY touched_at DESC LIMIT 1"
 )
 _CLOSE: Final = (
-    "UPDATE ussd_sessions SET over = 1 WHERE service = ? AND session_id = ? AND over = 0 RETURNING state, waits"
+    "UPDATE ussd_sessions SET over = 1 WHERE service = ? AND session_id = ? AND over = 0 AND held_until < ? "
+    "RETURNING state, waits, 0"
 )
+_LET_GO: Final = "UPDATE ussd_sessions SET held_until = 0 WHERE holder = ? AND held_until > 0"
 _FORGET: Final = "DELETE FROM ussd_sessions WHERE touched_at < ?"
 
 _NOBODY: Final = 0.0
+_DECODER: Final = msgspec.json.Decoder(Kept)
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class StoredScreens:
@@ -60,20 +64,21 @@ class StoredScreens:
         new = _written(fresh)
         values = (*key, mobile, new, now, self._holder, until, since, since, since, now)
 
-        def job(connection: Connection) -> tuple[str, int, bool]:
-            row = connection.execute(_TAKE, values).fetchone()
-            if row is not None:
-                return row[0], row[1], True
-            state, waits, _ = connection.execute(_LOOK, key).fetchone()
-            return state, waits, False
+        def job(connection: Connection) -> tuple[Any, bool]:
+            while True:
+                if (row := connection.execute(_TAKE, values).fetchone()) is not None:
+                    return row, True
+                if (row := connection.execute(_LOOK, key).fetchone()) is not None:
+                    return row[:3], False
+                # It was there and held, and is gone: between two statements another process has dropped it.
 
-        state, waits, mine = await self._do(job)
-        return Taken(_read(state, waits), mine, fresh=mine and state == new)
+        row, mine = await self._do(job)
+        return Taken(_read(*row), mine, fresh=mine and row[0] == new)
 
-    async def look(self, key: Key) -> tuple[Kept, bool] | None:
+    async def look(self, key: Key) -> tuple[Kept, float] | None:
         """See the port."""
         row = await self._do(lambda connection: connection.execute(_LOOK, key).fetchone())
-        return None if row is None else (_read(row[0], row[1]), row[2] != _NOBODY)
+        return None if row is None else (_read(*row[:3]), row[3])
 
     async def put(self, key: Key, kept: Kept, *, now: float, until: float | None) -> bool:
         """See the port. Raises BadInput for one that is too long to be kept."""
@@ -90,42 +95,43 @@ class StoredScreens:
 
     async def wait(self, key: Key, lines: int) -> None:
         """See the port."""
-        await self._do(lambda connection: _none(connection.execute(_WAIT, (lines, *key))))
+        await self._do(lambda connection: _none(connection.execute(_WAIT, (lines, *key, lines))))
 
     async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:
         """See the port."""
         values = (mobile, service, but, since, since)
         row = await self._do(lambda connection: connection.execute(_LEFT, values).fetchone())
-        return None if row is None else Earlier(Key(service, row[0]), _read(row[1], row[2]))
+        return None if row is None else Earlier(Key(service, row[0]), _read(*row[1:]))
 
-    async def close(self, key: Key) -> Kept | None:
+    async def close(self, key: Key, now: float) -> Kept | None:
         """See the port."""
-        row = await self._do(lambda connection: connection.execute(_CLOSE, key).fetchone())
-        return None if row is None else _read(row[0], row[1])
+        row = await self._do(lambda connection: connection.execute(_CLOSE, (*key, now)).fetchone())
+        return None if row is None else _read(*row)
 
     async def forget(self, before: float) -> int:
         """See the port."""
         return await self._do(lambda connection: int(connection.execute(_FORGET, (before,)).rowcount))
 
+    async def let_go(self) -> None:
+        """What the process of this name before this one held, nobody holds: it is gone. Once, at the start."""
+        await self._do(lambda connection: _none(connection.execute(_LET_GO, (self._holder,))))
+
     async def _do(self, job: Job[T]) -> T:
         return await (self._database.read(job) if self._apart else self._database.run(job))
 
 
-def let_go(connection: Connection) -> None:
-    """Nobody holds any session: for who has them alone, at its start."""
-    connection.execute("UPDATE ussd_sessions SET held_until = 0 WHERE held_until > 0")
-
-
 def _written(kept: Kept) -> str:
-    text = msgspec.json.encode(kept).decode()
+    text = _ENCODER.encode(kept).decode()
     if len(text) > MOST_STATE:
         raise BadInput(f"a USSD session has {len(text)} characters, {MOST_STATE} at most")
     return text
 
 
-def _read(text: str, waits: int) -> Kept:
-    kept = msgspec.json.decode(text, type=Kept)
+def _read(state: str, waits: int, over: int) -> Kept:
+    """What others say of a session while it is held stands beside its state."""
+    kept = _DECODER.decode(state)
     kept.waits = waits
+    kept.over = kept.over or bool(over)
     return kept
 
 

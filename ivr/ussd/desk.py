@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from ivr.domain.errors import IvrError
+from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.screens import paged
 from ivr.domain.ussd import claim
 from ivr.flow.commands import AskProvider
@@ -27,13 +27,13 @@ from ivr.payments.port import Reply
 from ivr.prompts.showing import show
 from ivr.prompts.units import Currency
 from ivr.runtime.questions import ask
-from ivr.runtime.screens import Earlier, Kept, Key, ScreenStore, Taken
+from ivr.runtime.screens import MOST_SHOWN, Earlier, Kept, Key, ScreenStore, ShownPage, Taken
 from ivr.runtime.services import Services
 from ivr.ussd import words
 from ivr.ussd.request import Asked
 from ivr.ussd.settings import UssdSettings
 from ivr.ussd.sitting import Sitting
-from ivr.ussd.walk import Walk
+from ivr.ussd.walk import FAILED, Walk
 
 HOLD: Final = 20.0
 """Seconds for which a session is held; a process that goes on with it holds it anew every third of that."""
@@ -133,12 +133,13 @@ class UssdDesk:
             self._waited.add(task)
             task.add_done_callback(self._waited.discard)
             task.add_done_callback(_hear)
-        task.add_done_callback(partial(self._done, name))
+        task.add_done_callback(partial(self._done, name, taken.kept))
         return task.result() if done else await self._have_patience(service, key, asked)
 
-    def _done(self, name: str, task: asyncio.Task[str]) -> None:
-        if self._working.get(name) is task:
-            del self._working[name]
+    def _done(self, name: str, kept: Kept, task: asyncio.Task[str]) -> None:
+        for each in (name, kept.name):  # another one, where an earlier session went on
+            if self._working.get(each) is task:
+                del self._working[each]
 
     async def _go_on(self, service: Service, key: Key, asked: Asked, taken: Taken) -> str:
         kept, lines = taken.kept, asked.lines
@@ -154,16 +155,32 @@ class UssdDesk:
             holding = asyncio.create_task(self._hold_on(key))
             try:
                 await self._sit(sitting, service, key, asked)
-                kept.shown[str(kept.taken)] = sitting.text
+                _remember(kept, sitting.text)
+                is_ours = await self._put(key, kept, service)
+            except Exception:
+                with suppress(IvrError):
+                    await self._store.hold(key, 0.0)  # whoever asks again does not have to wait for us
+                raise
             finally:
                 holding.cancel()
-            if not await self._store.put(key, kept, now=self._clock(), until=None):
+            if not is_ours:
                 _log.warning("session_lost")  # somebody else went on with it: theirs counts
                 found = await self._store.look(key)
-                return _again(found[0], lines) if found is not None else sitting.text
+                return sitting.text if found is None else _again(found[0], lines) or sitting.text
             if sitting.walk is not None:
                 await self._settle(sitting.walk)
         return _again(kept, lines)
+
+    async def _put(self, key: Key, kept: Kept, service: Service) -> bool:
+        """Let go of the session as it is now. One that is too long to be kept ends here, in words that say so."""
+        try:
+            return await self._store.put(key, kept, now=self._clock(), until=None)
+        except BadInput as exc:
+            _log.error("session_too_long", error=str(exc))
+            text = words.text(self._dialplan().screens, FAILED, service.language)
+            kept.snapshot, kept.pages, kept.page, kept.over = "", [ShownPage(text)], 0, True
+            kept.shown = {str(kept.taken): text}
+            return await self._store.put(key, kept, now=self._clock(), until=None)
 
     async def _sit(self, sitting: Sitting, service: Service, key: Key, asked: Asked) -> None:
         kept, lines = sitting.kept, asked.lines
@@ -200,9 +217,9 @@ class UssdDesk:
             found = await self._store.look(key)
             if found is None:
                 return None
-            kept, held = found
-            if not held:
-                return _again(kept, asked.lines) if len(asked.lines) <= kept.taken and kept.shown else None
+            kept, held_until = found
+            if held_until < self._clock():
+                return (_again(kept, asked.lines) or None) if len(asked.lines) <= kept.taken and not held_until else None
         return None
 
     async def _have_patience(self, service: Service, key: Key, asked: Asked) -> str:
@@ -225,9 +242,10 @@ class UssdDesk:
 
     async def _come_back(self, service: Service, kept: Kept) -> Session | None:
         """The earlier session, which is over from now on where it was."""
-        found = await self._store.close(Key(service.name, kept.offer))
+        found = await self._store.close(Key(service.name, kept.offer), self._clock())
         if found is None or not found.snapshot:
             return None
+        self._working[found.name] = self._working[kept.name]
         kept.name, kept.snapshot, kept.asking = found.name, found.snapshot, found.asking
         try:
             return Session.restore(found.snapshot)
@@ -311,7 +329,14 @@ def _again(kept: Kept, lines: tuple[str, ...]) -> str:
     """What was shown after so many lines, or else what was shown last."""
     if (text := kept.shown.get(str(len(lines)))) is not None:
         return text
-    return kept.shown[max(kept.shown, key=int)]
+    return kept.shown[max(kept.shown, key=int)] if kept.shown else ""
+
+
+def _remember(kept: Kept, text: str) -> None:
+    """What is shown now, for when it is asked for again."""
+    kept.shown[str(kept.taken)] = text
+    while len(kept.shown) > MOST_SHOWN:
+        del kept.shown[min(kept.shown, key=int)]
 
 
 def _hear(task: asyncio.Task[str]) -> None:

@@ -12,9 +12,8 @@ from typing import Final
 
 import structlog
 from prometheus_client import Counter, Histogram
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.speech import Prompt
@@ -31,7 +30,12 @@ from ivr.ussd.walk import FAILED
 PREFIX: Final = "/ussd"
 MOST_NUMBERS: Final = 10_000
 """Mobile numbers whose requests are counted; then the oldest are forgotten."""
-MEDIA_TYPE: Final = "text/plain; charset=utf-8"
+OK: Final = 200
+_NOTHING: Final = ((b"cache-control", b"no-store"),)
+_HEADERS: Final = {
+    OK: ((b"content-type", b"text/plain; charset=utf-8"), *_NOTHING),
+    405: ((b"allow", b"GET"), *_NOTHING),
+}
 
 Settle = Callable[[str, SaidPaid], Awaitable[bool | None]]
 """(provider, what is said) -> whether the provider confirms it; None: no payment of ours is meant."""
@@ -71,38 +75,55 @@ class UssdRoutes:
     @property
     def routes(self) -> list[Route]:
         """To be served."""
-        return [Route(f"{PREFIX}/{{path:path}}", self.take, methods=["GET"])]
+        return [Route(f"{PREFIX}/{{path:path}}", self)]
 
-    async def take(self, request: Request) -> Response:
-        """One request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI hands it over; its body, if there is one, says nothing."""
+        status, text = await self._take(scope)
+        body = text.encode()
+        headers = _HEADERS.get(status, _NOTHING)
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _take(self, scope: Scope) -> tuple[int, str]:
+        """Status and text of the answer."""
         began = self._clock()
-        service = self._service(request)
-        if isinstance(service, Response):
-            return service
         try:
-            asked = read_request(request.scope["query_string"], service.codes)
+            service = self._service(scope)
+            asked = read_request(scope["query_string"], service.codes)
+        except _NotServedError as exc:
+            self._refused.labels(exc.why).inc()
+            return exc.status, ""
         except BadInput as exc:
-            return self._refuse(str(exc), 400)
+            self._refused.labels(str(exc)).inc()
+            return 400, ""
         if self._under_way >= self._settings.most_requests or not self._allows(asked.mobile):
             self._refused.labels("busy").inc()
-            return _text(self._words(service, words.BUSY))
+            return OK, self._words(service, words.BUSY)
         self._under_way += 1
         try:
-            text = await (self._said(service, asked) if isinstance(asked, SaidPaid) else self._shown(service, asked))
+            if isinstance(asked, SaidPaid):
+                return OK, await self._said(service, asked)
+            return OK, await self._shown(service, asked)
         finally:
             self._under_way -= 1
             self._seconds.observe(self._clock() - began)
-        return _text(text)
 
-    def _service(self, request: Request) -> Service | Response:
-        if not self._settings.lets_in(request.client.host if request.client else None):
-            return self._refuse("address", 404)
-        first, _, name = str(request.path_params["path"]).rpartition("/")
+    def _service(self, scope: Scope) -> Service:
+        """Raises _NotServedError."""
+        client = scope.get("client")
+        if not self._settings.lets_in(client[0] if client else None):
+            raise _NotServedError("address", 404)
+        first, _, name = str(scope["path_params"]["path"]).rpartition("/")
         secret = self._settings.secret
         if not hmac.compare_digest(first.encode(), b"" if secret is None else secret.reveal().encode()):
-            return self._refuse("secret", 404)
-        service = self._dialplan().service(name)
-        return service if service is not None else self._refuse("service", 404)
+            raise _NotServedError("secret", 404)
+        if scope["method"] != "GET":
+            raise _NotServedError("method", 405)  # what looks beforehand (HEAD) must not send what users did not
+        if (service := self._dialplan().service(name)) is None:
+            raise _NotServedError("service", 404)
+        return service
 
     async def _shown(self, service: Service, asked: Asked) -> str:
         try:
@@ -140,9 +161,14 @@ class UssdRoutes:
     def _words(self, service: Service, prompt: Prompt) -> str:
         return words.text(self._dialplan().screens, prompt, service.language)
 
-    def _refuse(self, why: str, status: int) -> Response:
-        self._refused.labels(why).inc()
-        return Response(status_code=status)
+
+class _NotServedError(Exception):
+    """Who asks gets nothing; `why` in a word, for the count."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.why = why
+        self.status = status
 
 
 def payment_providers(dialplan: Dialplan, service: Service) -> Collection[str]:
@@ -150,7 +176,3 @@ def payment_providers(dialplan: Dialplan, service: Service) -> Collection[str]:
     steps = (step.kind for step in dialplan.flows[service.flow].steps.values())
     orders = (kind.asking.payment for kind in steps if isinstance(kind, UssdPaymentStep))
     return dict.fromkeys(order.provider for order in orders if order is not None)
-
-
-def _text(text: str) -> Response:
-    return Response(text.encode(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})

@@ -64,7 +64,7 @@ class Sitting:
         """
         kept = self.kept
         number, kept.taken = kept.taken, kept.taken + 1
-        if number == kept.waits:
+        if number <= kept.waits:
             return False  # it says only that the user goes on waiting
         if kept.over:
             self._turn_to(Screen(body=words.text(self._texts, words.OVER, self._language)), lambda line: False)
