@@ -184,7 +184,7 @@ class UssdDesk:
 
     async def _sit(self, sitting: Sitting, service: Service, key: Key, asked: Asked) -> None:
         kept, lines = sitting.kept, asked.lines
-        ahead = not kept.snapshot and not kept.offer  # whatever came with the code has read nothing
+        ahead = kept.asking or not kept.pages  # whoever sent it has not read what is shown now
         if kept.asking:
             await sitting.repeat()
         elif ahead:
@@ -237,8 +237,16 @@ class UssdDesk:
             return None
         since = self._clock() - self._settings.return_within
         earlier = await self._store.left(service.name, asked.mobile, key.session_id, since)
+        if earlier is not None and earlier.kept.offer:
+            earlier = await self._offered(Key(service.name, earlier.kept.offer))
         can_go_on = earlier is not None and earlier.kept.snapshot and earlier.kept.taken
         return earlier if can_go_on else None
+
+    async def _offered(self, key: Key) -> Earlier | None:
+        """What was offered to a session whose user left without an answer."""
+        found = await self._store.look(key)
+        is_free = found is not None and not found[0].over and found[1] < self._clock()
+        return Earlier(key, found[0]) if found is not None and is_free else None
 
     async def _come_back(self, service: Service, kept: Kept) -> Session | None:
         """The earlier session, which is over from now on where it was."""
