@@ -219,7 +219,8 @@ class UssdDesk:
                 return None
             kept, held_until = found
             if held_until < self._clock():
-                return (_again(kept, asked.lines) or None) if len(asked.lines) <= kept.taken and not held_until else None
+                is_done = not held_until and len(asked.lines) <= kept.taken  # else whoever held it is gone, or it waits
+                return _again(kept, asked.lines) or None if is_done else None
         return None
 
     async def _have_patience(self, service: Service, key: Key, asked: Asked) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from ivr.domain.errors import Unusable
 from ivr.domain.screens import Limits
+from ivr.runtime.screens import Key
 from ivr.ussd.settings import UssdSettings
 from tests.ussd.world import Network, our_words, small_dialplan, words_of
 
@@ -78,7 +79,9 @@ async def test_all_at_once_with_the_code(network: Network) -> None:
 
 async def test_a_menu_takes_what_was_sent_ahead_where_the_admin_allows_it(network: Network, tmp_path: Path) -> None:
     """`type_ahead: true`, as in calls."""
-    steps = """  a: {menu: {prompt: pay/amount_payable, keys: {"1": b}, type_ahead: true}, exits: {silence: sorry, invalid: sorry}}
+    steps = """  a:
+    menu: {prompt: pay/amount_payable, keys: {"1": b}, type_ahead: true}
+    exits: {silence: sorry, invalid: sorry}
   b: {menu: {prompt: pay/is, keys: {"1": end}}, exits: {silence: sorry, invalid: sorry}}"""
     network.dialplan = small_dialplan(tmp_path, steps)
     assert await network.sends(network.desk(), "1", "1") == ASKS
@@ -213,14 +216,12 @@ async def test_old_sessions_are_dropped(network: Network) -> None:
     network.clock.now += network.settings.return_within + 1
     sweeping = asyncio.create_task(desk.sweep())
     async with asyncio.timeout(20):
-        while await network.store.screens.look((await _key(network))) is not None:  # noqa: ASYNC110 - nobody tells
+        while await network.store.screens.look(_key(network)) is not None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     sweeping.cancel()
 
 
-async def _key(network: Network):  # type: ignore[no-untyped-def]
-    from ivr.runtime.screens import Key
-
+def _key(network: Network) -> Key:
     return Key(network.service.name, "s1|09121234567")
 
 
@@ -281,7 +282,7 @@ async def test_the_earlier_session_is_at_work(network: Network) -> None:
     await network.sends(desk, "4711")
     assert await network.sends(desk, session="s2") == BACK
     screens, now = network.store.screens, network.clock.now
-    key = await _key(network)
+    key = _key(network)
     kept, _ = await screens.look(key) or (None, 0)
     assert kept is not None
     assert (await screens.take(key, "09121234567", kept, now=now, until=now + 20, since=0)).mine
@@ -318,9 +319,10 @@ async def test_who_is_not_asked(network: Network, why: str) -> None:
 
 # -- other versions ----------------------------------------------------------------------------------------------------
 
-OTHER = (
-    STEPS_OTHER
-) = """  a: {ask: {prompt: common/goodbye, min: 4, max: 12, save: code}, next: m, exits: {silence: sorry, invalid: sorry}}
+OTHER = """  a:
+    ask: {prompt: common/goodbye, min: 4, max: 12, save: code}
+    next: m
+    exits: {silence: sorry, invalid: sorry}
   m: {menu: {prompt: common/too_many_attempts, keys: {"1": end}}, exits: {silence: sorry, invalid: sorry}}"""
 
 
@@ -362,7 +364,7 @@ async def test_what_an_older_program_wrote(network: Network, snapshot: str) -> N
     await network.sends(desk)
     kept = await network.kept()
     kept.snapshot = snapshot
-    key, now = await _key(network), network.clock.now
+    key, now = _key(network), network.clock.now
     await network.store.screens.take(key, "09121234567", kept, now=now, until=now + 1, since=0)
     assert await network.store.screens.put(key, kept, now=now, until=None)
     assert await network.sends(desk, "4711") == ASKS
@@ -420,7 +422,9 @@ async def test_the_store_fails_once(network: Network, method: str) -> None:
 
 async def test_a_prompt_without_words_for_a_screen(network: Network) -> None:
     """The flow's failure step says so, and the session is over."""
-    texts = {"fa": {name: text for name, text in network.dialplan.screens["fa"].items() if name != "pay/amount_payable"}}
+    texts = {
+        "fa": {name: text for name, text in network.dialplan.screens["fa"].items() if name != "pay/amount_payable"}
+    }
     network.dialplan = replace(network.dialplan, screens=texts)
     assert await network.sends(network.desk(), "4711") == TECHNICAL
     assert await network.sends(network.desk(), "4711", "1") == OVER

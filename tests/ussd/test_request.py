@@ -67,7 +67,7 @@ def test_one_mobile_in_many_spellings(number: str) -> None:
     ],
 )
 def test_one_dialled_string_in_many_spellings(call: str) -> None:
-    """A star before it or none (the document's PHP sample has it without), hashes, blanks, Persian and Arabic digits."""
+    """A star before it or none (the document's sample has it without), hashes, blanks, Persian and Arabic digits."""
     assert lines(call) == ("47",)
 
 
@@ -143,7 +143,7 @@ def test_no_session_is_endless() -> None:
 
 
 def test_the_document_s_callback() -> None:
-    """Our factor and theirs are the last two, a blank between them or not; the reference comes in any case of its name."""
+    """Our factor and theirs are the last two, a blank between them or not; the reference's name is in any case."""
     for name in ("RRN", "rrn", "Rrn"):
         said = read(f"mobile=09121234567&sessionid=123&call=*6655*123*1*+42*77001&{name}=12345")
         assert said == SaidPaid("123", MOBILE, "42", "77001", "12345")

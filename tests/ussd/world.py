@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from ivr.flow.loader import load_dialplan
 from ivr.flow.model import Dialplan, Service
 from ivr.payments.port import Provider
 from ivr.prompts.units import Currency
@@ -23,7 +22,8 @@ from ivr.ussd.desk import UssdDesk
 from ivr.ussd.request import Asked
 from ivr.ussd.settings import UssdSettings
 from tests.clock import Clock
-from tests.flow.world import ROOT, small_flow, world
+from tests.flow import world as flow_world
+from tests.flow.world import small_flow, world
 
 MOBILE: Final = "09121234567"
 SERVICE: Final = Service("code", (("6655", "123"),), "small", "fa", {})
@@ -49,7 +49,7 @@ def small_dialplan(directory: Path, steps: str, version: str = "", name: str = "
 
 def shipped_dialplan(*services: Service) -> Dialplan:
     """The shipped flows behind these services."""
-    return replace(load_dialplan(ROOT / "dialplan", world()), services=services)
+    return replace(flow_world.shipped_dialplan(), services=services)
 
 
 @dataclass
