@@ -165,8 +165,9 @@ class UssdDesk:
                 holding.cancel()
             if not is_ours:
                 _log.warning("session_lost")  # somebody else went on with it: theirs counts
-                found = await self._store.look(key)
-                return sitting.text if found is None else _again(found[0], lines) or sitting.text
+                deadline = self._clock() + self._settings.answer_within
+                theirs = await self._look_on(key, asked, deadline)
+                return theirs if theirs is not None else await self._have_patience(service, key, asked)
             if sitting.walk is not None:
                 await self._settle(sitting.walk)
         return _again(kept, lines)
@@ -219,7 +220,8 @@ class UssdDesk:
                 return None
             kept, held_until = found
             if held_until < self._clock():
-                is_done = not held_until and len(asked.lines) <= kept.taken  # else whoever held it is gone, or it waits
+                is_done = not held_until and not kept.asking  # else whoever held it is gone in the middle
+                is_done = is_done and len(asked.lines) <= kept.taken
                 return _again(kept, asked.lines) or None if is_done else None
         return None
 

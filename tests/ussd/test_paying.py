@@ -103,6 +103,43 @@ async def test_a_process_that_dies_on_the_way(till: Network, number: int, writte
     assert [payment.transaction_id for payment in await payments(till.store)] == [f"s1|{MOBILE}"]
 
 
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("number", [1, 2])
+async def test_another_process_goes_on(till: Network, books: Books, tmp_path: Path, number: int, written: bool) -> None:
+    """The same where several processes share the books: the other one asks for the money, once."""
+    if books.shared is None:
+        pytest.skip("a file has one process")
+    (tmp_path / "b").mkdir()
+    async with open_store(tmp_path / "b", till.clock, Shared(books.shared.conninfo, "b")) as other:
+        await till.sends(till.desk(), FACTOR)
+        dying = DiesAt(till, number, written=written)
+        one = till.desk(dying)  # type: ignore[arg-type]
+        lost = asyncio.create_task(till.sends(one, FACTOR, "1"))
+        async with asyncio.timeout(20):
+            await dying.reached.wait()
+        await dies(one, lost)
+        till.clock.now += HOLD + 1
+        assert await till.sends(till.desk(store=other), FACTOR, "1") == ASKED
+        assert [payment.transaction_id for payment in await payments(other)] == [f"s1|{MOBILE}"]
+
+
+async def test_a_request_that_waits_while_the_process_begins_again(till: Network) -> None:
+    """It does not show what was shown before, as if nothing had been agreed to: it goes on where the process died."""
+    await till.sends(till.desk())
+    await till.sends(till.desk(), FACTOR)
+    dying = DiesAt(till, 1, written=True)
+    one = till.desk(dying)  # type: ignore[arg-type]
+    lost = asyncio.create_task(till.sends(one, FACTOR, "1"))
+    async with asyncio.timeout(20):
+        await dying.reached.wait()
+    await dies(one, lost)
+    waiting = asyncio.create_task(till.sends(till.desk(), FACTOR, "1"))
+    await asyncio.sleep(0.2)
+    await till.store.screens.let_go()
+    assert await waiting == ASKED
+    assert len(await payments(till.store)) == 1
+
+
 async def test_two_processes_hear_the_agreement_at_once(till: Network, books: Books, tmp_path: Path) -> None:
     """Of different names, before the same books: one payment, and the same words from both."""
     if books.shared is None:

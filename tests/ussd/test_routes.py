@@ -1,4 +1,4 @@
-"""`GET /ussd/<service>` as the network and everybody else meet it: over HTTP, by the server that serves it in earnest."""
+"""`GET /ussd/<service>` as the network and everybody else meet it: over HTTP, by the server that serves calls."""
 
 import asyncio
 import socket

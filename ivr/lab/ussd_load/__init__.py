@@ -1,0 +1,1 @@
+"""USSD sessions in great number, against real workers that die."""
