@@ -34,14 +34,22 @@ def possible_names(texts: Collection[str]) -> list[str]:
 class Allowance:
     """How often hints may have a provider asked: once in a while about one payment, so many a second about all.
 
-    `clock` gives seconds. `in_a_row`: so many about one payment at first.
+    `clock` gives seconds. `in_a_row`: so many about one payment at first; `at_once` and `a_second`: about all of them.
     """
 
-    def __init__(self, clock: Callable[[], float], in_a_row: int = 1) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        in_a_row: int = 1,
+        at_once: int = MOST_AT_ONCE,
+        a_second: float = A_SECOND,
+    ) -> None:
         self._clock = clock
         self._in_a_row = in_a_row
+        self._at_once = at_once
+        self._a_second = a_second
         self._of: dict[str, Bucket] = {}
-        self._all = Bucket(MOST_AT_ONCE, clock())
+        self._all = Bucket(at_once, clock())
 
     def take(self, payment_id: str) -> bool:
         """Whether its provider may be asked now; that is used up then."""
@@ -52,7 +60,7 @@ class Allowance:
         self._of[payment_id] = mine
         if not mine.take(self._in_a_row, 1 / LEAST_PAUSE, now):
             return False
-        if self._all.take(MOST_AT_ONCE, A_SECOND, now):
+        if self._all.take(self._at_once, self._a_second, now):
             return True
         mine.tokens += 1  # it was not asked about this one
         return False

@@ -23,6 +23,12 @@ MOST_DIGITS: Final = 20
 IN_A_ROW: Final = 3
 """Verifications of one payment that callbacks may cause at first, so that a forged one does not keep a true one out;
 then one every `ivr.runtime.callbacks.LEAST_PAUSE`."""
+AT_ONCE: Final = 200
+A_SECOND: Final = 50.0
+"""Verifications that callbacks cause in one go, and then in a second. More than elsewhere: only the network's own
+addresses come so far, each callback must name a payment of ours whole, and payers need not wait for the reconciler on a
+busy day.
+"""
 
 
 _log = structlog.get_logger("ivr.ussd_callback")
@@ -69,7 +75,7 @@ class UssdCallbacks:
     def __init__(self, journal: Journal, reconciler: Reconciling, clock: Callable[[], float]) -> None:
         self._journal = journal
         self._reconciler = reconciler
-        self._allowance = Allowance(clock, IN_A_ROW)
+        self._allowance = Allowance(clock, IN_A_ROW, AT_ONCE, A_SECOND)
 
     async def settle(self, heard: Heard) -> Settled:
         """Take one callback. Raises Unusable when our own books fail: then it is to come again."""

@@ -13,9 +13,9 @@ from ivr.domain.operations import Operation, Outcome
 from ivr.payments.port import Reply
 from ivr.payments.state import EntryKind, Payment, State
 from ivr.providers import inoti
-from ivr.runtime.callbacks import LEAST_PAUSE, MOST_AT_ONCE
+from ivr.runtime.callbacks import LEAST_PAUSE
 from ivr.runtime.reconciler import EXPIRED, Reconciler
-from ivr.runtime.ussd_callback import IN_A_ROW, Heard, Settled, UssdCallbacks
+from ivr.runtime.ussd_callback import AT_ONCE, IN_A_ROW, Heard, Settled, UssdCallbacks
 from ivr.runtime.verdict import Late
 from tests.fakes import FakeBooks, FakeProvider
 
@@ -153,13 +153,13 @@ async def test_the_provider_is_not_asked_too_often(outside: Outside) -> None:
 
 async def test_all_callbacks_together(outside: Outside) -> None:
     """So many at once; the next one may come again."""
-    for number in range(MOST_AT_ONCE + 1):
+    for number in range(AT_ONCE + 1):
         outside.books.put(replace(SENT, id=f"p{number}", invoice_id=str(number)), State.SENT)
-    outside.answers(*[PAID] * (MOST_AT_ONCE + 1))
-    said = [await outside.hears(our_factor=str(number)) for number in range(MOST_AT_ONCE + 1)]
-    assert said == [*[Settled.PAID] * MOST_AT_ONCE, Settled.NOT_CONFIRMED]
+    outside.answers(*[PAID] * (AT_ONCE + 1))
+    said = [await outside.hears(our_factor=str(number)) for number in range(AT_ONCE + 1)]
+    assert said == [*[Settled.PAID] * AT_ONCE, Settled.NOT_CONFIRMED]
     outside.now += 1
-    assert await outside.hears(our_factor=str(MOST_AT_ONCE)) is Settled.PAID
+    assert await outside.hears(our_factor=str(AT_ONCE)) is Settled.PAID
 
 
 @pytest.mark.parametrize("fault", [OutcomeUnknown("read timeout"), ProviderUnreachable("refused")], ids=repr)
