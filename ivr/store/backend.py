@@ -67,6 +67,12 @@ class Backend(Protocol):
         """Before reading: a connection that was lost is made anew, and what was left open is undone."""
         ...
 
+    def together(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> Sequence[Any]:
+        """Several statements and their values in one go, all or none: the first row of each as a tuple, or None. Empty,
+        and nothing was done, where they are to be done one by one: because one failed, or that is as quick here.
+        """
+        ...
+
     def is_lost(self, exc: BaseException) -> bool:
         """Whether the connection broke, and `ready` may help. Nothing is known of a write then."""
         ...

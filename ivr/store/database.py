@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,23 @@ MOST_WAITING: Final = 10_000
 Job = Callable[[Connection], T]
 """Runs in the thread, inside a transaction, and once more if the transaction is begun anew. Reads and writes; never
 begins, commits or waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A job of one statement; its result is the first row as a tuple, or None. Those that wait together go to the
+    database together, each row's in the order of `row`: two processes that change the same rows then never wait for
+    each other in a circle.
+    """
+
+    sql: str
+    parameters: Sequence[Any]
+    row: tuple[str, ...]
+
+    def __call__(self, connection: Connection) -> Any:
+        """As every job."""
+        return connection.execute(self.sql, self.parameters).fetchone()
+
 
 _Asked = tuple[Job[Any], asyncio.Future[Any], bool]
 """The job, who waits for it, and whether it only reads."""
@@ -123,12 +141,26 @@ class Database:
         """Once more if the connection turns out to be lost: that reads nothing twice."""
         self.backend.ready()
         try:
-            return [self._read(job) for job, _, _ in group]
+            return self._together(group) or [self._read(job) for job, _, _ in group]
         except Exception as exc:
             if not self.backend.is_lost(exc):
                 raise
         self.backend.ready()
         return [self._read(job) for job, _, _ in group]
+
+    def _together(self, group: Sequence[_Asked]) -> Sequence[_Answer]:
+        """All answers at once, where all are statements; empty where they are to be done one by one, and nothing is
+        changed.
+        """
+        statements = [(job, at) for at, (job, _, _) in enumerate(group) if isinstance(job, Statement)]
+        if len(statements) < max(2, len(group)):
+            return []
+        statements.sort(key=lambda each: each[0].row)
+        rows = self.backend.together([(job.sql, job.parameters) for job, _ in statements])
+        answers: list[_Answer] = [(None, None)] * len(rows)
+        for row, (_, at) in zip(rows, statements, strict=False):
+            answers[at] = (row, None)
+        return answers
 
     def _read(self, job: Job[Any]) -> _Answer:
         try:

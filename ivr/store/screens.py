@@ -11,7 +11,7 @@ import msgspec
 from ivr.domain.errors import BadInput
 from ivr.runtime.screens import MOST_STATE, Earlier, Kept, Key, Taken
 from ivr.store.backend import Connection
-from ivr.store.database import Database, Job, T
+from ivr.store.database import Database, Job, Statement, T
 
 _TAKE: Final = (
     "INSERT INTO ussd_sessions (service, session_id, mobile, state, over, waits, touched_at, holder, held_until) "
@@ -50,8 +50,8 @@ _ENCODER: Final = msgspec.json.Encoder()
 class StoredScreens:
     """`ivr.runtime.screens.ScreenStore`. `holder` is this process' name among those that share the sessions.
 
-    `apart`: each statement for itself, so that processes never wait for each other's sessions; else many share one
-    write, which is what one process wants that has the file alone.
+    `apart`: without the books' pen, so that processes never wait for each other's sessions; else many share one write,
+    which is what one process wants that has the file alone.
     """
 
     def __init__(self, database: Database, holder: str, *, apart: bool) -> None:
@@ -64,27 +64,23 @@ class StoredScreens:
         new = _written(fresh)
         values = (*key, mobile, new, now, self._holder, until, since, since, since, now)
 
-        def job(connection: Connection) -> tuple[Any, bool]:
-            while True:
-                if (row := connection.execute(_TAKE, values).fetchone()) is not None:
-                    return row, True
-                if (row := connection.execute(_LOOK, key).fetchone()) is not None:
-                    return row[:3], False
-                # It was there and held, and is gone: between two statements another process has dropped it.
-
-        row, mine = await self._do(job)
-        return Taken(_read(*row), mine, fresh=mine and row[0] == new)
+        while True:
+            if (row := await self._do(Statement(_TAKE, values, key))) is not None:
+                return Taken(_read(*row), mine=True, fresh=row[0] == new)
+            if (row := await self._do(Statement(_LOOK, key, key))) is not None:
+                return Taken(_read(*row[:3]), mine=False, fresh=False)
+            # It was there and held, and is gone: between two statements another process has dropped it.
 
     async def look(self, key: Key) -> tuple[Kept, float] | None:
         """See the port."""
-        row = await self._do(lambda connection: connection.execute(_LOOK, key).fetchone())
+        row = await self._do(Statement(_LOOK, key, key))
         return None if row is None else (_read(*row[:3]), row[3])
 
     async def put(self, key: Key, kept: Kept, *, now: float, until: float | None) -> bool:
         """See the port. Raises BadInput for one that is too long to be kept."""
         state = _written(kept)
         values = (state, int(kept.over), now, _NOBODY if until is None else until, *key, self._holder)
-        row = await self._do(lambda connection: connection.execute(_PUT, values).fetchone())
+        row = await self._do(Statement(_PUT, values, key))
         if row is not None:
             kept.waits = row[0]
         return row is not None
@@ -100,12 +96,12 @@ class StoredScreens:
     async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:
         """See the port."""
         values = (mobile, service, but, since, since)
-        row = await self._do(lambda connection: connection.execute(_LEFT, values).fetchone())
+        row = await self._do(Statement(_LEFT, values, (service, but)))
         return None if row is None else Earlier(Key(service, row[0]), _read(*row[1:]))
 
     async def close(self, key: Key, now: float) -> Kept | None:
         """See the port."""
-        row = await self._do(lambda connection: connection.execute(_CLOSE, (*key, now)).fetchone())
+        row = await self._do(Statement(_CLOSE, (*key, now), key))
         return None if row is None else _read(*row)
 
     async def forget(self, before: float) -> int:

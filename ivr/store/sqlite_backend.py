@@ -35,6 +35,10 @@ class SqliteBackend:
         """See the port: what failed before was never committed."""
         self.rollback()
 
+    def together(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> Sequence[Any]:
+        """None of them: no network is in between."""
+        return ()
+
     def is_lost(self, exc: BaseException) -> bool:
         """Never: a file has no connection."""
         return False
