@@ -6,9 +6,10 @@ Law: where `ussd` is not configured nothing is served, and nothing runs.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from starlette.routing import BaseRoute
@@ -22,6 +23,12 @@ from ivr.ussd.routes import Settle, UssdRoutes
 
 CLOSED_WITHIN: Final = 60.0
 """Seconds for what is being asked for users when the process ends; providers answer or are given up before that."""
+
+
+def _names() -> Iterator[str]:
+    """Names of sessions that no process gives twice; the system's dice are thrown once, for each throw has its price."""
+    mine = secrets.token_hex(8)
+    return (f"ussd-{mine}-{number}" for number in count(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ async def ussd_service(
         settings.currency,
         nudge=nudge,
         clock=time.time,
-        new_name=lambda: f"ussd-{secrets.token_hex(8)}",
+        new_name=_names().__next__,
     )
     served = UssdRoutes(desk, dialplan, settings.ussd, settle, services.observer)
     try:

@@ -4,7 +4,6 @@ Law: a snapshot holds no secret and no keyed digit. Keys are held in a Secret fr
 turn out to be, and a session that is restored has none of them.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -102,7 +101,10 @@ class Session(msgspec.Struct):
     @classmethod
     def restore(cls, snapshot: str) -> "Session":
         """The session as it was, without its secrets and keyed digits. Raises ValueError for anything else."""
-        raw: Any = json.loads(snapshot)
+        try:
+            raw: Any = msgspec.json.decode(snapshot)
+        except msgspec.DecodeError as exc:
+            raise ValueError(str(exc)) from None
         if not isinstance(raw, dict) or raw.pop("format", None) != SNAPSHOT_FORMAT or set(raw) != set(_KEPT):
             raise ValueError("not a session snapshot of this version")
         session = cls(**raw)

@@ -4,13 +4,12 @@ Law: who holds a session is decided by one statement, so that of two processes o
 cut may lose the newest screens, and whoever dials again begins anew.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from ivr.domain.errors import BadInput
 from ivr.runtime.screens import MOST_STATE, Earlier, Kept, Key, Taken
-from ivr.store.backend import Connection
 from ivr.store.database import Database, Job, Statement, T
 
 _TAKE: Final = (
