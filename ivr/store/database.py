@@ -58,6 +58,7 @@ class Database:
         self.name = backend.name
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._handed: list[_Asked] = []
         self._waiting = 0
         self._ended: asyncio.Future[None] | None = None
         threading.Thread(target=self._work, name=f"store {self.name}", daemon=True).start()
@@ -80,8 +81,18 @@ class Database:
             raise Unusable(f"{self.name}: {self._waiting} writes wait for the disk; look at the disk")
         self._waiting += 1
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put((job, future, reads))
+        self._handed.append((job, future, reads))
+        if len(self._handed) == 1:
+            self._loop.call_soon(self._hand_on)
         return future
+
+    def _hand_on(self) -> None:
+        """What was handed over in one turn of the loop wakes the thread once: they share the interpreter, and each
+        waking takes it from the loop.
+        """
+        for asked in self._handed:
+            self._queue.put(asked)
+        self._handed.clear()
 
     async def check(self) -> None:
         """Return when a write was taken. Raises Unusable."""
@@ -91,6 +102,7 @@ class Database:
         """Do what waits, then let go of the database."""
         if self._ended is None:
             self._ended = self._loop.create_future()
+            self._hand_on()
             self._queue.put(None)
         await asyncio.shield(self._ended)
 

@@ -19,7 +19,7 @@ from typing import Final, cast
 import msgspec
 import uvloop
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 64
 STALLED_SECONDS: Final = 30.0
 
 
@@ -150,7 +150,7 @@ async def run(order: Order) -> Heard:
         await asyncio.sleep(order.seconds)
     seconds = time.perf_counter() - began
     round_.over = True
-    latencies = sorted(1000 * latency for latency in round_.latencies)
+    latencies = sorted(round(1000 * latency, 3) for latency in round_.latencies)
     heard = Heard(
         len(latencies),
         round_.wrong,
@@ -190,7 +190,9 @@ def _cpu() -> float:
 def main() -> None:
     """One order."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(order))))
+    heard = msgspec.json.encode(uvloop.run(run(order)))
+    sys.stdout.buffer.write(heard)
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
