@@ -23,8 +23,10 @@ test: ## every check and every test
 	@./scripts/check.sh
 
 bench: ## the benchmark's table (BENCH_JSON=path for its figures)
-	@./scripts/setup.sh sip-tester
+	@./scripts/setup.sh sip-tester postgresql
 	@.venv/bin/python -m ivr.lab.bench
 
-chaos: setup ## cut the process at every step of a payment, 2,000 times (CHAOS_JSON=path for its figures)
+chaos: ## cut the process at every step of a payment, 2,000 times (CHAOS_JSON=path for its figures); 1,000 USSD sessions
+	@./scripts/setup.sh postgresql
 	@.venv/bin/python -m ivr.lab.chaos
+	@.venv/bin/python -m ivr.lab.ussd_load

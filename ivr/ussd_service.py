@@ -26,7 +26,7 @@ CLOSED_WITHIN: Final = 60.0
 
 
 def _names() -> Iterator[str]:
-    """Names of sessions that no process gives twice; the system's dice are thrown once, for each throw has its price."""
+    """Names of sessions that no process gives twice; the system's dice are thrown once, for they cost much."""
     mine = secrets.token_hex(8)
     return (f"ussd-{mine}-{number}" for number in count(1))
 

@@ -4,6 +4,7 @@ BENCH_JSON=path also writes the figures as JSON.
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import uvloop
 
 from ivr.domain.errors import IvrError
 from ivr.lab.asterisk import ensure_asterisk
+from ivr.lab.bench import ussd
 from ivr.lab.bench.report import as_json, show
 from ivr.lab.bench.run import run
 from ivr.lab.bench.settings import SHORT, Plan
@@ -27,20 +29,24 @@ def main() -> int:
     parser.add_argument("--recordings", type=Path, default=HOUSE / "var" / "prompts", help="built prompts")
     asked = parser.parse_args()
     plan = SHORT if asked.short else Plan()
+    ussd_plan = ussd.SHORT if asked.short else ussd.Plan()
     try:
         asterisk = ensure_asterisk(_progress)
         if prompts_build(HOUSE / "prompts", asked.recordings):
             return 1
         home = asked.home.absolute() if asked.home else None
         results = uvloop.run(run(asterisk, asked.recordings, plan, _progress, home))
+        screens = uvloop.run(ussd.run(ussd_plan, _progress, home / "ussd" if home else None))
     except IvrError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
     show(results)
+    ussd.show(screens)
     if path := os.environ.get("BENCH_JSON"):
-        Path(path).write_text(as_json(results), encoding="utf-8")
+        figures = {**json.loads(as_json(results)), "ussd": ussd.as_dict(screens)}
+        Path(path).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

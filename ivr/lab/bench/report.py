@@ -114,11 +114,11 @@ def verdicts(all_: Sequence[Figures]) -> list[str]:
     base = next(one for one in all_ if one.way == MEASURE)
     menu, invoice = added(ours, base)
     return [
-        _verdict("CPU of the application per paid call", ours.application_ms, APPLICATION_MS, "ms"),
-        _verdict("CPU of both, against (a)", ours.total_ms / base.total_ms, RATIO, "times"),
-        _verdict("delay added after key 1, p99 (c) - p99 (a)", menu, ADDED_MS, "ms"),
-        _verdict("delay added after key #, p99 (c) - p99 (a)", invoice, ADDED_MS, "ms"),
-        _verdict("failed calls of (c)", float(ours.failed), 0.0, ""),
+        verdict("CPU of the application per paid call", ours.application_ms, APPLICATION_MS, "ms"),
+        verdict("CPU of both, against (a)", ours.total_ms / base.total_ms, RATIO, "times"),
+        verdict("delay added after key 1, p99 (c) - p99 (a)", menu, ADDED_MS, "ms"),
+        verdict("delay added after key #, p99 (c) - p99 (a)", invoice, ADDED_MS, "ms"),
+        verdict("failed calls of (c)", float(ours.failed), 0.0, ""),
     ]
 
 
@@ -200,7 +200,8 @@ def _both(delays: Sequence[float]) -> str:
     return f"{percentile(delays, 0.5):.0f} / {percentile(delays, 0.99):.0f}"
 
 
-def _verdict(what: str, value: float, limit: float, unit: str) -> str:
+def verdict(what: str, value: float, limit: float, unit: str) -> str:
+    """A line that says whether a target is met."""
     met = "met" if value <= limit else "MISSED"
     return f"{met:>6}  {what}: {value:.4g} {unit}".rstrip() + f" (at most {limit:g})"
 

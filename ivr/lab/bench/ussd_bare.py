@@ -41,6 +41,9 @@ def main() -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
+        listener.listen()
+        sys.stdout.write("serving\n")
+        sys.stdout.flush()
         uvloop.run(serve_web(listener, served))
 
 

@@ -1,4 +1,4 @@
-"""The USSD network of the benchmark, a process of its own: raw sockets that are kept open, one request on each at a time.
+"""The USSD network of the benchmark, a process of its own: raw sockets that stay open, one request on each at a time.
 
 Law: every answer is looked at: it must be what the first session of the round was shown at the same place. A latency
 counts from when a request was due, not from when a connection was free for it.
@@ -177,7 +177,7 @@ async def _at_a_rate(round_: _Round) -> None:
                 round_.due.append(due)
         await asyncio.sleep(0.001)
     deadline = time.perf_counter() + STALLED_SECONDS
-    while len(round_.latencies) < sent and time.perf_counter() < deadline:
+    while len(round_.latencies) < sent and time.perf_counter() < deadline:  # noqa: ASYNC110 - sockets tell nobody
         await asyncio.sleep(0.01)
     round_.wrong += sent - len(round_.latencies)
 
