@@ -11,9 +11,9 @@ from ivr.domain.speech import In, Prompt
 from ivr.flow.channels import misplaced, reached
 from ivr.flow.describing import describe
 from ivr.flow.model import Flow, Step, World
-from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf
+from ivr.flow.questions import question
+from ivr.flow.saying import NO_TITLE, AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf
 from ivr.flow.steps.ask import AskStep
-from ivr.flow.steps.language import LanguageStep
 from ivr.flow.steps.menu import MenuStep
 from ivr.flow.visit import USSD
 
@@ -34,9 +34,8 @@ def check(flow: Flow, language: str, limits: Limits, world: World) -> Iterator[t
 
 
 def _wrong(step: Step, language: str, limits: Limits, world: World) -> Iterator[str]:
-    kind = step.kind
-    offer = kind.offer if isinstance(kind, LanguageStep) else kind
-    if isinstance(kind, AskStep) and kind.secret:
+    offer = question(step.kind)
+    if isinstance(offer, AskStep) and offer.secret:
         yield "a secret is never asked for by USSD: the network keeps what is sent"
     if isinstance(offer, MenuStep) and offer.keys.keys() != offer.choices.keys():
         yield "on a screen every key needs words: write 'choices'"
@@ -53,8 +52,7 @@ def _wrong(step: Step, language: str, limits: Limits, world: World) -> Iterator[
 
 def _prompts(step: Step) -> Iterator[str]:
     """What is shown and not spoken."""
-    kind = step.kind
-    offer = kind.offer if isinstance(kind, LanguageStep) else kind
+    offer = question(step.kind)
     if isinstance(offer, MenuStep):
         yield from (prompt.name for prompt in offer.choices.values())
         yield from _names(offer.title)
@@ -77,14 +75,13 @@ def _names(saying: Saying) -> Iterator[str]:
 
 def _pages(step: Step, shown: Mapping[str, str], limits: Limits) -> int:
     """How many the longest of its screens needs."""
-    kind = step.kind
-    offer = kind.offer if isinstance(kind, LanguageStep) else kind
-    title, choices = Saying(()), []
-    if isinstance(offer, MenuStep | AskStep):
-        title = offer.title
+    offer = question(step.kind)
+    title, choices = NO_TITLE if offer is None else offer.title, []
     if isinstance(offer, MenuStep):
         worded = ((line, offer.choices.get(key)) for line, key in offer.lines.items())
         choices = [(line, shown.get(prompt.name, "")) for line, prompt in worded if prompt is not None]
+    if isinstance(offer, AskStep) and offer.cancel_key is not None:
+        choices = [(offer.cancel_line, shown.get(offer.cancel_words.name, ""))]
     body = _longest(step.facts.says, shown)
     screen = Screen(_longest(title, shown), body, choices)
     words = (shown.get("screen/forward", ""), shown.get("screen/back", ""))
