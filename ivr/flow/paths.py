@@ -160,9 +160,10 @@ def _sent(step: Step, exit_name: str) -> str:
     if isinstance(asked, AskStep):
         digits = str(asked.least) if asked.least == asked.most else f"{asked.least} to {asked.most}"
         return {NEXT: f"send {asked.save}: {digits} digits", CANCELLED: f"send {asked.cancel_line}"}.get(exit_name, "")
-    meant = (
-        {by for by, target in step.exits.items() if by == exit_name} if asked is step.kind else set(asked.keys.values())
-    )
+    if exit_name == SILENCE:
+        return ""
+    leads = asked.keys.values()
+    meant = {exit_name} if exit_name in leads else {*leads}  # a language is chosen by each of them
     return " or ".join(f"send {line}" for line, key in asked.lines.items() if asked.keys[key] in meant)
 
 

@@ -137,7 +137,7 @@ BOTH = """  a: {choose: {value: agent, present: b, missing: b}}
 
 
 def test_a_walk_by_ussd(tmp_path: Path) -> None:
-    """What is sent from a screen, in its words. Nobody is silent there, nobody was sent by an agent, and it stays so."""
+    """What is sent from a screen, in its words. Nobody is silent there, and no agent has sent anybody."""
     flow = small_flow(tmp_path, BOTH)
     found = walks(flow)
     assert found.untaken == (("f", "voice"),) and never_on_screens(flow) == {("e", "silence")}

@@ -150,7 +150,7 @@ def _known_at_first(flow: Flow, walk: Walk) -> set[str]:
     return {name for name in MAY_BE_MISSING | flow.brings.keys() if first.get(name) != MISSING}
 
 
-def _screens(flow: Flow, walk: Walk) -> dict[str, str]:
+def _screens(flow: Flow, walk: Walk) -> dict[str, str | int]:
     """What a USSD session knows, if this is one."""
     channels = {by for step, by in walk.ways if (flow.steps[step].facts.looks_at or "").endswith(CHANNEL)}
     return {CHANNEL: USSD, USSD_SESSION: "4711"} if USSD in channels else {}
