@@ -156,6 +156,10 @@ class UssdDesk:
                 kept.shown[str(kept.taken)] = sitting.text
                 if kept.over and not kept.ended_at:
                     kept.ended_at = self._clock()
+            except Exception:
+                with suppress(IvrError):
+                    await self._store.hold(key, 0.0)  # whoever asks again need not wait
+                raise
             finally:
                 holding.cancel()
             if not await self._store.put(key, kept, now=self._clock(), until=None):
