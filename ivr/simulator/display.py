@@ -9,14 +9,13 @@ from ivr.domain.screens import Limits, Page, Screen, paged
 
 
 class Display:
-    """One telephone. `forward`, `back`: the words of what leads to another page."""
+    """One telephone. `ways`: the words of what leads to the next page, and back, as the session's language is now."""
 
-    def __init__(self, limits: Limits, forward: str, back: str) -> None:
+    def __init__(self, limits: Limits, ways: Callable[[], tuple[str, str]]) -> None:
         self.limits = limits
         self.pages: Sequence[Page] = ()
         self.page = 0
-        self._forward = forward
-        self._back = back
+        self._ways = ways
         self._said: list[str] = []
         self._choices: Mapping[str, str] = {}
         self._title = ""
@@ -65,5 +64,5 @@ class Display:
         return line in self._choices
 
     def _turn_to(self, screen: Screen, taken: Callable[[str], bool]) -> None:
-        self.pages = paged(screen, self.limits, self._forward, self._back, taken)
+        self.pages = paged(screen, self.limits, *self._ways(), taken)
         self.page = 0

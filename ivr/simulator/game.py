@@ -71,8 +71,7 @@ class Game(Call):
         self._providers = providers
         self._tell = tell
         self._step_told = ""
-        forward, back = (words((word,), session.language) if self.on_screen else "" for word in (_FORWARD, _BACK))
-        self._display = Display(limits or Limits(), forward, back)
+        self._display = Display(limits or Limits(), self._page_ways)
         self._requested: commands.RequestPayment | None = None
 
     # -- what can happen ---------------------------------------------------------------------------------------------
@@ -234,6 +233,10 @@ class Game(Call):
             self.hear()
         if _LINE in self.awaits and self._display.is_stale:
             self._display.show(self._accepts)
+
+    def _page_ways(self) -> tuple[str, str]:
+        language = self.session.language
+        return self._words((_FORWARD,), language), self._words((_BACK,), language)
 
     def _accepts(self, line: str) -> bool:
         asked = question(self.step.kind)

@@ -63,8 +63,8 @@ class Sitting:
         number, kept.taken = kept.taken, kept.taken + 1
         if number == kept.waits:
             return False  # it says only that the user goes on waiting
-        if self._turns(line):
-            return False  # the last screen may have pages, too
+        if not kept.offer and self._turns(line):
+            return False
         if kept.over:
             self._turn_to(Screen(body=words.text(self._texts, words.OVER, self._language)), lambda line: False)
             return False
@@ -95,6 +95,7 @@ class Sitting:
 
     def _show(self, walk: Walk) -> None:
         """What the walk has come to, on pages."""
+        self._language = walk.session.language
         self.kept.snapshot, self.kept.asking = walk.session.snapshot(), False
         if walk.over and walk.payment is not None:
             self._keep([Page(payment_line(walk.payment.invoice_id, walk.payment.amount_rial))])
