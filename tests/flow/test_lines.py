@@ -198,7 +198,7 @@ CHOOSING: Final = """  a:
 
 
 def test_choices_on_a_screen(tmp_path: Path) -> None:
-    """In order, the keys that are no digits last; the star and the hash have digits of their own that mean nothing else."""
+    """In order, the keys that are no digits last; for the star and the hash there are digits that mean nothing else."""
     caller = on_screen(small_flow(tmp_path, CHOOSING))
     assert [(one.line, one.words) for one in heard(caller).choices] == [
         ("0", Prompt("screen/no")),
