@@ -55,8 +55,8 @@ def _wrong(step: Step, language: str, limits: Limits, world: World) -> Iterator[
         )
     elif (many := len(pages[0].forward or "")) > MOST_KEYS:
         yield (
-            f"on a screen it needs {len(pages)} pages in '{language}', and {many} nines would turn them, fewer could be "
-            "a number: write 'min: 2', or shorten its words"
+            f"on a screen it needs {len(pages)} pages in '{language}', and {many} nines would turn them, fewer could "
+            "be a number: write 'min: 2', or shorten its words"
         )
 
 
