@@ -237,7 +237,12 @@ def _not_for_screens(service: Service, drafts: Mapping[str, _Draft], world: Worl
     if (draft := drafts.get(service.flow)) is None:
         return []
     source = Source(draft.source.file)
-    chosen = {language for name in _reached([service.flow], drafts) for language in drafts[name].uses.languages}
+    chosen = {
+        language
+        for name in _reached([service.flow], drafts)
+        if name in drafts
+        for language in drafts[name].uses.languages
+    }
     for language in sorted({service.language} | chosen):
         for step, what in check_screens(draft.flow, language, world.screen_limits, world):
             source.blame(draft.step_places[step.partition("/")[0]], f"'{step}': {what}")

@@ -213,3 +213,14 @@ def test_what_a_screen_holds_is_configured(tmp_path: Path) -> None:
     small = replace(world(), screen_limits=Limits(gsm=60, ucs2=60))
     [fault] = wrong(tmp_path, service, small, long=text)
     assert fault.startswith("flows/long.yaml:5:3: 'a': on a screen it needs 6 pages in 'en', and 4 are the most")
+
+
+def test_a_flow_that_calls_what_is_not_there(tmp_path: Path) -> None:
+    """One fault, at the call; a service that runs such a flow adds none."""
+    calling = OTHER.replace("flow: other", "flow: calling").replace(
+        "  a: {say: common/goodbye, next: b}",
+        "  a: {call: {flow: nowhere}, exits: {done: c}}\n  c: {say: common/goodbye, next: b}",
+    )
+    service = 'services: {one: {code: "*1#", flow: calling}}\n'
+    [fault] = wrong(tmp_path, service, calling=calling)
+    assert fault.startswith("flows/calling.yaml:5:20: there is no flow 'nowhere'")
