@@ -54,6 +54,8 @@ class Kept(msgspec.Struct):
     offer: str = ""
     """The network's name of an earlier session that may go on here; the user is asked."""
     over: bool = False
+    ended_at: float = 0.0
+    """When it was over, in seconds since 1970."""
 
 
 class Taken(NamedTuple):
@@ -97,7 +99,8 @@ class ScreenStore(Protocol):
 
     async def wait(self, key: Key, lines: int) -> None:
         """The user has been asked for patience after so many lines; whoever holds it goes on. An older request that
-        comes late takes nothing of that back."""
+        comes late takes nothing of that back. -1: a new user in an old session has not been asked for any.
+        """
         ...
 
     async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:

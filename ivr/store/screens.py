@@ -29,7 +29,7 @@ _PUT: Final = (
 _HOLD: Final = (
     "UPDATE ussd_sessions SET held_until = ? WHERE service = ? AND session_id = ? AND holder = ? AND held_until > ?"
 )
-_WAIT: Final = "UPDATE ussd_sessions SET waits = ? WHERE service = ? AND session_id = ? AND waits < ?"
+_WAIT: Final = "UPDATE ussd_sessions SET waits = ? WHERE service = ? AND session_id = ? AND (waits < ? OR ? < 0)"
 _LEFT: Final = (
     "SELECT session_id, state, waits, over FROM ussd_sessions WHERE mobile = ? AND service = ? AND session_id <> ? "
     "AND over = 0 AND touched_at >= ? AND held_until < ? ORDER BY touched_at DESC LIMIT 1"
@@ -90,7 +90,7 @@ class StoredScreens:
 
     async def wait(self, key: Key, lines: int) -> None:
         """See the port."""
-        await self._do(lambda connection: _none(connection.execute(_WAIT, (lines, *key, lines))))
+        await self._do(lambda connection: _none(connection.execute(_WAIT, (lines, *key, lines, lines))))
 
     async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:
         """See the port."""

@@ -37,6 +37,9 @@ from ivr.ussd.walk import FAILED, Walk
 
 HOLD: Final = 20.0
 """Seconds for which a session is held; a process that goes on with it holds it anew every third of that."""
+DIALLED_AGAIN_AFTER: Final = 5.0
+"""Seconds after the end of a session from which its first request is no repetition any more, but somebody who has
+dialled again."""
 LOOK_EVERY: Final = 0.05
 """Seconds between two looks at a session that somebody else holds."""
 MOST_VERSIONS: Final = 8
@@ -78,13 +81,12 @@ class UssdDesk:
         self._clock = clock
         self._new_name = new_name
         self._versions: dict[str, Dialplan | None] = {}
-        self._working: dict[str, asyncio.Task[str]] = {}
-        """By our name of the session."""
-        self._waited: set[asyncio.Task[str]] = set()
+        self._working: dict[asyncio.Task[str], Kept] = {}
 
     def is_live(self, payment_id: str) -> bool:
         """Whether somebody is being asked about this payment now."""
-        return payment_id.rpartition(".")[0] in self._working
+        name = payment_id.rpartition(".")[0]
+        return any(kept.name == name for kept in self._working.values())
 
     async def answer(self, service: Service, asked: Asked) -> str:
         """The text for the network. Raises Unusable when sessions cannot be kept."""
@@ -119,29 +121,26 @@ class UssdDesk:
 
     async def close(self) -> None:
         """What is asked for users goes on to its end: it may be about money."""
-        await asyncio.gather(*self._working.values(), return_exceptions=True)
+        await asyncio.gather(*self._working, return_exceptions=True)
 
     # -- one request ---------------------------------------------------------------------------------------------------
 
     async def _work(self, service: Service, key: Key, asked: Asked, taken: Taken, deadline: float) -> str:
         """Go on with a session that is ours; who has to wait for too long gets other words, and it goes on."""
-        name = taken.kept.name
-        task = asyncio.create_task(self._go_on(service, key, asked, taken), name=f"ussd {name}")
-        self._working[name] = task
-        if not (done := await _is_done(task, deadline - self._clock())):
-            self._waited.add(task)
-            task.add_done_callback(self._waited.discard)
-            task.add_done_callback(_hear)
-        task.add_done_callback(partial(self._done, name, taken.kept))
-        return task.result() if done else await self._have_patience(service, key, asked)
+        kept = taken.kept
+        if kept.over and kept.ended_at and not asked.lines and self._clock() - kept.ended_at > DIALLED_AGAIN_AFTER:
+            kept = Kept(self._new_name())  # a network that calls two sessions by one name
+            await self._store.wait(key, -1)
+        task = asyncio.create_task(self._go_on(service, key, asked, kept), name=f"ussd {kept.name}")
+        self._working[task] = kept
+        task.add_done_callback(self._working.pop)
+        if await _is_done(task, deadline - self._clock()):
+            return task.result()
+        task.add_done_callback(_hear)
+        return await self._have_patience(service, key, asked)
 
-    def _done(self, name: str, kept: Kept, task: asyncio.Task[str]) -> None:
-        for each in (name, kept.name):  # another one, where an earlier session went on
-            if self._working.get(each) is task:
-                del self._working[each]
-
-    async def _go_on(self, service: Service, key: Key, asked: Asked, taken: Taken) -> str:
-        kept, lines = taken.kept, asked.lines
+    async def _go_on(self, service: Service, key: Key, asked: Asked, kept: Kept) -> str:
+        lines = asked.lines
         sitting = Sitting(
             kept,
             self._dialplan().screens,
@@ -155,10 +154,12 @@ class UssdDesk:
             try:
                 await self._sit(sitting, service, key, asked)
                 _remember(kept, sitting.text)
+                if kept.over and not kept.ended_at:
+                    kept.ended_at = self._clock()
                 is_ours = await self._put(key, kept, service)
             except Exception:
                 with suppress(IvrError):
-                    await self._store.hold(key, 0.0)  # whoever asks again does not have to wait for us
+                    await self._store.hold(key, 0.0)  # whoever asks again need not wait
                 raise
             finally:
                 holding.end()
@@ -179,7 +180,7 @@ class UssdDesk:
             _log.error("session_too_long", error=str(exc))
             text = words.text(self._dialplan().screens, FAILED, service.language)
             kept.snapshot, kept.pages, kept.page, kept.over = "", [ShownPage(text)], 0, True
-            kept.shown = {str(kept.taken): text}
+            kept.shown, kept.ended_at = {str(kept.taken): text}, self._clock()
             return await self._store.put(key, kept, now=self._clock(), until=None)
 
     async def _sit(self, sitting: Sitting, service: Service, key: Key, asked: Asked) -> None:
@@ -248,7 +249,6 @@ class UssdDesk:
         found = await self._store.close(Key(service.name, kept.offer), self._clock())
         if found is None or not found.snapshot:
             return None
-        self._working[found.name] = self._working[kept.name]
         kept.name, kept.snapshot, kept.asking = found.name, found.snapshot, found.asking
         try:
             return Session.restore(found.snapshot)
@@ -324,6 +324,12 @@ class UssdDesk:
             _log.error("not_settled", payment_id=payment, error=str(exc))
 
 
+def _hear(task: asyncio.Task[str]) -> None:
+    """It ended after its user was asked for patience: what broke is said in the log."""
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        _log.error("session_broke", error=type(exc).__name__)
+
+
 class _Holding:
     """Holds a session on for as long as we work. Most work is over before there is anything to do for that."""
 
@@ -384,9 +390,3 @@ async def _is_done(task: asyncio.Task[str], seconds: float) -> bool:
     finally:
         timer.cancel()
     return task.done()
-
-
-def _hear(task: asyncio.Task[str]) -> None:
-    """Nobody waits for it any more: what broke is said in the log."""
-    if not task.cancelled() and (exc := task.exception()) is not None:
-        _log.error("session_broke", error=type(exc).__name__)

@@ -126,7 +126,7 @@ class Network:
 
 async def dies(desk: UssdDesk, *waiting: "asyncio.Task[str]") -> None:
     """The process is gone in the middle of what it does: nothing of it is heard any more, and it lets go of nothing."""
-    for task in (*desk._working.values(), *waiting):
+    for task in (*desk._working, *waiting):
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
 
