@@ -65,6 +65,8 @@ class Taken(NamedTuple):
     mine: bool
     fresh: bool
     """Nothing was there, or it was too old: it begins."""
+    others: bool
+    """The user has other sessions of this service that are not over: `left` says which."""
 
 
 class Earlier(NamedTuple):

@@ -19,7 +19,9 @@ _TAKE: Final = (
     "over = CASE WHEN ussd_sessions.touched_at < ? THEN 0 ELSE ussd_sessions.over END, "
     "waits = CASE WHEN ussd_sessions.touched_at < ? THEN -1 ELSE ussd_sessions.waits END, "
     "mobile = excluded.mobile, touched_at = excluded.touched_at, holder = excluded.holder, "
-    "held_until = excluded.held_until WHERE ussd_sessions.held_until < ? RETURNING state, waits, over"
+    "held_until = excluded.held_until WHERE ussd_sessions.held_until < ? RETURNING state, waits, over, "
+    "EXISTS (SELECT 1 FROM ussd_sessions AS other WHERE other.mobile = ? AND other.service || '' = ? "
+    "AND other.session_id <> ? AND other.over = 0)"  # || '': else SQLite would look through all of the service's
 )
 _LOOK: Final = "SELECT state, waits, over, held_until FROM ussd_sessions WHERE service = ? AND session_id = ?"
 _PUT: Final = (
@@ -61,13 +63,13 @@ class StoredScreens:
     async def take(self, key: Key, mobile: str, fresh: Kept, *, now: float, until: float, since: float) -> Taken:
         """See the port."""
         new = _written(fresh)
-        values = (*key, mobile, new, now, self._holder, until, since, since, since, now)
+        values = (*key, mobile, new, now, self._holder, until, since, since, since, now, mobile, *key)
 
         while True:
             if (row := await self._do(Statement(_TAKE, values, key))) is not None:
-                return Taken(_read(*row), mine=True, fresh=row[0] == new)
+                return Taken(_read(*row[:3]), True, row[0] == new, bool(row[3]))
             if (row := await self._do(Statement(_LOOK, key, key))) is not None:
-                return Taken(_read(*row[:3]), mine=False, fresh=False)
+                return Taken(_read(*row[:3]), False, False, False)
             # It was there and held, and is gone: between two statements another process has dropped it.
 
     async def look(self, key: Key) -> tuple[Kept, float] | None:

@@ -131,7 +131,7 @@ class UssdDesk:
         if kept.over and kept.ended_at and not asked.lines and self._clock() - kept.ended_at > DIALLED_AGAIN_AFTER:
             kept = Kept(self._new_name())  # a network that calls two sessions by one name
             await self._store.wait(key, -1)
-        task = asyncio.create_task(self._go_on(service, key, asked, kept), name=f"ussd {kept.name}")
+        task = asyncio.create_task(self._go_on(service, key, asked, kept, taken.others), name=f"ussd {kept.name}")
         self._working[task] = kept
         task.add_done_callback(self._working.pop)
         if await _is_done(task, deadline - self._clock()):
@@ -139,7 +139,7 @@ class UssdDesk:
         task.add_done_callback(_hear)
         return await self._have_patience(service, key, asked)
 
-    async def _go_on(self, service: Service, key: Key, asked: Asked, kept: Kept) -> str:
+    async def _go_on(self, service: Service, key: Key, asked: Asked, kept: Kept, others: bool) -> str:
         lines = asked.lines
         sitting = Sitting(
             kept,
@@ -152,7 +152,7 @@ class UssdDesk:
         with structlog.contextvars.bound_contextvars(call_id=kept.name, flow=service.flow):
             holding = _Holding(self._store, key, self._clock)
             try:
-                await self._sit(sitting, service, key, asked)
+                await self._sit(sitting, service, key, asked, others)
                 _remember(kept, sitting.text)
                 if kept.over and not kept.ended_at:
                     kept.ended_at = self._clock()
@@ -183,13 +183,13 @@ class UssdDesk:
             kept.shown, kept.ended_at = {str(kept.taken): text}, self._clock()
             return await self._store.put(key, kept, now=self._clock(), until=None)
 
-    async def _sit(self, sitting: Sitting, service: Service, key: Key, asked: Asked) -> None:
+    async def _sit(self, sitting: Sitting, service: Service, key: Key, asked: Asked, others: bool) -> None:
         kept, lines = sitting.kept, asked.lines
         ahead = kept.asking or not kept.pages  # whoever sent it has not read what is shown now
         if kept.asking:
             await sitting.repeat()
         elif ahead:
-            earlier = None if lines else await self._left(service, key, asked)
+            earlier = await self._left(service, key, asked) if others and not lines else None
             kept.offer = earlier.key.session_id if earlier is not None else ""
             await sitting.begin(bool(kept.offer))
             kept.shown["0"] = sitting.text

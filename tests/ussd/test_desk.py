@@ -410,7 +410,7 @@ class Failing:
         return fails
 
 
-@pytest.mark.parametrize("method", ["take", "put", "left"])
+@pytest.mark.parametrize("method", ["take", "put"])
 async def test_the_store_fails_once(network: Network, method: str) -> None:
     """Whoever asks again goes on at once: nobody holds what failed, and no line is lost."""
     desk = network.desk(Failing(network, method))  # type: ignore[arg-type]
