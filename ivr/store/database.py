@@ -153,7 +153,7 @@ class Database:
         """Once more if the connection turns out to be lost: that reads nothing twice."""
         self.backend.ready()
         try:
-            return self._together(group) or [self._read(job) for job, _, _ in group]
+            return list(self._together(group)) or [self._read(job) for job, _, _ in group]
         except Exception as exc:
             if not self.backend.is_lost(exc):
                 raise

@@ -81,8 +81,7 @@ class UssdRoutes:
         """One request, as ASGI hands it over; its body, if there is one, says nothing."""
         status, text = await self._take(scope)
         body = text.encode()
-        headers = _HEADERS.get(status, _NOTHING)
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        headers = [*_HEADERS.get(status, _NOTHING), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -59,7 +59,7 @@ def test_what_fits_is_one_page() -> None:
     """Title, text and choices, a line each; nothing leads on."""
     [page] = pages(Screen("فاکتور", "۱۶۰,۰۰۰ ریال", [("1", "پرداخت"), ("0", "انصراف")]))
     assert page.text == "فاکتور\n۱۶۰,۰۰۰ ریال\n1) پرداخت\n0) انصراف"
-    assert (page.forward, page.back, page.offered) == (None, None, {"1", "0"})
+    assert (page.forward, page.back, page.offered) == (None, None, frozenset({"1", "0"}))
 
 
 def test_long_texts_are_broken_between_sentences() -> None:

@@ -1,5 +1,6 @@
 """What the USSD network sends is read in all its spellings; what cannot be read opens nothing and is quoted nowhere."""
 
+from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -14,11 +15,11 @@ CODES = [("6655", "123")]
 MOBILE = "09121234567"
 
 
-def read(query: str | bytes, codes: list[tuple[str, ...]] | None = None) -> Asked | SaidPaid:
+def read(query: str | bytes, codes: Sequence[tuple[str, ...]] | None = None) -> Asked | SaidPaid:
     return read_request(query if isinstance(query, bytes) else query.encode(), codes or CODES)
 
 
-def lines(call: str, codes: list[tuple[str, ...]] | None = None) -> tuple[str, ...]:
+def lines(call: str, codes: Sequence[tuple[str, ...]] | None = None) -> tuple[str, ...]:
     """What was sent after the code, as the network dials it."""
     asked = read(urlencode({"mobile": MOBILE, "sessionid": "123", "call": call}), codes)
     assert isinstance(asked, Asked)

@@ -121,7 +121,7 @@ class Network:
 
     async def registered(self) -> Sequence[str]:
         """The codes that stand in the books."""
-        return [one.values["code"] for one in await self.store.registrations.under(["registration"], 0, 100)]
+        return [str(one.values["code"]) for one in await self.store.registrations.under(["registration"], 0, 100)]
 
 
 async def dies(desk: UssdDesk, *waiting: "asyncio.Task[str]") -> None:

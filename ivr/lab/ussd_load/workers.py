@@ -28,7 +28,7 @@ PAY: Final = ("6655", "124")
 REGISTER: Final = ("6655", "123")
 READY_SECONDS: Final = 60.0
 """Until a worker serves, on a machine that has other things to do."""
-_SERVICES: Final = {
+_SERVICES: Final[Mapping[str, dict[str, Any]]] = {
     "pay_invoice": {
         "code": f"*{'*'.join(PAY)}#",
         "flow": "pay_invoice",
@@ -143,7 +143,7 @@ def _write_dialplan(directory: Path) -> None:
     pay = _SERVICES["pay_invoice"]
     number = {"number": "42473000", "flow": pay["flow"], "settings": pay["settings"]}
     (directory / "numbers.yaml").write_text(yaml.safe_dump({"numbers": [number]}), encoding="utf-8")
-    (directory / "ussd.yaml").write_text(yaml.safe_dump({"services": _SERVICES}), encoding="utf-8")
+    (directory / "ussd.yaml").write_text(yaml.safe_dump({"services": dict(_SERVICES)}), encoding="utf-8")
 
 
 def _write_recordings(directory: Path) -> None:
