@@ -30,13 +30,12 @@ from ivr.runtime.questions import ask
 from ivr.runtime.screens import MOST_SHOWN, Earlier, Kept, Key, ScreenStore, ShownPage, Taken
 from ivr.runtime.services import Services
 from ivr.ussd import words
+from ivr.ussd.holding import HOLD, Holding, is_done
 from ivr.ussd.request import Asked
 from ivr.ussd.settings import UssdSettings
 from ivr.ussd.sitting import Sitting
 from ivr.ussd.walk import FAILED, Walk
 
-HOLD: Final = 20.0
-"""Seconds for which a session is held; a process that goes on with it holds it anew every third of that."""
 DIALLED_AGAIN_AFTER: Final = 5.0
 """Seconds after the end of a session from which its first request is no repetition any more, but somebody who has
 dialled again."""
@@ -134,7 +133,7 @@ class UssdDesk:
         task = asyncio.create_task(self._go_on(service, key, asked, kept, taken.others), name=f"ussd {kept.name}")
         self._working[task] = kept
         task.add_done_callback(self._working.pop)
-        if await _is_done(task, deadline - self._clock()):
+        if await is_done(task, deadline - self._clock()):
             return task.result()
         task.add_done_callback(_hear)
         return await self._have_patience(service, key, asked)
@@ -150,7 +149,7 @@ class UssdDesk:
             lambda session: self._old_walk(key, asked, kept, session),
         )
         with structlog.contextvars.bound_contextvars(call_id=kept.name, flow=service.flow):
-            holding = _Holding(self._store, key, self._clock)
+            holding = Holding(self._store, key, self._clock)
             try:
                 await self._sit(sitting, service, key, asked, others)
                 _remember(kept, sitting.text)
@@ -330,32 +329,6 @@ def _hear(task: asyncio.Task[str]) -> None:
         _log.error("session_broke", error=type(exc).__name__)
 
 
-class _Holding:
-    """Holds a session on for as long as we work. Most work is over before there is anything to do for that."""
-
-    def __init__(self, store: ScreenStore, key: Key, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._key = key
-        self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(HOLD / 3, self._begin)
-
-    def end(self) -> None:
-        """It is put back, or lost."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._hold_on())
-
-    async def _hold_on(self) -> None:
-        while True:
-            with suppress(IvrError):
-                await self._store.hold(self._key, self._clock() + HOLD)
-            await asyncio.sleep(HOLD / 3)
-
-
 class SessionTaken(IvrError):
     """Another process holds the session: nothing may leave from here."""
 
@@ -372,21 +345,3 @@ def _remember(kept: Kept, text: str) -> None:
     kept.shown[str(kept.taken)] = text
     while len(kept.shown) > MOST_SHOWN:
         del kept.shown[min(kept.shown, key=int)]
-
-
-async def _is_done(task: asyncio.Task[str], seconds: float) -> bool:
-    """Whether it ends within so long; it goes on in any case. A tenth of what `asyncio.wait` costs."""
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    task.add_done_callback(wake)
-    timer = loop.call_later(max(0.0, seconds), wake)
-    try:
-        await woken
-    finally:
-        timer.cancel()
-    return task.done()

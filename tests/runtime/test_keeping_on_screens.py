@@ -20,7 +20,8 @@ from ivr.runtime.snapshots import Snapshots
 from ivr.store.opening import Store, open_store
 from ivr.store.registrations import StoredRegistrations
 from ivr.ussd import words
-from ivr.ussd.desk import HOLD, UssdDesk
+from ivr.ussd.desk import UssdDesk
+from ivr.ussd.holding import HOLD
 from ivr.ussd.request import Asked
 from ivr.ussd.settings import UssdSettings
 from tests.clock import Clock

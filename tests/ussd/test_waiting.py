@@ -9,7 +9,8 @@ import pytest
 from ivr.payments.port import Reply
 from ivr.providers import paystar_saman
 from ivr.runtime.screens import Key
-from ivr.ussd.desk import HOLD, UssdDesk
+from ivr.ussd.desk import UssdDesk
+from ivr.ussd.holding import HOLD
 from ivr.ussd.settings import UssdSettings
 from tests.fakes import FakeProvider
 from tests.ussd.world import MOBILE, Network, dies, small_dialplan, words_of
@@ -160,6 +161,22 @@ async def test_what_breaks_after_the_user_was_asked_to_wait(slow: Network, provi
     provider.door.set()
     await done(desk)
     assert await slow.sends(desk, "4711", "1") == words_of("common/technical_problem")
+
+
+async def test_the_session_s_name_is_used_again(slow: Network, provider: FakeProvider) -> None:
+    """By somebody who dials after it was over: that they were asked for patience in the session before takes no line."""
+    desk = slow.desk()
+    await slow.sends(desk)
+    provider.door.clear()
+    await slow.sends(desk, "4711")
+    provider.door.set()
+    await done(desk)
+    assert await slow.sends(desk, "4711", "1") == OFFERS
+    assert await slow.sends(desk, "4711", "1", "1") == DONE
+    slow.clock.now += 60
+    provider.answers["result"] += [PAID]
+    assert await slow.sends(desk) == ASKS
+    assert await slow.sends(desk, "8822") == OFFERS
 
 
 async def test_a_process_that_dies_holding_a_session(slow: Network, provider: FakeProvider) -> None:
