@@ -164,7 +164,7 @@ async def test_what_breaks_after_the_user_was_asked_to_wait(slow: Network, provi
 
 
 async def test_the_session_s_name_is_used_again(slow: Network, provider: FakeProvider) -> None:
-    """By somebody who dials after it was over: that they were asked for patience in the session before takes no line."""
+    """By somebody who dials after it was over: the patience that was asked for before takes no line from them."""
     desk = slow.desk()
     await slow.sends(desk)
     provider.door.clear()
