@@ -27,6 +27,7 @@ from ivr.lab.asterisk import Installation, Instance, ensure_asterisk
 from ivr.lab.phone import Phone
 from ivr.lab.story import key_through, pay, transcript
 from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, SHOP_KEY, Town
+from ivr.lab.ussd import CODES, DEMO_BILL, USSD_PROVIDER
 from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
@@ -169,13 +170,16 @@ async def _stay(asterisk: Installation) -> None:
         all_flows=True,
         queues={"sales": ()},  # the reception's; nobody is in it
         api=True,
+        ussd=True,
     )
     async with town_of_all as town:
+        make = ("invoices", "create", str(AMOUNT), "--order", "ussd-1", "--provider", USSD_PROVIDER)
+        ussd_invoice = (await town.merchant.command(*make)).strip()
         state = {
             "pid": os.getpid(),
             "phone": {"address": town.handset.address, "ari": town.handset.ari_port, "password": town.handset.password},
             "merchant": {"config": str(town.merchant.config), "asterisk": str(town.merchant.instance.home)},
-            "welcome": _welcome(town),
+            "welcome": _welcome(town, ussd_invoice),
         }
         path = STATE / "state.json"
         path.touch(mode=0o600)
@@ -186,7 +190,7 @@ async def _stay(asterisk: Installation) -> None:
             path.unlink(missing_ok=True)
 
 
-def _welcome(town: Town) -> str:
+def _welcome(town: Town, ussd_invoice: str) -> str:
     merchant = town.merchant
     at = f"{merchant.address}:{merchant.sip_port}"
     demo_invoices = "  ".join(f"{i.tracking_code} ({i.state})" for i in town.invoices)
@@ -196,6 +200,11 @@ def _welcome(town: Town) -> str:
         f"  sip:{CHAIN_NUMBER}@{at}      pay an invoice (three parties)\n\n"
         f"  invoices  {demo_invoices}\n"
         f"  the sandbox's cards and PINs stand in ivr/sandbox/settings.py\n\n"
+        f"  by USSD, on the telephone at {town.sandbox.phone_url} :\n"
+        f"    {CODES['register_code']}  register a code\n"
+        f"    {CODES['pay_invoice']}  pay an invoice: {ussd_invoice}\n"
+        f"    {CODES['pay_bill']}  pay a bill, or {CODES['pay_bill'].removesuffix('#')}*{'*'.join(DEMO_BILL)}#\n"
+        f"    {CODES['status']}  what became of the last payment\n\n"
         f"  health    curl {merchant.web_url}/healthz\n"
         f"  metrics   curl {merchant.web_url}/metrics\n"
         f"  API       {merchant.web_url}/api/docs  (Authorization: Bearer {SHOP_KEY})\n"
@@ -203,7 +212,8 @@ def _welcome(town: Town) -> str:
         f"  payments  .venv/bin/ivr payments list --config {merchant.config}\n"
         f"  logs      {merchant.log}\n\n"
         f"  without a softphone: .venv/bin/ivr lab call\n\n"
-        f"  the merchant's call flows and numbers are copies in {merchant.config.parent.parent / 'dialplan'}:\n"
+        f"  the merchant's call flows, numbers and USSD services are copies in "
+        f"{merchant.config.parent.parent / 'dialplan'}:\n"
         f"  edit them there, then .venv/bin/ivr lab reload. For check, play, graph and dialplan say which deployment:\n"
         f"    export IVR_CONFIG={merchant.config}\n\n"
         f"  to stop it:          make down\n"
