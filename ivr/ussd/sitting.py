@@ -66,13 +66,13 @@ class Sitting:
         number, kept.taken = kept.taken, kept.taken + 1
         if number == kept.waits:
             return False  # it says only that the user goes on waiting
+        if self._turns(line):
+            return False  # the last words of a session that is over may need pages, too
         if kept.over:
             self._turn_to(Screen(body=words.text(self._texts, words.OVER, self._language)), lambda line: False)
             return False
         if kept.offer:
             await self._choose(line, come_back)
-            return False
-        if self._turns(line):
             return False
         walk = await self._walk()
         if walk is None:

@@ -33,11 +33,10 @@ LOOK_EVERY: Final = 0.05
 SERVE: Final = (sys.executable, "-m", "ivr", "serve")
 LATER: Final = """
 import sys, time
-now = time.time
-time.time = lambda: now() + float(sys.argv[1])
-sys.argv[1:2] = ["serve"]
+now, ahead = time.time, float(sys.argv.pop(1))
+time.time = lambda: now() + ahead
 from ivr.cli import cli
-cli()
+cli(["serve", *sys.argv[1:]])
 """
 """`ivr serve` on a machine whose clock is so many seconds ahead."""
 
@@ -123,7 +122,7 @@ class House:
     def ivr(self, *arguments: str) -> str:
         """What the command prints; it must succeed."""
         command = (sys.executable, "-m", "ivr", *arguments, "--config", str(self.config))
-        done = subprocess.run(command, env=self.environment, capture_output=True, check=False)  # noqa: S603
+        done = subprocess.run(command, env=self.environment, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
@@ -197,9 +196,7 @@ class House:
 
     def _run(self, command: tuple[str, ...], log: IO[bytes]) -> subprocess.Popen[bytes]:
         command = ("setpriv", "--pdeathsig", "KILL", "--", *command, "--config", str(self.config))
-        return subprocess.Popen(  # noqa: S603
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        return subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _serves(self) -> bool:
         assert self._process is not None and self._process.poll() is None, self.log.read_text("utf-8")[-2000:]
