@@ -170,6 +170,8 @@ class UssdDesk:
         ahead = not kept.snapshot and not kept.offer  # whatever came with the code has read nothing
         if kept.asking:
             await sitting.repeat()
+            if len(lines) > kept.taken:
+                kept.waits = kept.taken  # sent by somebody who has seen nothing of it: it answers no question
         elif ahead:
             earlier = None if lines else await self._left(service, key, asked)
             kept.offer = earlier.key.session_id if earlier is not None else ""

@@ -68,6 +68,10 @@ class Sitting:
             return False  # it says only that the user goes on waiting
         if self._turns(line):
             return False  # the last words of a session that is over may need pages, too
+        if kept.over and kept.pages[-1].text.startswith(f"{PAYMENT}|"):
+            return (
+                False  # whoever still answers has not been sent a link: the network did not hear it, and is told again
+            )
         if kept.over:
             self._turn_to(Screen(body=words.text(self._texts, words.OVER, self._language)), lambda line: False)
             return False

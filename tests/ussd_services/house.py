@@ -143,10 +143,10 @@ class House:
         assert answer.is_success, answer.text
         return answer.json()
 
-    def told(self, **data: object) -> list[dict[str, Any]]:
-        """The webhook's events with these values in `data`, each once."""
+    def told(self, type_: str, **data: object) -> list[dict[str, Any]]:
+        """The webhook's events of this type with these values in `data`, each once."""
         events = {json.loads(seen.body)["id"]: json.loads(seen.body) for seen in list(self.shop.seen)}
-        return [event for event in events.values() if data.items() <= event["data"].items()]
+        return [one for one in events.values() if one["type"] == type_ and data.items() <= one["data"].items()]
 
     def payments(self, number: str) -> list[dict[str, Any]]:
         """What `ivr payments show` prints of each try to pay an invoice."""
