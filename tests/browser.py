@@ -123,11 +123,12 @@ class Browser:
         log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [str(line["message"]) for line in log if line["level"] in ("WARNING", "SEVERE")]
 
-    def picture(self, name: str) -> None:
-        """Keep a picture of the window, when pictures are wanted (`pytest --pictures DIR`)."""
+    def picture(self, name: str, of: str = "") -> None:
+        """Keep a picture of the window, or of an element, when pictures are wanted (`pytest --pictures DIR`)."""
         if self.pictures is not None:
             self.pictures.mkdir(parents=True, exist_ok=True)
-            (self.pictures / f"{name}.png").write_bytes(self.driver.get_screenshot_as_png())
+            taken = self.find(of).screenshot_as_png if of else self.driver.get_screenshot_as_png()
+            (self.pictures / f"{name}.png").write_bytes(taken)
 
 
 @contextmanager
