@@ -371,8 +371,10 @@ def _providers(fields: Fields, base: Base) -> Mapping[str, ProviderSettings]:
         if kind in KINDS:
             try:
                 made = KINDS[kind](one, name, base)
-                ends = one.seconds(_LIFETIME, 0.0, least=60, most=MOST_LIFETIME) if one.has(_LIFETIME) else None
-                found[name] = replace(made, invoice_lifetime=ends)
+                if one.has(_LIFETIME):
+                    ends = one.seconds(_LIFETIME, 0.0, least=60, most=MOST_LIFETIME)
+                    made = replace(made, invoice_lifetime=ends)
+                found[name] = made
             except BadInput as exc:
                 one.blame(f"provider '{name}': {exc}")
             one.done()

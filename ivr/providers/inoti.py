@@ -39,6 +39,8 @@ from ivr.runtime.http_client import HttpClient, HttpSettings
 
 DESCRIPTION: Final = Path(__file__).with_name("inoti.wsdl")
 SERVICE_PATH: Final = "/_services/ExternalUssdPay.asmx"
+USUAL_LIFETIME: Final = 3 * 3600.0
+"""Seconds after which an unpaid invoice is closed where nobody has written another time: iNoti never says so."""
 MOST_ID: Final = 20
 MOST_CREDENTIAL: Final = 128
 
@@ -252,7 +254,7 @@ def read_settings(fields: Fields, name: str, base: Base) -> ProviderSettings:
         date_form=fields.text("date_form", "YYYY/MM/DD"),
         days=fields.whole("days", 3, least=1, most=366),
     )
-    return ProviderSettings(OPERATIONS, lambda observe: Inoti(settings, observe))
+    return ProviderSettings(OPERATIONS, lambda observe: Inoti(settings, observe), invoice_lifetime=USUAL_LIFETIME)
 
 
 def _claimed(payment: Payment) -> Claim | None:

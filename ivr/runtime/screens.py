@@ -51,6 +51,8 @@ class Kept(msgspec.Struct):
     offer: str = ""
     """The network's name of an earlier session that may go on here; the user is asked."""
     over: bool = False
+    ended_at: float = 0.0
+    """When it was over, in seconds since 1970."""
 
 
 class Taken(NamedTuple):

@@ -37,6 +37,9 @@ from ivr.ussd.walk import Walk
 
 HOLD: Final = 20.0
 """Seconds for which a session is held; a process that goes on with it holds it anew every third of that."""
+DIALLED_AGAIN_AFTER: Final = 5.0
+"""Seconds after the end of a session from which its first request is no repetition any more, but somebody who has
+dialled again."""
 LOOK_EVERY: Final = 0.05
 """Seconds between two looks at a session that somebody else holds."""
 MOST_VERSIONS: Final = 8
@@ -78,13 +81,12 @@ class UssdDesk:
         self._clock = clock
         self._new_name = new_name
         self._versions: dict[str, Dialplan | None] = {}
-        self._working: dict[str, asyncio.Task[str]] = {}
-        """By our name of the session."""
-        self._waited: set[asyncio.Task[str]] = set()
+        self._working: dict[asyncio.Task[str], Kept] = {}
 
     def is_live(self, payment_id: str) -> bool:
         """Whether somebody is being asked about this payment now."""
-        return payment_id.rpartition(".")[0] in self._working
+        name = payment_id.rpartition(".")[0]
+        return any(kept.name == name for kept in self._working.values())
 
     async def answer(self, service: Service, asked: Asked) -> str:
         """The text for the network. Raises Unusable when sessions cannot be kept."""
@@ -119,29 +121,26 @@ class UssdDesk:
 
     async def close(self) -> None:
         """What is asked for users goes on to its end: it may be about money."""
-        await asyncio.gather(*self._working.values(), return_exceptions=True)
+        await asyncio.gather(*self._working, return_exceptions=True)
 
     # -- one request ---------------------------------------------------------------------------------------------------
 
     async def _work(self, service: Service, key: Key, asked: Asked, taken: Taken, deadline: float) -> str:
         """Go on with a session that is ours; who has to wait for too long gets other words, and it goes on."""
-        name = taken.kept.name
-        task = asyncio.create_task(self._go_on(service, key, asked, taken), name=f"ussd {name}")
-        self._working[name] = task
+        kept = taken.kept
+        if kept.over and not asked.lines and self._clock() - kept.ended_at > DIALLED_AGAIN_AFTER:
+            kept = Kept(self._new_name())  # a network that calls two sessions by one name
+        task = asyncio.create_task(self._go_on(service, key, asked, kept), name=f"ussd {kept.name}")
+        self._working[task] = kept
+        task.add_done_callback(self._working.pop)
         done, _ = await asyncio.wait({task}, timeout=max(0.0, deadline - self._clock()))
-        if not done:
-            self._waited.add(task)
-            task.add_done_callback(self._waited.discard)
-            task.add_done_callback(_hear)
-        task.add_done_callback(partial(self._done, name))
-        return task.result() if done else await self._have_patience(service, key, asked)
+        if done:
+            return task.result()
+        task.add_done_callback(_hear)
+        return await self._have_patience(service, key, asked)
 
-    def _done(self, name: str, task: asyncio.Task[str]) -> None:
-        if self._working.get(name) is task:
-            del self._working[name]
-
-    async def _go_on(self, service: Service, key: Key, asked: Asked, taken: Taken) -> str:
-        kept, lines = taken.kept, asked.lines
+    async def _go_on(self, service: Service, key: Key, asked: Asked, kept: Kept) -> str:
+        lines = asked.lines
         sitting = Sitting(
             kept,
             self._dialplan().screens,
@@ -155,6 +154,12 @@ class UssdDesk:
             try:
                 await self._sit(sitting, service, key, asked)
                 kept.shown[str(kept.taken)] = sitting.text
+                if kept.over and not kept.ended_at:
+                    kept.ended_at = self._clock()
+            except Exception:
+                with suppress(IvrError):
+                    await self._store.hold(key, 0.0)  # whoever asks again need not wait
+                raise
             finally:
                 holding.cancel()
             if not await self._store.put(key, kept, now=self._clock(), until=None):
@@ -305,6 +310,12 @@ class UssdDesk:
             _log.error("not_settled", payment_id=payment, error=str(exc))
 
 
+def _hear(task: asyncio.Task[str]) -> None:
+    """It ended after its user was asked for patience: what broke is said in the log."""
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        _log.error("session_broke", error=type(exc).__name__)
+
+
 class SessionTaken(IvrError):
     """Another process holds the session: nothing may leave from here."""
 
@@ -314,9 +325,3 @@ def _again(kept: Kept, lines: tuple[str, ...]) -> str:
     if (text := kept.shown.get(str(len(lines)))) is not None:
         return text
     return kept.shown[max(kept.shown, key=int)]
-
-
-def _hear(task: asyncio.Task[str]) -> None:
-    """Nobody waits for it any more: what broke is said in the log."""
-    if not task.cancelled() and (exc := task.exception()) is not None:
-        _log.error("session_broke", error=type(exc).__name__)

@@ -66,12 +66,10 @@ class Sitting:
         number, kept.taken = kept.taken, kept.taken + 1
         if number == kept.waits:
             return False  # it says only that the user goes on waiting
-        if self._turns(line):
-            return False  # the last words of a session that is over may need pages, too
+        if not kept.offer and self._turns(line):
+            return False
         if kept.over and kept.pages[-1].text.startswith(f"{PAYMENT}|"):
-            return (
-                False  # whoever still answers has not been sent a link: the network did not hear it, and is told again
-            )
+            return False  # who still answers was sent no link: the network did not hear of it, and is told once more
         if kept.over:
             self._turn_to(Screen(body=words.text(self._texts, words.OVER, self._language)), lambda line: False)
             return False
@@ -102,6 +100,7 @@ class Sitting:
 
     def _show(self, walk: Walk) -> None:
         """What the walk has come to, on pages."""
+        self._language = walk.session.language
         self.kept.snapshot, self.kept.asking = walk.session.snapshot(), False
         if walk.over and walk.payment is not None:
             self._keep([Page(f"{PAYMENT}|{walk.payment.invoice_id}|{walk.payment.amount_rial}")])

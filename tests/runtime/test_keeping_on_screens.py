@@ -139,7 +139,7 @@ async def test_the_process_dies_after_it_was_written(network: Network) -> None:
     await network.sends(one)
     lost = asyncio.create_task(network.sends(one, "48213"))
     await dying.written.wait()
-    for task in one._working.values():
+    for task in list(one._working):
         task.cancel()
     await asyncio.gather(lost, return_exceptions=True)
     network.clock.now += HOLD + 1
