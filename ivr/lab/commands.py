@@ -27,7 +27,7 @@ from ivr.lab.asterisk import Installation, Instance, ensure_asterisk
 from ivr.lab.phone import Phone
 from ivr.lab.story import key_through, pay, transcript
 from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, SHOP_KEY, Town
-from ivr.lab.ussd import CODES, DEMO_BILL, USSD_PROVIDER
+from ivr.lab.ussd import CODES, DEMO_BILL, USSD_PROVIDER, tell_services
 from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
@@ -89,11 +89,12 @@ def call(
 
 @lab.command(epilog="Example: ivr lab reload")
 def reload() -> None:
-    """Let the running lab's merchant use its call flows and numbers as they are on disk now; its Asterisk too."""
+    """Let the running lab's merchant use its dialplan as it is on disk now; its Asterisk and USSD network, too."""
     state = _state()
     if state is None:
         raise _complain("no lab is running: ivr lab up")
-    _run(_reload(Path(state["merchant"]["config"]), Path(state["merchant"]["asterisk"])))
+    merchant, ussd = state["merchant"], state["ussd"]
+    _run(_reload(Path(merchant["config"]), Path(merchant["asterisk"]), ussd["network"], ussd["served_at"]))
 
 
 @lab.command(hidden=True)
@@ -179,6 +180,7 @@ async def _stay(asterisk: Installation) -> None:
             "pid": os.getpid(),
             "phone": {"address": town.handset.address, "ari": town.handset.ari_port, "password": town.handset.password},
             "merchant": {"config": str(town.merchant.config), "asterisk": str(town.merchant.instance.home)},
+            "ussd": {"network": town.sandbox.admin_url, "served_at": town.ussd_url},
             "welcome": _welcome(town, ussd_invoice),
         }
         path = STATE / "state.json"
@@ -233,8 +235,8 @@ async def _call(state: dict[str, Any], number: str, invoice: str, keys: Sequence
         await phone.stop()
 
 
-async def _reload(config: Path, asterisk: Path) -> None:
-    """`ivr reload`, and what it leaves to the admin of an Asterisk that is not the lab's own."""
+async def _reload(config: Path, asterisk: Path, network: str, served_at: str) -> None:
+    """`ivr reload`, and what it leaves to the admins of an Asterisk and of a USSD network that are not the lab's own."""
     settings = load_settings(config, credentials=False)
     well, lines = await asyncio.to_thread(dialplans.reload, settings)
     if not well:
@@ -246,6 +248,8 @@ async def _reload(config: Path, asterisk: Path) -> None:
     instance.configure_numbers(settings.asterisk, numbers)
     await instance.rx("dialplan reload")
     sys.stdout.write(f"the lab's Asterisk leads callers of {', '.join(numbers)} here\n")
+    codes = await tell_services(network, served_at, loaded.services)
+    sys.stdout.write(f"the sandbox's USSD network knows {', '.join(codes)}\n")
 
 
 def _asterisk() -> Installation:

@@ -140,7 +140,7 @@ class Town:
         self.merchant, self.switch, self.bank = parties["merchant"], parties["switch"], parties["bank"]
         self.handset = parties["phone"]
         if self._ussd:
-            know_services(self.sandbox, f"{self.merchant.web_url}/ussd/{USSD_SECRET}")
+            know_services(self.sandbox, self.ussd_url)
             self._notices = {"sms": f"{self.sandbox.admin_url}/_sandbox/sms", **self._notices}
         self.parties = tuple(parties.values())
         self._configure()
@@ -162,6 +162,11 @@ class Town:
     def invoices(self) -> Sequence[DemoInvoice]:
         """The invoices that the sandbox began with."""
         return self._sandbox_settings.invoices
+
+    @property
+    def ussd_url(self) -> str:
+        """Where the merchant's USSD services are, but for their names."""
+        return f"{self.merchant.web_url}/ussd/{USSD_SECRET}"
 
     async def new_phone(self) -> Phone:
         """Drive the phone's Asterisk."""

@@ -3,9 +3,12 @@
 Law: the services are those that are shipped; the secret is worth nothing anywhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import httpx
+
+from ivr.flow.model import Service
 from ivr.sandbox.inoti_books import InotiAccount
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.ussd_settings import service
@@ -46,3 +49,14 @@ def know_services(sandbox: SandboxServer, at: str) -> None:
     """The network asks `<at>/<service>` from now on."""
     for name, code in CODES.items():
         sandbox.ussd.directory.add(service(code, f"{at}/{name}"))
+
+
+async def tell_services(admin: str, at: str, services: Sequence[Service]) -> list[str]:
+    """Tell a running sandbox, at the address of its admin, of these services; returns their codes."""
+    codes = [f"*{'*'.join(parts)}" for one in services for parts in one.codes]
+    urls = [f"{at}/{one.name}" for one in services for _ in one.codes]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for code, url in zip(codes, urls, strict=True):
+            answer = await client.post(f"{admin}/_sandbox/inoti/services", json={"code": code, "url": url})
+            answer.raise_for_status()
+    return [f"{code}#" for code in codes]

@@ -68,10 +68,11 @@ def build(
 
 
 def sources(catalogue: Catalogue, prompts: Path) -> Iterator[Source]:
-    """What each prompt of each language is made from now."""
+    """What each prompt of each language that is spoken is made from now."""
     for language, entries in catalogue.entries.items():
         for name, entry in entries.items():
-            yield book.source(prompts, language, name, entry)
+            if entry.is_spoken:
+                yield book.source(prompts, language, name, entry)
 
 
 def make(one: Source) -> dict[str, bytes]:
