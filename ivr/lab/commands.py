@@ -236,7 +236,7 @@ async def _call(state: dict[str, Any], number: str, invoice: str, keys: Sequence
 
 
 async def _reload(config: Path, asterisk: Path, network: str, served_at: str) -> None:
-    """`ivr reload`, and what it leaves to the admins of an Asterisk and of a USSD network that are not the lab's own."""
+    """`ivr reload`, and what it leaves to admins of an Asterisk and of a network that are not the lab's own."""
     settings = load_settings(config, credentials=False)
     well, lines = await asyncio.to_thread(dialplans.reload, settings)
     if not well:

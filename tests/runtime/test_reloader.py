@@ -447,7 +447,7 @@ async def test_words_of_screens_need_no_new_version(office: Office) -> None:
     dialplan = replace(before.dialplan, screens={"fa": {"shop/name": "فروشگاه"}}, services=[MENU])
     house = office.house
     now = Reloader(
-        lambda: replace(before, dialplan=dialplan), office.store, house.switchboard, house.observer, before.files
+        lambda: before._replace(dialplan=dialplan), office.store, house.switchboard, house.observer, before.files
     )
     done = await now.reload("command")
     assert (done.result, len(done.notes)) == (Result.UNCHANGED, 1)
