@@ -228,6 +228,16 @@ def test_without_the_secret_nothing_is_there(house: House) -> None:
     assert refused() == before + 2
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "status"), [("127.0.0.1", 200), ("203.0.113.9", 404), ("127.0.0.1, 203.0.113.9", 404), ("x", 404)]
+)
+def test_behind_a_proxy(house: House, phone: Telephone, forwarded: str, status: int) -> None:
+    """Who may ask is whom a proxy on the same machine saw, and not what that one said of itself."""
+    query = {"mobile": phone.mobile, "sessionid": "1", "call": "*6655*123"}
+    url, headers = f"{house.url}/ussd/{USSD_SECRET}/register_code", {"X-Forwarded-For": forwarded}
+    assert httpx.get(url, params=query, headers=headers, trust_env=False).status_code == status
+
+
 @pytest.mark.parametrize("write", [str, str.lower, str.upper])
 def test_parameters_in_any_case(house: House, write: Callable[[str], str], phone: Telephone) -> None:
     """As the document's program took them; the answer is plain text and nothing else."""
