@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, cast
 from ivr.lab.sip_trace import SipMessage
 from tests.end_to_end.stage import Stage, Told, all_quiet
 
-AT_ONCE: Final = 32
+AT_ONCE: Final = 40
 """Callers at the same time: the machine that runs the tests is also the town."""
 
 Story = Callable[[Stage], Awaitable["Spent"]]

@@ -5,6 +5,7 @@ Law: a caller acts on what the phone really hears, and a call is judged by its r
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ MOST_STALL: Final = 0.6
 """Seconds that a prompt's sound may stand still while the machine is busy elsewhere."""
 WHOLE: Final = 0.9
 """The share of a prompt from which it was heard to its end: the rest may be too quiet to be told from silence."""
+ENOUGH: Final = 0.6
+"""The share of a prompt's length that is told from silence and found again at least, its pieces together."""
 WAITS: Final = frozenset({"common/please_wait", "pay/checking_result", "bill/paying", "bill/looking"})
 
 T = TypeVar("T")
@@ -101,11 +104,9 @@ class Caller:
             over = self.call.over
             self._from = max(self._from, looked - long_ago)  # not before what the last look has seen, however late
             looked = self.call.now
-            heard = hear(self.call.sound(self._from), wanted)
-            found = [one for one in heard if one.share >= share and one.end - one.start >= share * self._least(one)]
-            if found:
-                self._from += found[0].end
-                return found[0].name
+            if (found := self._found(hear(self.call.sound(self._from), wanted), share)) is not None:
+                self._from += found.end
+                return found.name
             if over or loop.time() > deadline:
                 all_of_it = [one.name for one in hear(self.call.sound(), self._sounds)]
                 raise Deaf(f"{'the call ended' if over else 'too late'} without {' or '.join(names)}: {all_of_it}")
@@ -139,9 +140,16 @@ class Caller:
         """Wait for the end."""
         return await asyncio.to_thread(tell, await self.call.ended(), self.call.keyed, self._sounds)
 
-    def _least(self, one: Heard) -> float:
-        """Seconds of a prompt without its silent edges; what is left of one that was waited for before is shorter."""
-        return 0.8 * len(self._sounds[one.name]) / RATE
+    def _found(self, heard: Sequence[Heard], share: float) -> Heard | None:
+        """The first prompt that was said so far, in one piece or in several that a busy machine made of it. What is
+        left of one that was waited for before is too short.
+        """
+        so_far: Counter[str] = Counter()
+        for one in heard:
+            so_far[one.name] += int((one.end - one.start) * RATE)
+            if one.share >= share and so_far[one.name] >= ENOUGH * share * len(self._sounds[one.name]):
+                return one
+        return None
 
     # -- ways that most calls share --------------------------------------------------------------------------------
 
