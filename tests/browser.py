@@ -159,6 +159,7 @@ def beside(running: AbstractAsyncContextManager[T]) -> Iterator[tuple[T, asyncio
             yield inside, loop
         finally:
             asyncio.run_coroutine_threadsafe(_left(running), loop).result(PATIENCE)
+            asyncio.run_coroutine_threadsafe(_nothing_left(), loop).result(PATIENCE)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE)
@@ -171,3 +172,11 @@ async def _entered(running: AbstractAsyncContextManager[T]) -> T:
 
 async def _left(running: AbstractAsyncContextManager[T]) -> None:
     await running.__aexit__(None, None, None)
+
+
+async def _nothing_left() -> None:
+    """Whoever was still being answered, slowly, is not any more."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

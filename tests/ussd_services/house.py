@@ -148,11 +148,14 @@ class House:
         events = {json.loads(seen.body)["id"]: json.loads(seen.body) for seen in list(self.shop.seen)}
         return [one for one in events.values() if one["type"] == type_ and data.items() <= one["data"].items()]
 
+    def listed(self, number: str) -> list[dict[str, Any]]:
+        """What `ivr payments list` prints of each try to pay an invoice."""
+        found: list[dict[str, Any]] = json.loads(self.ivr("payments", "list", "--json", "--limit", "10000"))
+        return [each for each in found if each["invoice_id"] == number]
+
     def payments(self, number: str) -> list[dict[str, Any]]:
-        """What `ivr payments show` prints of each try to pay an invoice."""
-        listed = json.loads(self.ivr("payments", "list", "--json", "--limit", "1000"))
-        ids = [each["id"] for each in listed if each["invoice_id"] == number]
-        return [json.loads(self.ivr("payments", "show", each, "--json")) for each in ids]
+        """The same with every line of the journal, as `ivr payments show` prints it."""
+        return [json.loads(self.ivr("payments", "show", each["id"], "--json")) for each in self.listed(number)]
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class House:
     def _serves(self) -> bool:
         assert self._process is not None and self._process.poll() is None, self.log.read_text("utf-8")[-2000:]
         try:
-            return httpx.get(f"{self.url}/healthz", trust_env=False).json()["parts"]["journal"] == "ok"
+            return bool(httpx.get(f"{self.url}/healthz", trust_env=False).json()["parts"]["journal"] == "ok")
         except httpx.HTTPError:
             return False
 

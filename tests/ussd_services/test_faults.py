@@ -5,10 +5,11 @@ import pytest
 
 from ivr.lab.ussd import CODES, USSD_SECRET
 from ivr.sandbox.faults import Fault, FaultKind
+from tests.ussd_services.bills import new_bill
 from tests.ussd_services.books import agree
 from tests.ussd_services.house import House, eventually
 from tests.ussd_services.telephone import Telephone
-from tests.ussd_services.test_services import bill, read_on, state, to_the_link
+from tests.ussd_services.test_services import read_on, state, to_the_link
 from tests.ussd_services.words import WORDS
 
 REGISTER, PAY, BILL, STATUS = CODES["register_code"], CODES["pay_invoice"], CODES["pay_bill"], CODES["status"]
@@ -79,7 +80,7 @@ def test_a_link_that_was_lost(house: House, phone: Telephone) -> None:
 
 def test_a_bill_is_paid_once(house: House, phone: Telephone) -> None:
     """The agreement comes twice."""
-    wanted = bill("1117753200140", "12070160")
+    wanted = new_bill()
     phone.dial(f"{BILL.removesuffix('#')}*{wanted.barcode}#")
     phone.fault("resend")
     assert WORDS["pay/paid"] in phone.answer("1")
@@ -134,7 +135,7 @@ def test_a_callback_with_a_wrong_rrn(house: House, phone: Telephone) -> None:
     phone.fault("callback_wrong_rrn")
     phone.pay()
     phone.dial(STATUS)
-    [payment] = house.payments(number)
+    [payment] = house.listed(number)
     assert payment["state"] == "approved" and payment["reference"] in phone.sms(2)[-1]["text"]
 
 

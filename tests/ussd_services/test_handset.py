@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ivr.domain.bills import bill_of
 from ivr.lab.ussd import CODES
 from tests.browser import Browser
 from tests.handset import Handset
+from tests.ussd_services.bills import new_bill
 from tests.ussd_services.house import House, eventually
 from tests.ussd_services.telephone import new_mobile
 from tests.ussd_services.test_services import state
@@ -79,8 +79,7 @@ def test_a_payment_is_cancelled(house: House, handset: Handset) -> None:
 
 def test_pay_a_bill(house: House, handset: Handset) -> None:
     """Both ids in the string that is dialled; one key agrees."""
-    bill = bill_of("3099710301619", "2070121")
-    assert bill is not None
+    bill = new_bill()
     code = CODES["pay_bill"].removesuffix("#")
     assert handset.dial(f"{code}*{bill.bill_id}*{bill.payment_id}#").startswith(WORDS["screen/pay_bill"])
     handset.browser.picture("ussd-bill", of=GLASS)

@@ -8,15 +8,14 @@ import pytest
 
 from ivr.lab.ussd import CODES
 from ivr.sandbox.faults import Fault, FaultKind
+from tests.ussd_services.bills import new_bill
 from tests.ussd_services.books import agree
 from tests.ussd_services.house import House, eventually
 from tests.ussd_services.telephone import Telephone
-from tests.ussd_services.test_services import bill, read_on, state, to_the_link
+from tests.ussd_services.test_services import read_on, state, to_the_link
 from tests.ussd_services.words import WORDS
 
 REGISTER, PAY, BILL, STATUS = CODES["register_code"], CODES["pay_invoice"], CODES["pay_bill"], CODES["status"]
-MOBILE_BILL = bill("4972808930150", "19386733")
-LINK_BILL = bill("1177809000142", "570108")
 SLOW = 600.0
 """Seconds; nobody waits for them, for who would is dead before."""
 
@@ -80,7 +79,7 @@ def test_while_nobody_is_there(house: House, phone: Telephone) -> None:
 @pytest.mark.parametrize("done", [True, False])
 def test_while_a_bill_is_paid(house: House, phone: Telephone, done: bool) -> None:
     """POD is being asked to pay when the process dies: it is never asked again, and the user is told what is true."""
-    wanted = LINK_BILL if done else MOBILE_BILL
+    wanted = new_bill()
     phone.dial(f"{BILL.removesuffix('#')}*{wanted.barcode}#")
     with while_asked(house, phone, "pod_pay_bill", done=done):
         assert phone.kind == "network_error"
