@@ -248,6 +248,7 @@ def play(
     as_json: JsonOption = False,
     record: Annotated[Path | None, typer.Option(help="Write the call down as a test.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Make the call of such a file; say the first difference.")] = None,
+    channel: Annotated[trying.Channel, typer.Option(help="By telephone, or on screens.")] = trying.Channel.VOICE,
     caller: Annotated[str, typer.Option(help="The caller's number, or 'withheld'.")] = trying.CALLER,
     agent: Annotated[str | None, typer.Option(help="One of your own people, who sent the caller here.")] = None,
     given: Annotated[
@@ -255,7 +256,7 @@ def play(
     ] = None,
     config: ConfigOption = DEFAULT_FILE,
 ) -> None:
-    """Make a call in the terminal: read what is said, press keys, answer for providers and banks.
+    """Make a call, or a USSD session, in the terminal: read what is said, press keys, answer for providers and banks.
 
     Exit status: 0 the call is over (or was left with 'quit'), 1 the flow has faults, 2 a line of the input is wrong.
     """
@@ -272,6 +273,7 @@ def play(
             caller=caller,
             agent=agent,
             given=trying.given_values(given or ()),
+            channel=channel,
         )
         raise typer.Exit(status)
 

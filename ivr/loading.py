@@ -28,7 +28,21 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
     if CALL_TOO_LONG.name not in catalogue:
         what = f"{CALL_TOO_LONG.name} is missing: it is what callers hear whose call has lasted for too long"
         raise Faults([Fault(str(settings.prompts), 1, 1, what)])
-    world = World(
+    world = world_of(settings, catalogue)
+    where = dialplan or settings.dialplan
+    loaded = load_dialplan(where, world)
+    for service in loaded.services:
+        if lacks := missing(world.screens, service.language):
+            what = f"{lacks[0]} is missing in '{service.language}': every USSD service needs it"
+            raise Faults([Fault(str(settings.prompts), 1, 1, what)])
+    if where.is_dir():
+        _check_assist_number(settings, loaded)
+    return loaded, catalogue
+
+
+def world_of(settings: Settings, catalogue: Catalogue) -> World:
+    """What the flows of this deployment may refer to."""
+    return World(
         prompts={language: catalogue.names(language) for language in catalogue.languages},
         characters={language: catalogue.lengths(language) for language in catalogue.languages},
         screens={language: catalogue.screens(language) for language in catalogue.languages},
@@ -39,15 +53,6 @@ def load_world(settings: Settings, dialplan: Path | None = None) -> tuple[Dialpl
         agents=frozenset(agent.name for agent in settings.asterisk.agents),
         queues=frozenset(queue.name for queue in settings.asterisk.queues),
     )
-    where = dialplan or settings.dialplan
-    loaded = load_dialplan(where, world)
-    for service in loaded.services:
-        if lacks := missing(world.screens, service.language):
-            what = f"{lacks[0]} is missing in '{service.language}': every USSD service needs it"
-            raise Faults([Fault(str(settings.prompts), 1, 1, what)])
-    if where.is_dir():
-        _check_assist_number(settings, loaded)
-    return loaded, catalogue
 
 
 def _check_assist_number(settings: Settings, dialplan: Dialplan) -> None:

@@ -1,6 +1,7 @@
 """`ivr play` and `ivr graph`: find the flow, and hand it to the simulator or the draughtsman.
 
-Law: a flow with any fault is neither played nor drawn; its faults are said as `ivr check` says them.
+Law: a flow with any fault is neither played nor drawn; its faults are said as `ivr check` says them. One that cannot
+be shown on screens is not played by USSD, whether or not a service runs it.
 """
 
 import difflib
@@ -18,14 +19,20 @@ from rich.console import Console
 from ivr.config import Settings
 from ivr.domain.digits import is_digits
 from ivr.domain.errors import BadInput, Unusable
+from ivr.domain.phone import mobile
+from ivr.domain.screens import Limits
 from ivr.domain.speech import Say
-from ivr.flow.model import DialledNumber, Flow, lacking
+from ivr.flow.checks.screens import check as check_screens
+from ivr.flow.model import DialledNumber, Flow, Service, lacking
 from ivr.flow.session import Session
+from ivr.flow.steps.ussd_payment import USSD_SESSION
+from ivr.flow.visit import CHANNEL, USSD, VOICE
 from ivr.graph.mermaid import mermaid
 from ivr.graph.picture import draw
 from ivr.graph.svg import svg
-from ivr.loading import load_world
+from ivr.loading import load_world, world_of
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.showing import show
 from ivr.prompts.speaking import words
 from ivr.simulator.answers import Providers
 from ivr.simulator.call import Call
@@ -40,6 +47,15 @@ SETTING: Final = "1000"
 """Stands for a setting that no number gives, and for the dialled number of a flow that has none."""
 
 CALL_ID: Final = "call"
+SESSION: Final = "4711"
+"""The network's name of a USSD session."""
+
+
+class Channel(Enum):
+    """How a flow is played."""
+
+    VOICE = VOICE
+    USSD = USSD
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +66,14 @@ class Found:
     number: DialledNumber | None
     catalogue: Catalogue
     settings: Settings
+    service: Service | None = None
 
-    def language(self, wanted: str | None) -> str:
-        """The language that was asked for, the number's, or the catalogue's. Raises BadInput."""
+    def language(self, wanted: str | None, channel: Channel = Channel.VOICE) -> str:
+        """The language that was asked for, the number's or the service's, or the catalogue's. Raises BadInput."""
         if wanted is None:
             languages = self.catalogue.languages
-            return self.number.language if self.number else "fa" if "fa" in languages else languages[0]
+            runs = self.number if channel is Channel.VOICE else self.service
+            return runs.language if runs else "fa" if "fa" in languages else languages[0]
         if wanted not in self.catalogue.languages:
             raise BadInput(f"there is no language '{wanted}'; there are {', '.join(self.catalogue.languages)}")
         return wanted
@@ -70,6 +88,29 @@ class Found:
         known |= dict.fromkeys(sorted(self.flow.settings), SETTING)
         known |= self.number.settings if self.number else {}
         return {**known, **given, **self._brought(given)}
+
+    def shows(self, caller: str, given: Mapping[str, str]) -> dict[str, str | int]:
+        """What a USSD session knows from its beginning. Raises BadInput."""
+        payer = mobile(caller)
+        if payer is None:
+            raise BadInput("a USSD user has a mobile number, and it is shown: 09…")
+        known: dict[str, str | int] = dict.fromkeys(sorted(self.flow.settings), SETTING)
+        known |= self.service.settings if self.service else {}
+        code = "*".join(self.service.codes[0]) if self.service else SETTING
+        known |= {"dialled_number": f"*{code}#", "call_id": CALL_ID, CHANNEL: USSD}
+        return {**known, "caller_number": payer, USSD_SESSION: SESSION, **given, **self._brought(given)}
+
+    @property
+    def limits(self) -> Limits:
+        """Of a screen."""
+        return self.settings.ussd.limits if self.settings.ussd is not None else Limits()
+
+    def check_screens(self, language: str) -> None:
+        """Raises BadInput with what stands in the way of playing the flow on screens."""
+        world = world_of(self.settings, self.catalogue)
+        faults = [f"'{step}': {what}" for step, what in check_screens(self.flow, language, self.limits, world)]
+        if faults:
+            raise BadInput("\n".join(dict.fromkeys(faults)))
 
     def _brought(self, given: Mapping[str, str]) -> dict[str, str | int]:
         """Of these values those that the flow lets a call bring along, as they would be taken. Raises BadInput."""
@@ -101,7 +142,8 @@ def find_flow(settings: Settings, name: str) -> Found:
         hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(dialplan.flows)}"
         raise BadInput(f"there is no flow '{name}'{hint}")
     number = next((number for number in dialplan.numbers if number.flow == name), None)
-    return Found(dialplan.flows[name], number, catalogue, settings)
+    service = next((service for service in dialplan.services if service.flow == name), None)
+    return Found(dialplan.flows[name], number, catalogue, settings, service)
 
 
 def given_values(pairs: Sequence[str]) -> dict[str, str]:
@@ -149,14 +191,21 @@ def play(
     caller: str,
     agent: str | None = None,
     given: Mapping[str, str],
+    channel: Channel = Channel.VOICE,
 ) -> int:
-    """Play one call; returns the exit status. Raises BadInput."""
-    if caller != WITHHELD and not is_digits(caller.removeprefix("+")):
+    """Play one call, or one USSD session; returns the exit status. Raises BadInput."""
+    on_screen = channel is Channel.USSD
+    if on_screen and agent is not None:
+        raise BadInput("no agent sends anybody into a USSD session")
+    if not on_screen and caller != WITHHELD and not is_digits(caller.removeprefix("+")):
         raise BadInput(f"the caller's number is digits, or '{WITHHELD}'")
     if record is not None:
         _check_place(record)
-    spoken = found.language(language)
+    spoken = found.language(language, channel)
     flow = found.flow
+    if on_screen:
+        found.check_screens(spoken)
+    texts = {language: found.catalogue.screens(language) for language in found.catalogue.languages}
     providers = Providers(
         {name: provider.operations for name, provider in found.settings.providers.items()},
         {name: provider.codes for name, provider in found.settings.providers.items()},
@@ -164,10 +213,13 @@ def play(
     front = JsonFront(sys.stdout) if as_json else TextFront(Console(highlight=False))
 
     def in_words(say: Sequence[Say], language: str) -> str:
+        if on_screen:
+            return show(texts, say, language, found.settings.currency)
         return words(found.catalogue, say, language, found.settings.currency)
 
-    session = Session(CALL_ID, flow.name, flow.version, spoken, flow.first, answers=found.knows(caller, agent, given))
-    game = Game(flow, session, words=in_words, providers=providers, tell=front.tell)
+    knows = found.shows(caller, given) if on_screen else found.knows(caller, agent, given)
+    session = Session(CALL_ID, flow.name, flow.version, spoken, flow.first, answers=knows)
+    game = Game(flow, session, words=in_words, providers=providers, tell=front.tell, limits=found.limits)
     try:
         if source is None and sys.stdin.isatty():
             play_by_hand(game, front, providers)
@@ -196,7 +248,8 @@ def _check_place(path: Path) -> None:
 
 def _keep(path: Path, game: Game, found: Found) -> None:
     """Write the call down, and see that it goes so a second time. Raises BadInput, Unusable."""
-    about = f"Recorded with `ivr play {game.flow.name}`: say here what the caller notices."
+    by_ussd = " --channel ussd" if game.on_screen else ""
+    about = f"Recorded with `ivr play {game.flow.name}{by_ussd}`: say here what the caller notices."
     try:
         path.write_text(game.tape.text(about, None if game.over else game.session.step), encoding="utf-8")
     except OSError as exc:

@@ -232,6 +232,86 @@ def test_recorded_and_replayed(deployment: Deployment, tmp_path: Path) -> None:
     assert kept.exit_code == 1 and "exists already" in kept.stderr and record.read_text("utf-8") == changed
 
 
+# -- by USSD -----------------------------------------------------------------------------------------------------------
+
+BY_USSD = ("--channel", "ussd", "--language", "en")
+LINK = "65843148\napprove amount=250000\n1\napprove\n"
+
+
+def test_a_link_by_ussd(deployment: Deployment) -> None:
+    """Screens in frames, and at the end the line for the network in plain sight."""
+    ran = play(deployment, "pay_invoice", *BY_USSD, text=LINK)
+    assert ran.exit_code == 0, ran.stderr
+    for words in (
+        "│ To pay: 250,000 rials",
+        "│ 1) Pay by a link in an SMS",
+        "│ 0) Cancel",
+        "answer  9900|65843148|250000",
+    ):
+        assert words in ran.stdout
+    assert "ask_invoice" in ran.stdout and "create_transaction" not in ran.stdout
+
+
+def test_a_service(deployment: Deployment) -> None:
+    """Its code is what was dialled; the user's own mobile is registered."""
+    told = notes(play(deployment, "register_code", "--channel", "ussd", "--json", text="۴۷۱۱\napprove\n"))
+    assert told[0]["knows"] == {
+        "dialled_number": "*6655*123#",
+        "call_id": "call",
+        "channel": "ussd",
+        "caller_number": "09121234567",
+        "ussd_session": "4711",
+    }
+    [asked] = [note["arguments"] for note in told if note["note"] == "asks"]
+    assert asked == {"as": "registration", "code": "4711", "mobile": "09121234567"}
+    assert [(note["page"], note["pages"], note["most"]) for note in told if note["note"] == "shows"] == [(1, 1, 80)] * 2
+    assert told[-1]["how"] == "hung_up"
+
+
+def test_the_screen_of_the_configuration(deployment: Deployment, tmp_path: Path) -> None:
+    """A network with smaller screens: more pages."""
+    small = {"providers": PAYSTAR, "ussd": {"screen": {"gsm": 60, "ucs2": 40}}}
+    mine = Deployment(tmp_path, deployment.recordings, small).write()
+    told = notes(play(mine, "pay_invoice", *BY_USSD, "--json", text="65843148\napprove\n9\nquit\n"))
+    assert [note["page"] for note in told if note["note"] == "shows"] == [1, 1, 2]
+
+
+def test_a_ussd_session_recorded_and_replayed(deployment: Deployment, tmp_path: Path) -> None:
+    """As a call is."""
+    record = tmp_path / "link.yaml"
+    assert play(deployment, "pay_invoice", *BY_USSD, "--record", str(record), text=LINK).exit_code == 0
+    assert record.read_text("utf-8").startswith("# Recorded with `ivr play pay_invoice --channel ussd`")
+    again = play(deployment, "pay_invoice", "--channel", "ussd", "--replay", str(record))
+    assert again.exit_code == 0 and again.stdout == f"{record}: goes as written\n"
+    record.write_text(record.read_text("utf-8").replace('sends: "1"', 'sends: "2"'), "utf-8")
+    other = play(deployment, "pay_invoice", "--replay", str(record))
+    assert other.exit_code == 1 and f"{record}:" in other.stderr
+
+
+def test_a_wrong_line_by_ussd(deployment: Deployment) -> None:
+    """Status 2, and the line's number."""
+    ran = play(deployment, "pay_invoice", *BY_USSD, "--json", text="65843148\n1\n")
+    assert ran.exit_code == 2 and ran.stderr.startswith(
+        "input:2: nothing can be sent before the answer; now: 'approve'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pay_invoice", "--caller", "withheld"), "a USSD user has a mobile number"),
+        (("pay_invoice", "--caller", "02188001234"), "a USSD user has a mobile number"),
+        (("pay_invoice", "--agent", "sara"), "no agent sends anybody into a USSD session"),
+        (("back_to_agent",), "USSD has no 'transfer': let a 'channel' step lead only calls here"),
+        (("merchant_order",), "on a screen every key needs words: write 'choices'"),
+    ],
+)
+def test_what_cannot_be_played_by_ussd(deployment: Deployment, arguments: tuple[str, ...], said: str) -> None:
+    """Status 1, and every step that stands in the way."""
+    ran = play(deployment, *arguments, *BY_USSD, text="hang up\n")
+    assert ran.exit_code == 1 and said in ran.stderr and ran.stdout == ""
+
+
 # -- a person at a terminal --------------------------------------------------------------------------------------------
 
 

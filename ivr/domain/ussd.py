@@ -7,6 +7,13 @@ from ivr.domain.errors import BadInput
 BETWEEN: Final = "|"
 """Stands between the parts of a claim."""
 MOST_SESSION_ID: Final = 64
+PAYMENT: Final = "9900"
+"""How a network is told to take money."""
+
+
+def payment_line(invoice_id: str, amount_rial: int) -> str:
+    """What is answered to have the payer of this invoice sent a link; it ends the session."""
+    return f"{PAYMENT}|{invoice_id}|{amount_rial}"
 
 
 def claim(session: str, mobile: str) -> str:

@@ -237,8 +237,15 @@ def _not_for_screens(service: Service, drafts: Mapping[str, _Draft], world: Worl
     if (draft := drafts.get(service.flow)) is None:
         return []
     source = Source(draft.source.file)
-    for step, what in check_screens(draft.flow, service.language, world.screen_limits, world):
-        source.blame(draft.step_places[step.partition("/")[0]], f"'{step}': {what}")
+    chosen = {
+        language
+        for name in _reached([service.flow], drafts)
+        if name in drafts
+        for language in drafts[name].uses.languages
+    }
+    for language in sorted({service.language} | chosen):
+        for step, what in check_screens(draft.flow, language, world.screen_limits, world):
+            source.blame(draft.step_places[step.partition("/")[0]], f"'{step}': {what}")
     return source.faults
 
 

@@ -1,7 +1,8 @@
 """Every way through a flow, on paper: the shortest walk to each ending and over each exit of each step.
 
-Law: a walk can be made. It minds what a call remembers: how often it came to a step with `at_most`, and what it knows
-of the values that `choose` looks at. What a provider, a trunk or a caller does is free.
+Law: a walk can be made. It minds what a call remembers: how often it came to a step with `at_most`, what it knows of
+the values that `choose` looks at, and whether it is a call or a USSD session, where nobody waits for silence. What a
+provider, a trunk or a caller does is free.
 """
 
 from collections import Counter
@@ -9,10 +10,15 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
+from ivr.flow.channels import CHANNELS, only_reached
 from ivr.flow.engine import TOO_OFTEN
 from ivr.flow.facts import MAY_BE_MISSING, MISSING, OTHERWISE, PRESENT
 from ivr.flow.loader import BUILT_IN
 from ivr.flow.model import Flow, Step
+from ivr.flow.questions import question
+from ivr.flow.steps.ask import CANCELLED, INVALID, SILENCE, AskStep
+from ivr.flow.steps.base import NEXT
+from ivr.flow.visit import CHANNEL, USSD, VOICE
 
 MOST_PLACES: Final = 20_000
 """Places that a walk can be at, counted with what the call remembers there. Of a flow with more, the nearest
@@ -102,7 +108,8 @@ def report(flow: Flow) -> Iterator[str]:
 
 def describe(flow: Flow, walk: Walk) -> list[str]:
     """What has to happen for this walk, step by step, in plain words; nothing for a step that just goes on."""
-    lines = ((step, _how(flow.steps[step], exit_name)) for step, exit_name in walk.ways)
+    here = on_screen(flow, walk)
+    lines = ((step, _how(flow.steps[step], exit_name, here)) for step, exit_name in walk.ways)
     return [f"{step}: {how}" for step, how in lines if how]
 
 
@@ -110,19 +117,54 @@ def describe_end(flow: Flow, walk: Walk) -> str:
     """The steps that follow of themselves, once all this has happened: `not_confirmed → goodbye → end`."""
     tail = [walk.end]
     for step, exit_name in reversed(walk.ways):
-        if _how(flow.steps[step], exit_name):
+        if _how(flow.steps[step], exit_name, on_screen(flow, walk)):
             break
         tail.append(step)
     return " → ".join(reversed(tail))
 
 
-def _how(step: Step, exit_name: str) -> str:
+def on_screen(flow: Flow, walk: Walk) -> bool:
+    """Whether this is a USSD session; what no step asks about counts as a call."""
+    return any(by == USSD and _looked_at(flow.steps[step]) == CHANNEL for step, by in walk.ways)
+
+
+def never_on_screens(flow: Flow) -> set[tuple[str, str]]:
+    """The exits that are written and never taken: of steps that only USSD users come to, those by silence."""
+    steps = [flow.steps[name] for name in only_reached(flow, USSD)]
+    return {(step.name, SILENCE) for step in steps if SILENCE in step.exits and question(step.kind) is not None}
+
+
+def _looked_at(step: Step) -> str | None:
+    """The value that the step looks at; the channel is one and the same in a flow and in those that it calls."""
+    name = step.facts.looks_at
+    return CHANNEL if name is not None and name.rpartition("/")[2] == CHANNEL else name
+
+
+def _how(step: Step, exit_name: str, here: bool) -> str:
     """What makes a call leave this step so; empty when it needs nobody's doing."""
     if exit_name == TOO_OFTEN:
         return f"for the {_ordinal((step.at_most or 0) + 1)} time"
     if len(step.exits.keys() - {TOO_OFTEN}) == 1:
         return step.facts.how.get(exit_name, "")
-    return step.facts.how.get(exit_name, f"it leaves by '{exit_name}'")
+    sent = _sent(step, exit_name) if here else ""
+    return sent or step.facts.how.get(exit_name, f"it leaves by '{exit_name}'")
+
+
+def _sent(step: Step, exit_name: str) -> str:
+    """What is sent from a screen for this; empty where it is something else that happens."""
+    asked = question(step.kind)
+    if asked is None:
+        return ""
+    if exit_name == INVALID:
+        return f"send something wrong, {'once' if asked.attempts == 1 else f'{asked.attempts} times'}"
+    if isinstance(asked, AskStep):
+        digits = str(asked.least) if asked.least == asked.most else f"{asked.least} to {asked.most}"
+        return {NEXT: f"send {asked.save}: {digits} digits", CANCELLED: f"send {asked.cancel_line}"}.get(exit_name, "")
+    if exit_name == SILENCE:
+        return ""
+    leads = asked.keys.values()
+    meant = {exit_name} if exit_name in leads else {*leads}  # a language is chosen by each of them
+    return " or ".join(f"send {line}" for line, key in asked.lines.items() if asked.keys[key] in meant)
 
 
 def _ordinal(number: int) -> str:
@@ -137,22 +179,31 @@ class Paper:
         """`most_repeated`: so many steps with `at_most` may be come to again; None: all of them."""
         self._flow = flow
         self._most_repeated = most_repeated
-        self._looked_at = {step.facts.looks_at for step in flow.steps.values()}
+        self._looked_at = {_looked_at(step) for step in flow.steps.values()}
         copies = [copied for step in flow.steps.values() for copied in step.facts.copies.items()]
         for _ in copies:
             self._looked_at |= {old for new, old in copies if new in self._looked_at}
 
-    def begin(self) -> Place:
-        """Where every call begins."""
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """How this flow can be come to: by USSD only where it asks."""
+        return CHANNELS if CHANNEL in self._looked_at else (VOICE,)
+
+    def begin(self, channel: str = VOICE) -> Place:
+        """Where every call begins, or every USSD session: that one brings nothing along, but its user's mobile."""
         flow = self._flow
-        doubtful = MAY_BE_MISSING | flow.brings.keys()
-        known = (flow.settings | flow.takes.keys() | BUILT_IN.keys() | flow.brings.keys()) & self._looked_at
+        brought = flow.brings.keys() | {"agent"}
+        doubtful = MAY_BE_MISSING | brought if channel == VOICE else frozenset[str]()
+        known = (flow.settings | flow.takes.keys() | BUILT_IN.keys() | brought) & self._looked_at
+        known -= frozenset() if channel == VOICE else brought - flow.takes.keys()
         seen: dict[str, _Seen] = {name: _EITHER if name in doubtful else frozenset() for name in known if name}
+        if CHANNEL in self._looked_at:
+            seen[CHANNEL] = channel
         return self._enter(self._flow.first, {}, seen)
 
     def explore(self) -> dict[Place, tuple[Place, str] | None]:
         """Every place a call can come to, nearest first, each with the place and the exit it is come to from first."""
-        came: dict[Place, tuple[Place, str] | None] = {self.begin(): None}
+        came: dict[Place, tuple[Place, str] | None] = {self.begin(channel): None for channel in self.channels}
         todo = list(came)
         for place in todo:
             for exit_name, after in self.ways(place):
@@ -170,14 +221,18 @@ class Paper:
     def _ways(self, place: Place) -> Iterator[tuple[str, Place]]:
         step, visits, seen = self._flow.steps[place.step], dict(place.visits), dict(place.seen)
         full = step.at_most is not None and visits[step.name] > step.at_most
+        looked_at = _looked_at(step)
+        hasty = seen.get(CHANNEL) == USSD and question(step.kind) is not None
         for exit_name, target in step.exits.items():
             if full or exit_name == TOO_OFTEN:
                 if full and exit_name == TOO_OFTEN:
                     yield exit_name, self._enter(target, visits, seen)
-            elif step.facts.looks_at is not None:
-                found = _found(step, exit_name, seen.get(step.facts.looks_at, MISSING))
+            elif hasty and exit_name == SILENCE:
+                continue
+            elif looked_at is not None:
+                found = _found(step, exit_name, seen.get(looked_at, MISSING))
                 if found is not None:
-                    yield exit_name, self._enter(target, visits, {**seen, step.facts.looks_at: found})
+                    yield exit_name, self._enter(target, visits, {**seen, looked_at: found})
             else:
                 if step.facts.copies:
                     seen = _copied(step, dict(place.seen), self._looked_at)
@@ -252,8 +307,13 @@ def walk_home(home: Home, place: Place) -> tuple[list[tuple[str, str]], str]:
 
 def _could_take(flow: Flow, found: Set[tuple[str, str]]) -> list[tuple[str, str]]:
     """The exits on calls that do not fail, in the order of the file. `found`: those that a place on paper leaves by."""
+    never = never_on_screens(flow)
     exits = {
-        name: [by for by in step.exits if (name, by) in found or "/" not in name or step.facts.looks_at is None]
+        name: [
+            by
+            for by in step.exits
+            if (name, by) in found or (("/" not in name or step.facts.looks_at is None) and (name, by) not in never)
+        ]
         for name, step in flow.steps.items()
     }
     seen = {flow.first}

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
+from ivr.domain.digits import MOST_DIGITS
+
 _INSTEAD: Final = {"*": "0", "#": "9"}
 """The digit that stands for the key; doubled where it means something else already."""
-LONGEST: Final = 40
+LONGEST: Final = MOST_DIGITS + 1
+"""Longer than any number that is asked for."""
 
 
 def screen_key(key: str, taken: Callable[[str], bool]) -> str:

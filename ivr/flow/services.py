@@ -48,7 +48,17 @@ def read_services(
         fields = Fields(source, node, f"service '{name}'")
         found.append(ReadService(_service(name, fields, known), fields))
         fields.done()
+    _check_clashes(found)
     return found
+
+
+def _check_clashes(found: Sequence[ReadService]) -> None:
+    """A code that two services have: only one of them could be what is dialled."""
+    first: dict[tuple[str, ...], str] = {}
+    for read in found:
+        for code in read.service.codes:
+            if (other := first.setdefault(code, read.service.name)) != read.service.name:
+                read.fields.blame(f"*{'*'.join(code)}# is the code of service '{other}'", "code")
 
 
 def _service(name: str, fields: Fields, known: Known) -> Service:

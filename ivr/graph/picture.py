@@ -96,15 +96,23 @@ _LOOKS: Final[Mapping[str, Look]] = {
     "confirm": Look.KEYS,
     "language": Look.KEYS,
     "choose": Look.CHOICE,
+    "channel": Look.CHOICE,
     "provider": Look.QUESTION,
     "invoice": Look.QUESTION,
     "keep": Look.QUESTION,
+    "link": Look.QUESTION,
+    "inquire": Look.QUESTION,
+    "last_payment": Look.QUESTION,
+    "ussd_payment": Look.LEG,
     "headers": Look.QUESTION,
     "record": Look.KEYS,
     "dial": Look.LEG,
     "transfer": Look.LEG,
     "hang_up": Look.HANG_UP,
 }
+
+_LOOKS_ONLY: Final = frozenset({"choose", "channel"})
+"""Steps that only lead on."""
 
 
 def draw(flow: Flow, texts: Texts) -> Picture:
@@ -186,7 +194,7 @@ def _endings(flow: Flow, described: Mapping[str, Description]) -> set[str]:
             return True
         exits = flow.steps[name].exits
         only_says = described[name].kind == "say" and len(exits) == 1
-        goes_on = only_says or described[name].kind == "choose"  # to the agent, say, or to a goodbye
+        goes_on = only_says or described[name].kind in _LOOKS_ONLY  # to the agent, say, or to a goodbye
         return goes_on and all(closes(target, (*seen, name)) for target in exits.values())
 
     found = {name for name in flow.steps if not described[name].ends and closes(name)}

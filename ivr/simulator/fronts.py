@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from ivr.flow.visit import CHANNEL, USSD
 from ivr.simulator import notes
 from ivr.simulator.orders import HELP
 
@@ -43,6 +44,7 @@ class TextFront:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._ways_told = ""
+        self._on_screen = False
 
     def tell(self, note: notes.Note) -> None:
         """Some words, or none for what a person need not see."""
@@ -64,22 +66,36 @@ class TextFront:
         self._console.print(text, soft_wrap=True)
 
     def _begins(self, note: notes.CallBegins) -> None:
+        self._on_screen = note.knows.get(CHANNEL) == USSD
         knows = ", ".join(f"{name} {value}" for name, value in note.knows.items())
-        self._line("call", f"flow {note.flow}, language {note.language}, version {note.version}", "bold")
+        self._line(
+            "session" if self._on_screen else "call",
+            f"flow {note.flow}, language {note.language}, version {note.version}",
+            "bold",
+        )
         self._line("knows", knows or "nothing")
-        self._line("", "'help' says what you can do; Enter goes on", "dim")
+        goes_on = "what you type is sent from the screen" if self._on_screen else "Enter goes on"
+        self._line("", f"'help' says what you can do; {goes_on}", "dim")
 
     def _entered(self, note: notes.StepEntered) -> None:
         self._ways_told = ""
         self._console.print(Text.assemble(("● ", "cyan"), (note.step, "bold cyan"), (f"  {note.kind}", "dim")))
 
     def _says(self, note: notes.Says) -> None:
-        if note.title:
-            self._line("title", note.title, "bold underline")
-        if note.words or not note.choices:
+        if not self._on_screen:  # there it is shown, with everything else that stands there
             self._line("says", f"«{note.words}»", "bold")
-        for line, words in note.choices.items():
-            self._line(line, words, "bold")
+
+    def _shows(self, note: notes.Shows) -> None:
+        if note.for_network:
+            self._line("answer", note.text, "bold magenta")
+            self._line("", "(to the network: it sends the payer a link, and the session is over)", "dim")
+            return
+        label = "screen"
+        for line in note.text.split("\n"):
+            self._line(label, f"│ {line}", "bold")
+            label = ""
+        page = f"page {note.page} of {note.pages}, " if note.pages > 1 else ""
+        self._line("", f"└ {page}{note.characters} of {note.most} characters", "dim")
 
     def _asks(self, note: notes.Asks) -> None:
         arguments = ", ".join(f"{name} {value}" for name, value in note.arguments.items())
@@ -106,6 +122,8 @@ class TextFront:
         if note.keys:
             keys = "" if note.kind == "record" else "keys: "  # a message is awaited there
             waits.insert(0, keys + note.keys + (" (secret)" if note.secret else ""))
+        if "line" in note.awaits:
+            waits = [f"{_WAITS['line']}: {note.keys}"]
         self._line("awaits", " | ".join(waits) or "nothing", "green")
         if self._ways_told == note.step:
             return
@@ -136,6 +154,7 @@ _WAITS: Final[Mapping[str, str]] = {
     "answer": "approve / decline / time out / unreachable / answer EXIT",
     "headers": "headers NAME=VALUE … / headers untrusted",
     "leg": "answered / ended / busy / no_answer / rejected / unreachable",
+    "line": "a line from the screen",
     "recording": "talk / silent recording / failed recording",
 }
 
@@ -152,9 +171,10 @@ _LINES: Final[Mapping[type[notes.Note], Callable[[TextFront, Any], None]]] = {
     notes.StepLeft: lambda front, note: front._line("leaves", f"{note.step} by {note.exit} → {note.to}", "dim"),
     notes.StepEntered: TextFront._entered,
     notes.Says: TextFront._says,
+    notes.Shows: TextFront._shows,
     notes.LineSent: lambda front, note: front._line("sends", note.line, "yellow"),
     notes.RequestsPayment: lambda front, note: front._line(
-        "payment", f"the USSD network sends a link: 9900|{note.invoice}|{note.amount}", "magenta"
+        "payment", f"the USSD network is to send a link: invoice {note.invoice}, {note.amount} rial", "magenta"
     ),
     notes.PromptStopped: lambda front, note: front._line("", "(cut short)", "dim"),
     notes.Asks: TextFront._asks,

@@ -8,17 +8,24 @@ from dataclasses import replace
 from typing import Final
 
 from ivr.domain.legs import LegResult
+from ivr.domain.screens import Limits, is_gsm, length
 from ivr.domain.secret import Secret
-from ivr.domain.speech import Say
+from ivr.domain.speech import Prompt, Say
+from ivr.domain.ussd import payment_line
 from ivr.flow import commands, events
 from ivr.flow.describing import describe
 from ivr.flow.engine import TOO_OFTEN, Turn
 from ivr.flow.model import Flow, Step
+from ivr.flow.questions import question
+from ivr.flow.services import code_parts
 from ivr.flow.session import Session
+from ivr.flow.steps.ask import SILENCE
+from ivr.flow.steps.menu import MenuStep
 from ivr.flow.visit import CHANNEL, USSD
 from ivr.simulator import notes, orders
 from ivr.simulator.answers import Providers, answer_values, chosen_exit, possible_exits
 from ivr.simulator.call import Call, NotNow
+from ivr.simulator.display import Display
 from ivr.simulator.keys import KeyWatch, shown
 from ivr.simulator.tape import Tape
 from ivr.simulator.vectors import written_payment, written_record, written_say
@@ -29,6 +36,15 @@ _ANSWER: Final = "answer"
 _HEADERS: Final = "headers"
 _LEG: Final = "leg"
 _RECORDING: Final = "recording"
+_LINE: Final = "line"
+
+_FORWARD: Final = Prompt("screen/forward")
+_BACK: Final = Prompt("screen/back")
+_WORDLESS: Final = Prompt("common/technical_problem")
+"""What a screen says when the flow has said nothing."""
+
+_UNSEEN: Final = (commands.StartTimer, commands.StopTimer, commands.StopPlaying)
+"""What means nothing to who reads a screen."""
 
 
 class Game(Call):
@@ -42,7 +58,9 @@ class Game(Call):
         words: Callable[[Sequence[Say], str], str],
         providers: Providers,
         tell: Callable[[notes.Note], None],
+        limits: Limits | None = None,
     ) -> None:
+        """`limits`: of a screen, where this is a USSD session."""
         self._watch = KeyWatch(flow)
         self._ways: list[tuple[str, str, str]] = []
         watched = self._watch.flow
@@ -53,6 +71,8 @@ class Game(Call):
         self._providers = providers
         self._tell = tell
         self._step_told = ""
+        self._display = Display(limits or Limits(), self._page_ways)
+        self._requested: commands.RequestPayment | None = None
 
     # -- what can happen ---------------------------------------------------------------------------------------------
 
@@ -69,6 +89,7 @@ class Game(Call):
             )
         )
         self.send(events.Answered())
+        self._read()
         self.look()
 
     def do(self, order: orders.Order) -> None:
@@ -76,6 +97,8 @@ class Game(Call):
         match order:
             case orders.Keys(keys) if self.on_screen:
                 self._send_line(keys.reveal())
+            case orders.Send(text):
+                self._send_line(text)
             case orders.Keys(keys):
                 self._press(keys)
             case orders.Hear():
@@ -101,6 +124,7 @@ class Game(Call):
                 self._record(what)
             case _:
                 return  # for whoever shows the call
+        self._read()
         self.look()
 
     @property
@@ -115,10 +139,12 @@ class Game(Call):
 
     @property
     def awaits(self) -> tuple[str, ...]:
-        """What may happen without the caller: of prompt, timer, answer, headers, leg, recording."""
+        """What may happen without the caller: of prompt, timer, answer, headers, leg, recording; on a screen a line."""
         session = self.session
         if self.over:
             return ()
+        if self.on_screen:
+            return (_LINE,) if session.asking is None else (_ANSWER,)
         found = [_PROMPT] if self.playing is not None else []
         found += [_TIMER] if self.timer is not None else []
         if session.asking is not None:
@@ -139,10 +165,13 @@ class Game(Call):
         return chosen_exit(order, self.question, self.step, self._providers)
 
     def look(self) -> None:
-        """Tell where the call stands."""
+        """Tell where the call stands; on a screen, with what is shown."""
         if self.over:
             return
+        if _LINE in self.awaits:
+            self._tell_page(self._display.page)
         described = describe(self.step.kind)
+        never = {TOO_OFTEN, SILENCE} if _LINE in self.awaits else {TOO_OFTEN}
         self._tell(
             notes.Awaits(
                 at=self.clock,
@@ -150,10 +179,10 @@ class Game(Call):
                 kind=described.kind,
                 about=described.about,
                 awaits=self.awaits,
-                timer=self.timer.seconds if self.timer is not None else None,
-                keys=described.awaits,
+                timer=self.timer.seconds if self.timer is not None and not self.on_screen else None,
+                keys=self._lines() if self.on_screen else described.awaits,
                 secret=described.secret,
-                ways={name: target for name, target in self.step.exits.items() if name != TOO_OFTEN},
+                ways={name: target for name, target in self.step.exits.items() if name not in never},
             )
         )
 
@@ -180,13 +209,68 @@ class Game(Call):
         """Whether this is a USSD session: what is keyed is sent as one line."""
         return self.session.answers.get(CHANNEL) == USSD
 
-    def _send_line(self, line: str) -> None:
+    def _send_line(self, text: str) -> None:
         self._living()
-        if _TIMER not in self.awaits and _PROMPT not in self.awaits:
-            raise NotNow(f"nothing is asked; {self._instead()}")
-        self.tape.sends(line)
+        if not self.on_screen:
+            raise NotNow("lines are sent from screens, and this is a call")
+        if _LINE not in self.awaits:
+            raise NotNow(f"nothing can be sent before the answer; {self._instead()}")
+        line, *more = code_parts(f"*{text}") or ("",)  # as the network reads what is dialled
+        if more:
+            raise NotNow("a star stands between two lines and is in none of them: send one line, such as a choice")
         self._tell(notes.LineSent(at=self.clock, line=line))
+        display = self._display
+        if display.turns(line) or display.hides(line):
+            return  # the flow hears nothing of it
+        self.tape.sends(line)
+        display.clear()
         self.line(line)
+
+    def _read(self) -> None:
+        """Nobody waits for a screen to be spoken: what it says goes on at once, up to the next question."""
+        while self.on_screen and self.playing is not None:
+            self.tape.hears()
+            self.hear()
+        if _LINE in self.awaits and self._display.is_stale:
+            self._display.show(self._accepts)
+
+    def _page_ways(self) -> tuple[str, str]:
+        language = self.session.language
+        return self._words((_FORWARD,), language), self._words((_BACK,), language)
+
+    def _accepts(self, line: str) -> bool:
+        asked = question(self.step.kind)
+        return self._display.offers(line) or (asked is not None and asked.accepts(line))
+
+    def _lines(self) -> str:
+        """What can be sent here, in words."""
+        asked = question(self.step.kind)
+        if isinstance(asked, MenuStep):
+            return f"one of {' '.join(asked.lines)}"
+        return describe(self.step.kind).awaits.partition("; ")[0]
+
+    def _tell_page(self, number: int) -> None:
+        text, limits = self._display.pages[number].text, self._display.limits
+        self._tell(
+            notes.Shows(
+                at=self.clock,
+                text=text,
+                page=number + 1,
+                pages=len(self._display.pages),
+                characters=length(text),
+                most=limits.gsm if is_gsm(text) else limits.ucs2,
+                for_network=self.over and self._requested is not None,
+            )
+        )
+
+    def _tell_last_pages(self) -> None:
+        """What stands on the screen when the session is over; or what the network gets instead."""
+        if self._requested is not None:
+            self._display.show_line(payment_line(self._requested.invoice_id, self._requested.amount_rial))
+        else:
+            self._display.show_last(self._words((_WORDLESS,), self.session.language))
+        for number in range(len(self._display.pages)):
+            self._tell_page(number)
 
     def _listen(self) -> None:
         if self.playing is None:
@@ -198,7 +282,7 @@ class Game(Call):
     def _let_pass(self) -> None:
         if self.playing is not None:
             raise NotNow("something is being said; 'hear' it to its end first")
-        if self.timer is None:
+        if self.timer is None or self.on_screen:
             raise NotNow(f"no timer runs; {self._instead()}")
         seconds = self.timer.seconds
         self._tell(notes.TimerFired(at=self.clock + seconds, seconds=seconds))
@@ -210,7 +294,7 @@ class Game(Call):
             self._listen()
         elif _RECORDING in self.awaits:
             self._record(orders.SILENT)
-        elif self.timer is not None and _ANSWER not in self.awaits:
+        elif _TIMER in self.awaits and _ANSWER not in self.awaits:
             self._let_pass()
         else:
             raise NotNow(self._instead())
@@ -271,6 +355,7 @@ class Game(Call):
             _HEADERS: "'headers NAME=VALUE ...' or 'headers untrusted'",
             _LEG: "'leg answered', 'ended', 'busy', 'no_answer' ...",
             _RECORDING: "'talk' into the recording, or 'silent recording'",
+            _LINE: "what is sent from the screen, such as 1, or 'send …'",
         }
         if _ANSWER in self.awaits and isinstance(self.asked, commands.AskProvider):
             exits = ", ".join(possible_exits(self.asked, self.step, self._providers))
@@ -295,12 +380,20 @@ class Game(Call):
         while (noticed := self.take()) is not None:
             self.tape.noticed(noticed)
         if turn.session.ended is not None:
+            if self.on_screen and turn.session.ended != "caller_hung_up":
+                self._tell_last_pages()
             self._tell(notes.CallEnds(at=self.clock, how=turn.session.ended))
         return turn
 
     def _do(self, command: commands.Command) -> None:
         super()._do(command)
-        self._tell(self._note(command))
+        note = self._note(command)
+        if isinstance(note, notes.Says):
+            self._display.say(note.words, note.choices, note.title)
+        if isinstance(command, commands.RequestPayment):
+            self._requested = command
+        if not self.on_screen or not isinstance(command, _UNSEEN):
+            self._tell(note)
 
     def _note(self, command: commands.Command) -> notes.Note:
         at = self.clock

@@ -193,6 +193,21 @@ class LineSent(Note, frozen=True, kw_only=True):
     line: str
 
 
+class Shows(Note, frozen=True, kw_only=True):
+    """This stands on the screen of a USSD user now, or is the line that has the network send a payment link."""
+
+    text: str
+    page: int
+    """From 1."""
+    pages: int
+    characters: int
+    """As the network counts them."""
+    most: int
+    """So many fit, for a text of these letters."""
+    for_network: bool = False
+    """Nobody reads it: it is the line that has the network send a payment link."""
+
+
 class Guarded(Note, frozen=True, kw_only=True):
     """Others who could hear the call, an agent or a recording, are kept out so far: `open`, `recordings`, `all`."""
 
@@ -218,10 +233,10 @@ class Awaits(Note, frozen=True, kw_only=True):
     kind: str
     about: str
     awaits: Sequence[str]
-    """Of `prompt`, `timer`, `answer`, `headers`, `leg`, `recording`."""
+    """Of `prompt`, `timer`, `answer`, `headers`, `leg`, `recording`; on a screen `answer` or `line`."""
     timer: float | None
     keys: str
-    """What the caller can key here, in words."""
+    """What the caller can key here, or send, in words."""
     secret: bool
     ways: Mapping[str, str]
     """Exit -> step."""

@@ -3,6 +3,7 @@
 Law: a line means one thing whatever the call is doing; whether it fits the call is found out when it is carried out.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ MOST_LINE: Final = 2000
 
 Given = Mapping[str, str]
 
+_SEND: Final = re.compile(r"send(|\s.*)", re.IGNORECASE | re.DOTALL)
+
 
 class WrongLine(BadInput):
     """Nobody knows what this line means."""
@@ -29,6 +32,13 @@ class Keys:
     """The caller presses these."""
 
     keys: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The user sends this from the screen, whatever it is."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ class Comment:
 
 Order = (
     Keys
+    | Send
     | Hear
     | Wait
     | GoOn
@@ -139,7 +150,8 @@ MESSAGES: Final = (TALKED, SILENT, FAILED)
 """The caller spoke into a recording, said nothing, or it could not be made."""
 
 HELP: Final = (
-    ("6584#   or   keys 6584#", "press these keys"),
+    ("6584#   or   keys 6584#", "press these keys; by USSD: send them as one line"),
+    ("send ABC", "by USSD: send this, whatever it is"),
     ("Enter", "go on: the prompt is heard to its end, or the timer fires"),
     ("hear", "the prompt is heard to its end"),
     ("wait", "nothing happens until the timer fires"),
@@ -167,6 +179,8 @@ def read_order(line: str) -> Order:
         return GoOn()
     if text.startswith(("# ", "//")):
         return Comment()
+    if (sent := _SEND.fullmatch(text)) is not None:
+        return Send(sent[1].strip())
     keys = to_ascii(text).replace(" ", "")
     if set(keys) <= set(KEYS):
         return Keys(Secret(keys))
@@ -178,7 +192,7 @@ def read_order(line: str) -> Order:
     if word in _LEG_WORDS and not rest:
         return Leg(word)
     if word not in _WORDS:
-        known = [*_WORDS, *_LEG_WORDS]
+        known = [*_WORDS, "send", *_LEG_WORDS]
         quoted = f" '{word}'" if word.isascii() and word.isalpha() else ""
         raise WrongLine(f"no such command{quoted}{did_you_mean(word, known)}; 'help' lists them")
     return _WORDS[word](rest)

@@ -5,11 +5,11 @@ what is offered on a page that nobody has turned to cannot be chosen.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 
 from ivr.domain.screens import Limits, Page, Screen, paged
+from ivr.domain.ussd import PAYMENT, payment_line
 from ivr.flow.session import Session
 from ivr.prompts.showing import Texts
 from ivr.runtime.screens import Kept, ShownPage
@@ -17,9 +17,6 @@ from ivr.ussd import words
 from ivr.ussd.walk import Walk
 
 _log = structlog.get_logger("ivr.ussd")
-
-PAYMENT: Final = "9900"
-"""How the network is told to take money."""
 
 Anew = Callable[[], Walk]
 """A walk that has not begun."""
@@ -103,7 +100,7 @@ class Sitting:
         self._language = walk.session.language
         self.kept.snapshot, self.kept.asking = walk.session.snapshot(), False
         if walk.over and walk.payment is not None:
-            self._keep([Page(f"{PAYMENT}|{walk.payment.invoice_id}|{walk.payment.amount_rial}")])
+            self._keep([Page(payment_line(walk.payment.invoice_id, walk.payment.amount_rial))])
         else:
             self._turn_to(walk.screen, walk.accepts)
         self.kept.over = walk.over

@@ -31,11 +31,9 @@ from ivr.flow.commands import (
 )
 from ivr.flow.engine import Turn, advance, fail
 from ivr.flow.events import Answered, Event, Line, PromptFinished, ProviderReplied, Resumed
-from ivr.flow.model import Flow, Step
+from ivr.flow.model import Flow
+from ivr.flow.questions import Question, question
 from ivr.flow.session import Session
-from ivr.flow.steps.ask import AskStep
-from ivr.flow.steps.language import LanguageStep
-from ivr.flow.steps.menu import MenuStep
 from ivr.payments.port import Reply
 from ivr.runtime.ports import Notice
 
@@ -97,10 +95,10 @@ class Walk:
         return Screen(title, "\n".join(self._said) or self._show((FAILED,), language), choices)
 
     @property
-    def offer(self) -> AskStep | MenuStep | None:
+    def offer(self) -> Question | None:
         """The question that the session waits in."""
         step = self.flow.steps.get(self.session.step)
-        return _offer(step) if step is not None else None
+        return question(step.kind) if step is not None else None
 
     def accepts(self, line: str) -> bool:
         """Whether this could be an answer to the question."""
@@ -184,8 +182,3 @@ class Walk:
 
     def _in_words(self, say: Sequence[Say]) -> str:
         return self._show(say, self.session.language)
-
-
-def _offer(step: Step) -> AskStep | MenuStep | None:
-    kind = step.kind.offer if isinstance(step.kind, LanguageStep) else step.kind
-    return kind if isinstance(kind, AskStep | MenuStep) else None

@@ -2,7 +2,8 @@
 
 A file ends in comments `#! line:column: message`, one for each fault, in order. `numbers/` holds broken numbers.yaml;
 they stand beside good flows: `good` needs a setting and `other` none, `back` is for those whom an agent sent, and
-`wants_more` takes what only another flow could hand it.
+`wants_more` takes what only another flow could hand it. `ussd/` holds broken ussd.yaml beside the same, and `by_ussd/`
+flows that are wrong only on screens.
 """
 
 from pathlib import Path
@@ -59,3 +60,33 @@ def test_numbers(path: Path, tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.yaml"
     numbers.write_bytes(path.read_bytes())
     assert messages(numbers, tmp_path) == expected(path) != []
+
+
+NUMBERS: Final = 'numbers: [{number: "1", flow: good, settings: {merchant_phone: "2"}}]\n'
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("ussd/*.yaml")), ids=lambda path: path.stem)
+def test_services(path: Path, tmp_path: Path) -> None:
+    """The same for the short codes that users dial."""
+    (tmp_path / "flows").mkdir()
+    for name, head in (("good", None), ("other", ""), ("wants_more", "\ntakes: {invoice_id: digits}")):
+        text = GOOD_FLOW if head is None else GOOD_FLOW.replace("\nsettings: [merchant_phone]", head)
+        (tmp_path / "flows" / f"{name}.yaml").write_text(text.replace("flow: good", f"flow: {name}"), encoding="utf-8")
+    (tmp_path / "numbers.yaml").write_text(NUMBERS, encoding="utf-8")
+    services = tmp_path / "ussd.yaml"
+    services.write_bytes(path.read_bytes())
+    assert messages(services, tmp_path) == expected(path) != []
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("by_ussd/*.yaml")), ids=lambda path: path.stem)
+def test_flow_that_a_service_runs(path: Path, tmp_path: Path) -> None:
+    """Good for calls, and told as soon as a short code leads to it."""
+    (tmp_path / "flows").mkdir()
+    flow = tmp_path / "flows" / path.name
+    flow.write_bytes(path.read_bytes())
+    (tmp_path / "flows" / "good.yaml").write_text(GOOD_FLOW, encoding="utf-8")
+    (tmp_path / "numbers.yaml").write_text(NUMBERS, encoding="utf-8")
+    assert path.stem in load_dialplan(tmp_path, world()).flows
+    service = f'services: {{one: {{code: "*6655*1#", flow: {path.stem}, language: en}}}}\n'
+    (tmp_path / "ussd.yaml").write_text(service, encoding="utf-8")
+    assert messages(flow, tmp_path) == expected(path) != []

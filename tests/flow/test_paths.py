@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ivr.flow.engine import MOST_VISITS
 from ivr.flow.facts import Facts
-from ivr.flow.paths import Home, Paper, Walk, report, walk_home, walks
+from ivr.flow.paths import Home, Paper, Walk, describe, never_on_screens, report, walk_home, walks
 from tests.flow.walker import walk_through
 from tests.flow.world import SHIPPED, shipped, small_flow
 
@@ -36,7 +36,9 @@ def test_every_exit_of_every_step_is_walked(name: str) -> None:
     reached = {step for step, _ in taken}
     assert found.untaken == ()
     handed = {step for step in reached if "/" in step and flow.steps[step].facts.looks_at is not None}
-    assert {(step, by) for step in reached - handed for by in flow.steps[step].exits} <= taken
+    never = never_on_screens(flow)
+    assert {(step, by) for step in reached - handed for by in flow.steps[step].exits} - never <= taken
+    assert not never & taken
 
 
 @cache
@@ -50,10 +52,10 @@ def _drawn(name: str) -> tuple[Paper, Home]:
 @given(turns=st.lists(st.integers(0, 2**8), max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_any_walk_goes_as_written(name: str, turns: list[int]) -> None:
-    """Calls that wander through the flow before they end: never in silence, never without a way on."""
+    """Whoever wanders through the flow before it ends: never in silence, never without a way on."""
     flow = shipped(name)
     paper, home = _drawn(name)
-    place = paper.begin()
+    place = paper.begin(paper.channels[sum(turns) % len(paper.channels)])
     ways: list[tuple[str, str]] = []
     for turn in turns:
         ways_on = list(paper.ways(place))
@@ -63,7 +65,7 @@ def test_any_walk_goes_as_written(name: str, turns: list[int]) -> None:
         ways.append((place.step, exit_name))
         place = after
     onward, end = walk_home(home, place)
-    walker = walk_through(flow, Walk((*ways, *onward), end))
+    walker = walk_through(flow, Walk((*ways, *onward), end))  # without a channel step it is a call
     assert walker.session.ended == "hung_up" and not walker.faults
 
 
@@ -114,6 +116,56 @@ def test_a_walk_that_cannot_be_made_is_not_made() -> None:
     wrong = Walk((("welcome", "next"), ("caller_known", "missing"), ("ask_invoice", "next")), "end")
     with pytest.raises(AssertionError, match="does not go this way"):
         walk_through(shipped("pay_invoice"), wrong)
+
+
+BOTH = """  a: {choose: {value: agent, present: b, missing: b}}
+  b:
+    ask: {prompt: pay/is, save: x, min: 4, max: 4, cancel_key: "*"}
+    next: c
+    exits: {silence: bye, invalid: bye, cancelled: bye}
+  c: {channel: {voice: d, ussd: e}}
+  d: {menu: {prompt: pay/is, keys: {"1": bye, "*": bye}}, exits: {silence: bye, invalid: bye}}
+  e:
+    menu:
+      prompt: pay/is
+      keys: {"1": f, "0": f, "*": bye}
+      choices: {"1": screen/pay, "0": screen/yes, "*": screen/cancel}
+      attempts: 1
+    exits: {silence: bye, invalid: bye}
+  f: {channel: {voice: d, ussd: bye}}
+  bye: {say: common/goodbye, next: end}"""
+
+
+def test_a_walk_by_ussd(tmp_path: Path) -> None:
+    """What is sent from a screen, in its words. Nobody is silent there, and no agent has sent anybody."""
+    flow = small_flow(tmp_path, BOTH)
+    found = walks(flow)
+    assert found.untaken == (("f", "voice"),) and never_on_screens(flow) == {("e", "silence")}
+    told = {name: [how for walk in found.walks for how in describe(flow, walk) if how[0] == name] for name in "abde"}
+    assert set(told["e"]) == {"e: send 1", "e: send 0", "e: send 00", "e: send something wrong, once"}
+    assert "d: press nothing, 3 times" in told["d"] and "d: press *" in told["d"]
+    assert {"b: send x: 4 digits", "b: key x: 4 digits", "b: press *"} <= set(told["b"])
+    by_ussd = [walk for walk in found.walks if ("c", "ussd") in walk.ways]
+    assert by_ussd and all(("a", "missing") in walk.ways for walk in by_ussd)
+
+
+def test_a_called_flow_is_met_on_the_same_channel(tmp_path: Path) -> None:
+    """Who has come by telephone does not read a screen in it."""
+    inner = """flow: inner
+first: a
+on_failure: b
+steps:
+  a: {channel: {voice: b, ussd: c}}
+  b: {say: pay/is, next: d}
+  c: {say: pay/paid, next: d}
+  d: {return: done}
+"""
+    (tmp_path / "inner.yaml").write_text(inner, "utf-8")
+    steps = """  a: {channel: {voice: b, ussd: b}}
+  b: {call: {flow: inner}, exits: {done: sorry}}"""
+    found = walks(small_flow(tmp_path, steps))
+    ways = {tuple(by for step, by in walk.ways if step in ("a", "b/a")) for walk in found.walks}
+    assert ways == {("voice", "voice"), ("ussd", "ussd")}
 
 
 def test_a_walk_in_plain_words(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ GOOD_KEYS: Final = {
     "pay_or_status": "1",
     "ask_payment_id": "1770160#",
     "cancel_question": "1",
+    "ask_code": "4711#",
 }
 GOOD_EXITS: Final = {
     "create_transaction": "ok",
@@ -71,7 +72,8 @@ GOOD_EXITS: Final = {
     "create_invoice": "ok",
     "open_link": "next",
     "what_became": "declined",
-    "last_payment": "declined",
+    "last_payment": "paid",
+    "keep": "next",
     "pay_url": "ok",
     "read_bill": "ok",
     "issue_invoice": "ok",

@@ -21,6 +21,7 @@ from ivr.flow.events import (
     HeadersRead,
     LegAnswered,
     LegEnded,
+    Line,
     PromptFinished,
     ProviderReplied,
 )
@@ -41,6 +42,8 @@ NUMBERS: Final = (
 """What a caller may key: one of them fits whatever a shipped flow asks for."""
 
 KEYS: Final = ("A#", *(f"{number}{finish}" for number in NUMBERS for finish in ("#", "")), *"*#234567890")
+LINES: Final = ("x", *NUMBERS, "0", "00", *"23456789")
+"""What a user may send from a screen."""
 LANDLINE: Final = "02188001234"
 GOOD_HEADERS: Final = {"From": "<sip:1*10000005*70012345@h>", "Amount": "160000"}
 LEGS: Final = frozenset(result.value for result in LegResult)
@@ -80,7 +83,7 @@ class Walker(Caller):
         """One event, and what it means for silence and money."""
         asked, leg = self.asked, self.leg
         match event:
-            case Digit() | LegEnded():
+            case Digit() | Line() | LegEnded():
                 self.quiet = True
             case PromptFinished():
                 self.quiet = False
@@ -129,7 +132,9 @@ def walk_through(flow: Flow, walk: Walk) -> Walker:
     known = _always(flow) | _known_at_first(flow, walk)
     if "caller_mobile" not in known:
         special["caller_number"] = LANDLINE
-    begins = {n: special.get(n, v) for n, v in KNOWN.items() if n in known} | _screens(flow, walk)
+    begins = {n: special.get(n, v) for n, v in KNOWN.items() if n in known}
+    if screens := _screens(flow, walk):
+        begins = {n: v for n, v in begins.items() if n not in flow.brings.keys() | {"agent"}} | screens
     walker = Walker(taped, session_of(flow, begins))
     walker.send(Answered())
     if (done := _go_on(walker, tape, tuple(tape.ways), walk)) is None:
@@ -145,7 +150,7 @@ def _known_at_first(flow: Flow, walk: Walk) -> set[str]:
     return {name for name in MAY_BE_MISSING | flow.brings.keys() if first.get(name) != MISSING}
 
 
-def _screens(flow: Flow, walk: Walk) -> dict[str, str]:
+def _screens(flow: Flow, walk: Walk) -> dict[str, str | int]:
     """What a USSD session knows, if this is one."""
     channels = {by for step, by in walk.ways if (flow.steps[step].facts.looks_at or "").endswith(CHANNEL)}
     return {CHANNEL: USSD, USSD_SESSION: "4711"} if USSD in channels else {}
@@ -176,6 +181,8 @@ class _Act:
     """What happens in one visit of a step, again and again until the step is left."""
 
     keys: str = ""
+    line: str | None = None
+    """What is sent from a screen, instead of keys."""
     exit: str = ""
     headers: Mapping[str, str | None] | None = None
     perhaps: frozenset[str] = frozenset()
@@ -198,6 +205,8 @@ class _Act:
             if self.exit == LegResult.ENDED.value:
                 walker.send(LegAnswered(session.leg))
             walker.send(LegEnded(session.leg, LegResult(self.exit)))
+        elif self.line is not None:
+            walker.line(self.line)
         else:
             for key in self.keys:
                 if walker.session.visit == visit and walker.session.ended is None:
@@ -232,5 +241,7 @@ def _acts(walker: Walker, wanted: str) -> Iterator[_Act]:
     if walker.session.asking is not None:
         perhaps = walker.flow.steps[walker.session.step].facts.perhaps.get(wanted, frozenset())
         yield _Act(exit=wanted, perhaps=frozenset(name.rpartition(".")[2] for name in perhaps))
-    if walker.session.asking is None:
-        yield from (_Act(keys, "ended") for keys in KEYS)
+    if walker.session.asking is None and walker.session.answers.get(CHANNEL) == USSD:
+        yield from (_Act(line=line) for line in LINES)
+    elif walker.session.asking is None:
+        yield from (_Act(keys, exit="ended") for keys in KEYS)

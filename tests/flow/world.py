@@ -26,6 +26,7 @@ SHIPPED: Final = (
     *("pay_by_card", "pay_by_link", "bill_by_link", "bill_link"),
     *("order_by_card", "card_payment", "pay_bill", "bill_status"),
     *("bank_ivr", "closed", "all_busy", "back_to_agent"),
+    *("register_code", "status"),
 )
 
 KNOWN: Final[dict[str, str | int]] = {
@@ -65,6 +66,10 @@ KNOWN: Final[dict[str, str | int]] = {
     "earlier.amount": 160000,
     "earlier.reference": "200100300",
     "found.reference": "200100300",
+    "code": "4711",
+    "last.reference": "200100300",
+    "last.amount": 160000,
+    "last.receipt": "INT-7Q",
     "bill_id": "7748317800142",
     "issued.invoice_id": "880011",
     "issued.unique_number": "ab12cd34",

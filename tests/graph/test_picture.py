@@ -116,3 +116,16 @@ def test_what_an_agent_is_told() -> None:
         "outcome otherwise",
     ]
     assert persian("agent/paid").split()[0] in told[0]
+
+
+def test_what_is_for_screens() -> None:
+    """Where calls and USSD part is a choice with both ways named; a link that the network sends is seen from afar."""
+    picture = draw(shipped("pay_invoice"), english)
+    parting = node(picture, "whose_invoice")
+    assert (parting.look, parting.lines) == (Look.CHOICE, ("whose_invoice", "channel"))
+    ways = {(edge.target, edge.exits) for edge in picture.edges if edge.source == "whose_invoice"}
+    assert ways == {("create_transaction", ("voice",)), ("find_invoice", ("ussd",))}
+    link = node(picture, "send_link")
+    assert (link.look, link.lines) == (Look.LEG, ("send_link", "ussd_payment: ussd: invoice_id, invoice.amount"))
+    receipt = node(draw(shipped("status"), english), "show_receipt")
+    assert receipt.lines[-1] == "(screen: Digital receipt:) [last.receipt]"

@@ -53,6 +53,13 @@ def test_files_that_nothing_plays_are_named(site: Site, tone: Tone) -> None:
     ]
 
 
+def test_what_only_screens_show_is_not_recorded(site: Site) -> None:
+    """Nothing is built for it, nothing is missing, and what was built for it belongs to nobody."""
+    site.file.write_text(site.file.read_text() + 'shown:\n  more: {screen: "More"}\n')
+    assert site.build().faults == () and site.check() == [] and not site.alaw("shown/more").exists()
+    assert behind(site.catalogue, site.prompts, site.out) == []
+
+
 def test_faults_of_the_catalogue_come_first(site: Site) -> None:
     """A catalogue that cannot be read is the only thing worth saying."""
     site.file.write_text(site.file.read_text().replace('"Goodbye."', "42"))

@@ -1,16 +1,20 @@
 """A game of a shipped flow, its notes kept in a list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Final
 
+from ivr.domain.screens import Limits
+from ivr.domain.speech import Say
 from ivr.flow.model import Flow
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.showing import show
 from ivr.prompts.speaking import words
 from ivr.prompts.units import Currency
 from ivr.simulator.answers import Providers
 from ivr.simulator.game import Game
-from ivr.simulator.notes import Note
+from ivr.simulator.notes import Note, Shows
 from ivr.simulator.orders import read_order
 from ivr.simulator.playing import play_lines
 from tests.flow.world import ROOT, session_of, shipped, world
@@ -18,6 +22,8 @@ from tests.flow.world import ROOT, session_of, shipped, world
 CATALOGUE: Final = Catalogue.load(ROOT / "prompts")
 CARD: Final = "6037701689095443"
 PIN: Final = "48151623"
+MINE: Final[dict[str, str | int]] = {"caller_number": "09121234567", "channel": "ussd", "ussd_session": "4711"}
+"""What every USSD session knows."""
 BANK_HEADERS: Final = 'headers "From=<sip:2191071390*10000005*70012345@h>" Amount=160000'
 
 
@@ -65,6 +71,31 @@ def played(name: str | Flow, *lines: str, knows: dict[str, str | int] | None = N
     for line in lines:
         made.do(read_order(line))
     return made, book
+
+
+def on_screen(
+    name: str | Flow, *lines: str, limits: Limits | None = None, language: str = "fa"
+) -> tuple[Game, Notebook]:
+    """A USSD session after these lines; it may go on. What is asked is answered by lines, too."""
+    flow = shipped(name) if isinstance(name, str) else name
+    book = Notebook()
+    session = session_of(flow, {**MINE})
+    session.language = language
+    made = Game(flow, session, words=shown, providers=providers(), tell=book.tell, limits=limits)
+    made.begin()
+    for line in lines:
+        made.do(read_order(line))
+    return made, book
+
+
+def shown(say: Sequence[Say], language: str) -> str:
+    """What a screen shows for it."""
+    return show(world().screens, say, language, Currency.RIAL)
+
+
+def pages(book: Notebook) -> list[str]:
+    """Every page that was shown, in order."""
+    return [note.text for note in book.notes if isinstance(note, Shows)]
 
 
 def play_text(name: str, text: str) -> Game:

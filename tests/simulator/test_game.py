@@ -29,7 +29,7 @@ def test_a_paid_call() -> None:
     assert book.notes[-1] == notes.CallEnds(at=0.0, how="hung_up")
     ways = [note.exit for note in book.notes if isinstance(note, notes.StepLeft)]
     assert ways == [
-        *("missing", "next", "present", "missing", "next", "ok", "next", "key 1", "ended", "paid"),
+        *("missing", "next", "present", "missing", "next", "voice", "ok", "next", "key 1", "ended", "paid"),
         *("next", "missing", "next"),
     ]
 

@@ -6,19 +6,21 @@ Law: asked only about flows that a USSD service runs, and only about what its us
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ivr.domain.screens import Limits, Screen, paged
+from ivr.domain.screens import Limits, Page, Screen, paged
 from ivr.domain.speech import In, Prompt
 from ivr.flow.channels import misplaced, reached
 from ivr.flow.describing import describe
 from ivr.flow.model import Flow, Step, World
-from ivr.flow.saying import AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf
+from ivr.flow.questions import question
+from ivr.flow.saying import NO_TITLE, AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf
 from ivr.flow.steps.ask import AskStep
-from ivr.flow.steps.language import LanguageStep
 from ivr.flow.steps.menu import MenuStep
 from ivr.flow.visit import USSD
 
 MOST_PAGES_OF_ONE: Final = 4
 """Pages of one text; who must turn more has forgotten how it began."""
+MOST_KEYS: Final = 3
+"""Noughts that say no, or nines that turn a page; who must send more miscounts."""
 _AMOUNT: Final = "9,999,999,999 ریال"
 _DIGITS: Final = "9" * 20
 
@@ -34,27 +36,33 @@ def check(flow: Flow, language: str, limits: Limits, world: World) -> Iterator[t
 
 
 def _wrong(step: Step, language: str, limits: Limits, world: World) -> Iterator[str]:
-    kind = step.kind
-    offer = kind.offer if isinstance(kind, LanguageStep) else kind
-    if isinstance(kind, AskStep) and kind.secret:
+    offer = question(step.kind)
+    if isinstance(offer, AskStep) and offer.secret:
         yield "a secret is never asked for by USSD: the network keeps what is sent"
+    if isinstance(offer, AskStep) and offer.cancel_key is not None and len(offer.cancel_line) > MOST_KEYS:
+        many = len(offer.cancel_line)
+        yield f"on a screen {many} noughts would cancel, fewer could be a number: write 'min: 2', or no 'cancel_key'"
     if isinstance(offer, MenuStep) and offer.keys.keys() != offer.choices.keys():
         yield "on a screen every key needs words: write 'choices'"
     shown = world.screens.get(language, {})
     missing = sorted({name for name in _prompts(step) if name not in shown})
     if missing:
         yield f"there is no prompt '{missing[0]}' in '{language}' for the screen"
-    elif (pages := _pages(step, shown, limits)) > MOST_PAGES_OF_ONE:
+    elif len(pages := _pages(step, shown, limits)) > MOST_PAGES_OF_ONE:
         yield (
-            f"on a screen it needs {pages} pages in '{language}', and {MOST_PAGES_OF_ONE} are the most: shorten its "
-            "words, or give them a shorter 'screen' in the catalogue"
+            f"on a screen it needs {len(pages)} pages in '{language}', and {MOST_PAGES_OF_ONE} are the most: shorten "
+            "its words, or give them a shorter 'screen' in the catalogue"
+        )
+    elif (many := len(pages[0].forward or "")) > MOST_KEYS:
+        yield (
+            f"on a screen it needs {len(pages)} pages in '{language}', and {many} nines would turn them, fewer could "
+            "be a number: write 'min: 2', or shorten its words"
         )
 
 
 def _prompts(step: Step) -> Iterator[str]:
     """What is shown and not spoken."""
-    kind = step.kind
-    offer = kind.offer if isinstance(kind, LanguageStep) else kind
+    offer = question(step.kind)
     if isinstance(offer, MenuStep):
         yield from (prompt.name for prompt in offer.choices.values())
         yield from _names(offer.title)
@@ -75,20 +83,19 @@ def _names(saying: Saying) -> Iterator[str]:
                 pass
 
 
-def _pages(step: Step, shown: Mapping[str, str], limits: Limits) -> int:
-    """How many the longest of its screens needs."""
-    kind = step.kind
-    offer = kind.offer if isinstance(kind, LanguageStep) else kind
-    title, choices = Saying(()), []
-    if isinstance(offer, MenuStep | AskStep):
-        title = offer.title
+def _pages(step: Step, shown: Mapping[str, str], limits: Limits) -> list[Page]:
+    """The longest of its screens."""
+    offer = question(step.kind)
+    title, choices = NO_TITLE if offer is None else offer.title, []
     if isinstance(offer, MenuStep):
         worded = ((line, offer.choices.get(key)) for line, key in offer.lines.items())
         choices = [(line, shown.get(prompt.name, "")) for line, prompt in worded if prompt is not None]
+    if isinstance(offer, AskStep) and offer.cancel_key is not None:
+        choices = [(offer.cancel_line, shown.get(offer.cancel_words.name, ""))]
     body = _longest(step.facts.says, shown)
     screen = Screen(_longest(title, shown), body, choices)
     words = (shown.get("screen/forward", ""), shown.get("screen/back", ""))
-    return len(paged(screen, limits, *words, lambda line: False))
+    return paged(screen, limits, *words, lambda line: offer is not None and offer.accepts(line))
 
 
 def _longest(saying: Saying, shown: Mapping[str, str]) -> str:

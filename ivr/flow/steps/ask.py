@@ -2,7 +2,8 @@
 
 Law: keys count from the first one on, whenever they come: ahead of the prompt, into it (barge-in) or after it. A wrong
 number throws away all keys, says what was wrong and asks again, until the attempts are used up. A number that is asked
-for twice is kept only when both are the same; the first one lives in memory alone.
+for twice is kept only when both are the same; the first one lives in memory alone, but for a session on screens, which
+lives in no memory and is asked for no secrets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,9 @@ CANCELLED: Final = "cancelled"
 MISMATCH: Final = "mismatch"
 
 CANCEL_WORDS: Final = Prompt("screen/cancel")
+
+_FIRST: Final = "first"
+"""What was sent first where a number is asked for twice."""
 
 MOST_OVERFLOW: Final = 40
 """Digits too many, after which nobody waits for the finish key any longer: a key is stuck, or it is a machine."""
@@ -139,7 +143,7 @@ class AskStep:
 
     def _ask(self, visit: Visit, *before: Prompt) -> None:
         visit.stop_timer()
-        again = self.twice is not None and bool(visit.session.entered)
+        again = self.twice is not None and (bool(visit.session.entered) or _FIRST in visit.data)
         saying = self.twice.saying if self.twice is not None and again else self.saying
         choices = (
             [Choice(self.cancel_line, self.cancel_words)] if self.cancel_key is not None and visit.on_screen else ()
@@ -232,8 +236,13 @@ class AskStep:
         session = visit.session
         session.collected = Secret("")
         first, session.entered = session.entered, Secret("")
+        if visit.on_screen:
+            first = Secret(str(visit.data.pop(_FIRST, "")))
         if not first:
-            session.entered = Secret(str(value))
+            if visit.on_screen:
+                visit.data[_FIRST] = str(value)
+            else:
+                session.entered = Secret(str(value))
             self._ask(visit)
             return False
         if first.reveal() == str(value):

@@ -35,8 +35,8 @@ class ChannelStep:
         self.enter(visit)
 
     def describe(self) -> Description:
-        """What it looks at."""
-        return Description(CHANNEL)
+        """How the caller came."""
+        return Description("channel")
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:

@@ -69,8 +69,9 @@ class UssdPaymentStep:
         self.enter(visit)
 
     def describe(self) -> Description:
-        """Whose link it is."""
-        return Description("ussd_payment", about=self.asking.payment.provider if self.asking.payment else "")
+        """Whose link it is, for which invoice and how much."""
+        provider = self.asking.constants["to"]
+        return Description("ussd_payment", about=f"{provider}: {self.invoice}, {self.amount}")
 
 
 def read(body: yaml.Node, reading: Reading) -> Made:
