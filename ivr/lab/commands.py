@@ -105,7 +105,7 @@ def run() -> None:
 
 async def _demo(asterisk: Installation, chain: bool) -> None:
     began = time.monotonic()
-    async with Town(asterisk, _recordings()) as town:
+    async with Town(asterisk, _recordings(), ussd=True) as town:
         _progress(f"four Asterisks and three applications are up after {time.monotonic() - began:.1f} s")
         code = (await town.merchant.command("invoices", "create", str(AMOUNT), "--order", "demo-1")).strip()
         _progress(f"the agent made invoice {code} of {AMOUNT:,} rial; the customer calls")
