@@ -123,11 +123,12 @@ class Browser:
         log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [str(line["message"]) for line in log if line["level"] in ("WARNING", "SEVERE")]
 
-    def picture(self, name: str) -> None:
-        """Keep a picture of the window, when pictures are wanted (`pytest --pictures DIR`)."""
+    def picture(self, name: str, of: str = "") -> None:
+        """Keep a picture of the window, or of an element, when pictures are wanted (`pytest --pictures DIR`)."""
         if self.pictures is not None:
             self.pictures.mkdir(parents=True, exist_ok=True)
-            (self.pictures / f"{name}.png").write_bytes(self.driver.get_screenshot_as_png())
+            taken = self.find(of).screenshot_as_png if of else self.driver.get_screenshot_as_png()
+            (self.pictures / f"{name}.png").write_bytes(taken)
 
 
 @contextmanager
@@ -158,6 +159,7 @@ def beside(running: AbstractAsyncContextManager[T]) -> Iterator[tuple[T, asyncio
             yield inside, loop
         finally:
             asyncio.run_coroutine_threadsafe(_left(running), loop).result(PATIENCE)
+            asyncio.run_coroutine_threadsafe(_nothing_left(), loop).result(PATIENCE)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE)
@@ -170,3 +172,11 @@ async def _entered(running: AbstractAsyncContextManager[T]) -> T:
 
 async def _left(running: AbstractAsyncContextManager[T]) -> None:
     await running.__aexit__(None, None, None)
+
+
+async def _nothing_left() -> None:
+    """Whoever was still being answered, slowly, is not any more."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

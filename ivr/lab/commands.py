@@ -27,6 +27,7 @@ from ivr.lab.asterisk import Installation, Instance, ensure_asterisk
 from ivr.lab.phone import Phone
 from ivr.lab.story import key_through, pay, transcript
 from ivr.lab.town import CHAIN_NUMBER, HOUSE, PAY_NUMBER, SHOP_KEY, Town
+from ivr.lab.ussd import CODES, DEMO_BILL, USSD_PROVIDER, tell_services
 from ivr.loading import load_world
 from ivr.prompts.catalogue import Catalogue
 from ivr.recordings.build import build
@@ -88,11 +89,12 @@ def call(
 
 @lab.command(epilog="Example: ivr lab reload")
 def reload() -> None:
-    """Let the running lab's merchant use its call flows and numbers as they are on disk now; its Asterisk too."""
+    """Let the running lab's merchant use its dialplan as it is on disk now; its Asterisk and USSD network, too."""
     state = _state()
     if state is None:
         raise _complain("no lab is running: ivr lab up")
-    _run(_reload(Path(state["merchant"]["config"]), Path(state["merchant"]["asterisk"])))
+    merchant, ussd = state["merchant"], state["ussd"]
+    _run(_reload(Path(merchant["config"]), Path(merchant["asterisk"]), ussd["network"], ussd["served_at"]))
 
 
 @lab.command(hidden=True)
@@ -103,7 +105,7 @@ def run() -> None:
 
 async def _demo(asterisk: Installation, chain: bool) -> None:
     began = time.monotonic()
-    async with Town(asterisk, _recordings()) as town:
+    async with Town(asterisk, _recordings(), ussd=True) as town:
         _progress(f"four Asterisks and three applications are up after {time.monotonic() - began:.1f} s")
         code = (await town.merchant.command("invoices", "create", str(AMOUNT), "--order", "demo-1")).strip()
         _progress(f"the agent made invoice {code} of {AMOUNT:,} rial; the customer calls")
@@ -169,13 +171,17 @@ async def _stay(asterisk: Installation) -> None:
         all_flows=True,
         queues={"sales": ()},  # the reception's; nobody is in it
         api=True,
+        ussd=True,
     )
     async with town_of_all as town:
+        make = ("invoices", "create", str(AMOUNT), "--order", "ussd-1", "--provider", USSD_PROVIDER)
+        ussd_invoice = (await town.merchant.command(*make)).strip()
         state = {
             "pid": os.getpid(),
             "phone": {"address": town.handset.address, "ari": town.handset.ari_port, "password": town.handset.password},
             "merchant": {"config": str(town.merchant.config), "asterisk": str(town.merchant.instance.home)},
-            "welcome": _welcome(town),
+            "ussd": {"network": town.sandbox.admin_url, "served_at": town.ussd_url},
+            "welcome": _welcome(town, ussd_invoice),
         }
         path = STATE / "state.json"
         path.touch(mode=0o600)
@@ -186,7 +192,7 @@ async def _stay(asterisk: Installation) -> None:
             path.unlink(missing_ok=True)
 
 
-def _welcome(town: Town) -> str:
+def _welcome(town: Town, ussd_invoice: str) -> str:
     merchant = town.merchant
     at = f"{merchant.address}:{merchant.sip_port}"
     demo_invoices = "  ".join(f"{i.tracking_code} ({i.state})" for i in town.invoices)
@@ -196,6 +202,11 @@ def _welcome(town: Town) -> str:
         f"  sip:{CHAIN_NUMBER}@{at}      pay an invoice (three parties)\n\n"
         f"  invoices  {demo_invoices}\n"
         f"  the sandbox's cards and PINs stand in ivr/sandbox/settings.py\n\n"
+        f"  by USSD, on the telephone at {town.sandbox.phone_url} :\n"
+        f"    {CODES['register_code']}  register a code\n"
+        f"    {CODES['pay_invoice']}  pay an invoice: {ussd_invoice}\n"
+        f"    {CODES['pay_bill']}  pay a bill, or {CODES['pay_bill'].removesuffix('#')}*{'*'.join(DEMO_BILL)}#\n"
+        f"    {CODES['status']}  what became of the last payment\n\n"
         f"  health    curl {merchant.web_url}/healthz\n"
         f"  metrics   curl {merchant.web_url}/metrics\n"
         f"  API       {merchant.web_url}/api/docs  (Authorization: Bearer {SHOP_KEY})\n"
@@ -203,7 +214,8 @@ def _welcome(town: Town) -> str:
         f"  payments  .venv/bin/ivr payments list --config {merchant.config}\n"
         f"  logs      {merchant.log}\n\n"
         f"  without a softphone: .venv/bin/ivr lab call\n\n"
-        f"  the merchant's call flows and numbers are copies in {merchant.config.parent.parent / 'dialplan'}:\n"
+        f"  the merchant's call flows, numbers and USSD services are copies in "
+        f"{merchant.config.parent.parent / 'dialplan'}:\n"
         f"  edit them there, then .venv/bin/ivr lab reload. For check, play, graph and dialplan say which deployment:\n"
         f"    export IVR_CONFIG={merchant.config}\n\n"
         f"  to stop it:          make down\n"
@@ -223,8 +235,8 @@ async def _call(state: dict[str, Any], number: str, invoice: str, keys: Sequence
         await phone.stop()
 
 
-async def _reload(config: Path, asterisk: Path) -> None:
-    """`ivr reload`, and what it leaves to the admin of an Asterisk that is not the lab's own."""
+async def _reload(config: Path, asterisk: Path, network: str, served_at: str) -> None:
+    """`ivr reload`, and what it leaves to admins of an Asterisk and of a network that are not the lab's own."""
     settings = load_settings(config, credentials=False)
     well, lines = await asyncio.to_thread(dialplans.reload, settings)
     if not well:
@@ -236,6 +248,8 @@ async def _reload(config: Path, asterisk: Path) -> None:
     instance.configure_numbers(settings.asterisk, numbers)
     await instance.rx("dialplan reload")
     sys.stdout.write(f"the lab's Asterisk leads callers of {', '.join(numbers)} here\n")
+    codes = await tell_services(network, served_at, loaded.services)
+    sys.stdout.write(f"the sandbox's USSD network knows {', '.join(codes)}\n")
 
 
 def _asterisk() -> Installation:

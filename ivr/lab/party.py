@@ -84,6 +84,7 @@ class Party:
         dialplan: Path | None = None,
         numbers: Sequence[Mapping[str, object]] = (),
         hours: Mapping[str, object] | None = None,
+        services: Mapping[str, Mapping[str, object]] | None = None,
         more: Mapping[str, object] | None = None,
         asterisk: Mapping[str, object] | None = None,
         modules: Sequence[str] = (),
@@ -91,21 +92,25 @@ class Party:
         sip_tls: Mapping[str, object] | None = None,
         all_flows: bool = False,
     ) -> Settings:
-        """Write its configuration and numbers, and render its Asterisk's.
+        """Write its configuration, numbers and USSD services, and render its Asterisk's.
 
-        It has the flows that its numbers need, with `all_flows` also those of `dialplan` that fit its trunks, providers
-        and queues. `agi_numbers` come by AGI(); `sip_tls` is what `asterisk.sip_tls` says, but for where it listens.
+        It has the flows that its numbers and services need, with `all_flows` also those of `dialplan` that fit its
+        trunks, providers and queues. `agi_numbers` come by AGI(); `sip_tls` is what `asterisk.sip_tls` says, but for
+        where it listens.
         """
         self.config.parent.mkdir(parents=True, exist_ok=True)
         directory = self.home / "dialplan"
         (directory / "flows").mkdir(parents=True, exist_ok=True)
-        needed = {flow for number in numbers for flow in _flows(number)}
+        services = dict(services or {})
+        needed = {flow for number in (*numbers, *services.values()) for flow in _flows(number)}
         if dialplan is not None:
             for flow, text in _with_called(dialplan, _all(dialplan) if all_flows else needed).items():
                 (directory / "flows" / f"{flow}.yaml").write_text(text, encoding="utf-8")
         _write(
             directory / "numbers.yaml", {"hours": dict(hours or {}), "numbers": [dict(number) for number in numbers]}
         )
+        if services:
+            _write(directory / "ussd.yaml", {"services": {name: dict(one) for name, one in services.items()}})
         content = {
             "asterisk": {
                 "ari": {

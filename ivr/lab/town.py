@@ -20,6 +20,7 @@ from ivr.lab.asterisk import Installation
 from ivr.lab.desk import configure_desk, start_desk
 from ivr.lab.party import Party
 from ivr.lab.phone import Phone
+from ivr.lab.ussd import USSD_PROVIDER, USSD_SECRET, inoti, know_services, services
 from ivr.runtime.merchants import SCOPES
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY, DEMO_TERMINAL, DemoInvoice, SandboxSettings
@@ -70,6 +71,7 @@ class Town:
         books: str | None = None,
         api: bool = False,
         webhook: str = "",
+        ussd: bool = False,
     ) -> None:
         """`recordings`: built prompts. `home`: kept afterwards; None: a temporary one, removed at the end.
 
@@ -82,7 +84,8 @@ class Town:
         the numbers of their phones, which stand on a desk of their own; `queues`: queues and who is in them.
         `recorded`: agents whose talks are recorded. `notices`: where the merchant's notices go, by name. `books`: where
         in PostgreSQL the merchant keeps them; None: in a file. `api`: the merchant serves its HTTP API to a shop, and
-        tells `webhook` what became of payments.
+        tells `webhook` what became of payments. `ussd`: the merchant serves every USSD service that is shipped to the
+        sandbox's network, and whoever wants a link by SMS finds it at the sandbox's.
         `all_flows`: the merchant has every flow
         of the dialplan that fits it, for somebody who will give it more numbers.
         """
@@ -109,6 +112,7 @@ class Town:
         self._api = api
         self._webhook = webhook
         self._books = books
+        self._ussd = ussd
         self._sandbox_settings = sandbox or SandboxSettings()
         self._stack = AsyncExitStack()
 
@@ -135,6 +139,9 @@ class Town:
         parties = {name: Party(name, block.address(), self.home / name, self._asterisk) for name in names}
         self.merchant, self.switch, self.bank = parties["merchant"], parties["switch"], parties["bank"]
         self.handset = parties["phone"]
+        if self._ussd:
+            know_services(self.sandbox, self.ussd_url)
+            self._notices = {"sms": f"{self.sandbox.admin_url}/_sandbox/sms", **self._notices}
         self.parties = tuple(parties.values())
         self._configure()
         if self._agents:
@@ -155,6 +162,11 @@ class Town:
     def invoices(self) -> Sequence[DemoInvoice]:
         """The invoices that the sandbox began with."""
         return self._sandbox_settings.invoices
+
+    @property
+    def ussd_url(self) -> str:
+        """Where the merchant's USSD services are, but for their names."""
+        return f"{self.merchant.web_url}/ussd/{USSD_SECRET}"
 
     async def new_phone(self) -> Phone:
         """Drive the phone's Asterisk."""
@@ -203,6 +215,12 @@ class Town:
         merchant.environment["WEB_API_KEY"] = DEMO_TERMINAL.api_key.reveal()
         merchant.environment["MELLAT_SEQUENCE"] = sequence
         merchant.environment["STRANGE_SEQUENCE"] = "nobody-knows-this-one"
+        account = self._sandbox_settings.inoti
+        merchant.environment |= {
+            "USSD_SECRET": USSD_SECRET,
+            "INOTI_USERNAME": account.username.reveal(),
+            "INOTI_PASSWORD": account.password.reveal(),
+        }
         self._passwords = {agent: secrets.token_urlsafe(16) for agent in self._agents}
         merchant.environment |= {_password_of(agent): password for agent, password in self._passwords.items()}
         agents = {
@@ -222,6 +240,7 @@ class Town:
                 "mellat": mellat,
                 "web": web,
                 "pod": pod,
+                **({USSD_PROVIDER: inoti(self.sandbox.inoti_url)} if self._ussd else {}),
                 **dict.fromkeys(self._strange_gateways, strange),
             },
             dialplan=self._dialplan,
@@ -231,6 +250,7 @@ class Town:
                 *self._numbers,
             ],
             hours=self._hours,
+            services=services(MERCHANT_PHONE) if self._ussd else None,
             recordings=self._recordings,
             prompts=self._prompts,
             agi_numbers=self._agi_numbers,
@@ -242,6 +262,7 @@ class Town:
                 "notices": {name: {"url": url} for name, url in self._notices.items()},
                 **({"database": self._books, "worker": "merchant"} if self._books else {}),
                 **(self._shop() if self._api else {}),
+                **({"ussd": {"secret": {"env": "USSD_SECRET"}}} if self._ussd else {}),
             },
         )
         switch.configure(
@@ -285,7 +306,7 @@ class Town:
         """A shop whose program uses the merchant's API, by whatever the merchant has."""
         self.merchant.environment |= {"SHOP_KEY": SHOP_KEY, "SHOP_WEBHOOK_SECRET": SHOP_WEBHOOK_SECRET}
         shop: dict[str, object] = {
-            "providers": ["paystar", "mellat"],
+            "providers": ["paystar", "mellat", *([USSD_PROVIDER] if self._ussd else [])],
             "registrations": ["registration"],
             "keys": {"till": {"secret": {"env": "SHOP_KEY"}, "scopes": list(SCOPES)}},
         }

@@ -129,7 +129,7 @@ class Reloader:
             if isinstance(loaded, Exception):
                 raise loaded
             if loaded.dialplan.version == before.version:
-                return _answer(Result.UNCHANGED, before, notes=notes)
+                return _answer(Result.UNCHANGED, before, notes=(*self._new_words(loaded.dialplan), *notes))
             await self._store.use(loaded.dialplan.version, loaded.files, how, who)
         except Faults as exc:
             log_refused(exc, how)
@@ -158,6 +158,14 @@ class Reloader:
             changed=changed(files, loaded.files),
             notes=(*_new_numbers(before, dialplan), *_set_aside(before, dialplan), *notes),
         )
+
+    def _new_words(self, dialplan: Dialplan) -> Sequence[str]:
+        """Prompts are in no version; but screens are shown as they were read, and callers hear what is on disk."""
+        before = self._switchboard.dialplan
+        if dialplan.screens == before.screens:
+            return ()
+        self._switchboard.change(dialplan)
+        return ("what screens show has changed, and is shown from now on",) if dialplan.services else ()
 
     def _try(self) -> Loaded | Exception:
         try:

@@ -47,7 +47,7 @@ class SandboxServer:
         self.inoti_books = InotiBooks(settings.inoti, now, dice)
         self._desk = desk = Desk(self.books, now)
         admin = admin_app(desk, now, self.set_fault, self.clear_faults)
-        add_sms_routes(admin, self.sms)
+        add_sms_routes(admin, self.sms, now)
         add_mellat_routes(admin, self.mellat)
         add_web_gateway_routes(admin, self.web_gateway)
         add_pod_admin(admin, self.pod_books)

@@ -5,20 +5,24 @@ alone a password is shown; a card is shown by its first six and last four.
 
 GET /_sandbox/sms        {about?}  -> every SMS, newest last; `about` is an order or an invoice
 GET /_sandbox/sms.html             -> the same for people, newest first
+POST /_sandbox/sms                 -> a notice `payment_link` of ours: its link is sent by SMS (204), once for each `id`
 """
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from ivr.sandbox.desk import say
 
 MOST_KEPT: Final = 1000
 """The oldest go first."""
+PAYMENT_LINK: Final = "payment_link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +40,41 @@ class Sms:
         return f"Sms({self.number}, {self.about!r})"
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """What a flow's `link` tells whoever sends SMS; the rest of it says nothing here."""
+
+    id: str
+    event: str
+    values: Mapping[str, str | int]
+
+
 class Outbox:
     """What was sent, oldest first."""
 
     def __init__(self) -> None:
         self.sent: deque[Sms] = deque(maxlen=MOST_KEPT)
         self._count = 0
+        self._noticed: deque[str] = deque(maxlen=MOST_KEPT)
 
     def send(self, at: float, to: str, about: str, text: str, code: str = "") -> None:
         """Send one."""
         self._count += 1
         self.sent.append(Sms(self._count, at, to, about, text, code))
 
+    def notice(self, at: float, notice: Notice) -> None:
+        """Send the link that a notice brings; one that comes again sends nothing."""
+        if notice.event != PAYMENT_LINK or notice.id in self._noticed:
+            return
+        self._noticed.append(notice.id)
+        values = notice.values
+        self.send(at, str(values.get("mobile", "")), "", f"پیوند پرداخت: {values.get('url', '')}")
+
     def last(self, about: str) -> Sms | None:
         """The newest about this order or invoice."""
         return next((sms for sms in reversed(self.sent) if sms.about == about), None)
 
 
-def add_sms_routes(app: web.Application, outbox: Outbox) -> None:
+def add_sms_routes(app: web.Application, outbox: Outbox, now: Callable[[], float]) -> None:
     """Show the SMS at the sandbox's own desk."""
 
     async def listed(request: web.Request) -> web.Response:
@@ -64,7 +85,15 @@ def add_sms_routes(app: web.Application, outbox: Outbox) -> None:
         rows = "".join(map(_row, reversed(outbox.sent)))
         return web.Response(text=_PAGE.format(rows=rows), content_type="text/html", charset="utf-8")
 
+    async def take(request: web.Request) -> web.Response:
+        try:
+            outbox.notice(now(), msgspec.json.decode(await request.read(), type=Notice))
+        except msgspec.DecodeError as error:
+            return say({"error": str(error)}, 400)
+        return web.Response(status=204)
+
     app.router.add_get("/_sandbox/sms", listed)
+    app.router.add_post("/_sandbox/sms", take)
     app.router.add_get("/_sandbox/sms.html", page)
 
 

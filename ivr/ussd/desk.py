@@ -187,6 +187,8 @@ class UssdDesk:
         ahead = kept.asking or not kept.pages  # whoever sent it has not read what is shown now
         if kept.asking:
             await sitting.repeat()
+            if len(lines) > kept.taken:
+                kept.waits = kept.taken  # sent by somebody who has seen nothing of it: it answers no question
         elif ahead:
             earlier = await self._left(service, key, asked) if others and not lines else None
             kept.offer = earlier.key.session_id if earlier is not None else ""

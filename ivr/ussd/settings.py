@@ -10,7 +10,7 @@ from typing import Final
 from ivr.domain.reading import Fields
 from ivr.domain.screens import LEAST, USUAL_GSM, USUAL_UCS2, Limits
 from ivr.domain.secret import Secret
-from ivr.runtime.configured import Base, read_secret
+from ivr.runtime.configured import NO_CREDENTIAL, Base, read_secret
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 LEAST_SECRET: Final = 16
@@ -60,7 +60,8 @@ def read_ussd(fields: Fields, base: Base) -> UssdSettings:
         except ValueError:
             fields.source.blame(node, f"'{text}' is no address and no network (10.1.0.0/16)")
     secret = read_secret(fields, "secret", base) if fields.has("secret") else None
-    if secret is not None and base.credentials and not _is_path_secret(secret.reveal()):
+    is_there = secret is not None and secret.reveal() != NO_CREDENTIAL  # what is not is blamed already
+    if secret is not None and is_there and not _is_path_secret(secret.reveal()):
         fields.blame(f"the secret must be {LEAST_SECRET} or more of A-Z, a-z, 0-9, - and _", "secret")
     screen = fields.fields("screen", "the screen", required=False)
     settings = UssdSettings(

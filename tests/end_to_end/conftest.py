@@ -120,6 +120,7 @@ async def towns(
             sandbox=SandboxSettings(cards=(*DEMO_CARDS, SECRET_CARD), otp_digits=12),  # like nothing else
             api=True,
             webhook=receiver.url,
+            ussd=True,
             books=request.getfixturevalue("postgres").new_books() if name == "aside" else None,
         )
         for name in (["town", "aside"] if SCENES else ["town"])

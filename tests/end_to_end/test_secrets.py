@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from ivr.lab.town import CHAIN_NUMBER, PAY_NUMBER
+from ivr.lab.ussd import CODES, USSD_SECRET
 from ivr.sandbox.settings import DEMO_CARDS, DEMO_GATEWAY
+from ivr.sandbox.ussd_network import Kind
 from tests.end_to_end.evening import Evening, Spent, stories
 from tests.end_to_end.odd_numbers import SECRET_CARD
 from tests.end_to_end.payer import at_the_otp, otp, own_invoice
@@ -74,6 +76,16 @@ def test_cards_and_pins_are_nowhere(evening: Evening, stage: Stage, homes: Path)
     assert _holding(homes, SECRET_CARD.pin.reveal()) == []
 
 
+async def test_a_card_that_is_sent_by_ussd_is_nowhere(stage: Stage, homes: Path) -> None:
+    """By mistake, as the answer to whatever is asked: it is no valid one, and is kept by nobody."""
+    pan = SECRET_CARD.pan.reveal()
+    for code in CODES.values():
+        shown = await stage.town.sandbox.ussd.dial("09121234567", f"{code.removesuffix('#')}*{pan}#")
+        assert shown.kind is Kind.SCREEN
+        await stage.town.sandbox.ussd.reply(shown.session, pan)
+    assert _holding(homes, pan) == []
+
+
 def test_keys_are_not_logged_one_by_one(stage: Stage, homes: Path) -> None:
     """No log, ours or Asterisk's, has a line for each key."""
     logs = [path for path, content in _files(homes) if "log" in path.name or "log" in path.parent.name]
@@ -85,6 +97,7 @@ def test_credentials_are_only_where_they_belong(stage: Stage, homes: Path) -> No
     """The gateway's sequence is in no file; each ARI password in its own Asterisk's ari.conf alone."""
     assert _holding(homes, DEMO_GATEWAY.sequence.reveal()) == []
     assert _holding(homes, "nobody-knows-this-one") == []
+    assert _holding(homes, USSD_SECRET) == []
     for party in (stage.town.merchant, stage.town.switch, stage.town.bank, stage.town.handset):
         assert _holding(homes, party.password) == [f"town/{party.name}/asterisk/etc/ari.conf"]
 

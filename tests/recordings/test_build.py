@@ -48,6 +48,16 @@ def test_a_second_build_has_nothing_to_do(site: Site) -> None:
     assert done.kept == len(site.catalogue.names("en"))
 
 
+def test_what_only_screens_show_is_not_recorded(site: Site) -> None:
+    """Nothing is made of it, nothing is missing, and a recording of it would be nobody's."""
+    site.file.write_text(site.file.read_text().replace("talk:", 'talk:\n  more: {screen: "More"}', 1))
+    done = site.build()
+    assert (done.made, done.removed, site.check()) == ((), (), [])
+    site.recording("talk/more").write_bytes(b"")
+    [complaint] = site.check()
+    assert "has no such prompt" in complaint
+
+
 def test_only_the_changed_text_is_made_again(site: Site) -> None:
     """An admin who changes one text does not wait for two hundred."""
     before = site.alaw("talk/hello").read_bytes()

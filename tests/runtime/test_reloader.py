@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from ivr.domain.errors import Unusable
 from ivr.domain.reading import Faults
 from ivr.flow.loader import load_dialplan
-from ivr.flow.model import Dialplan
+from ivr.flow.model import Dialplan, Service
 from ivr.flow.versions import Files, Loaded
 from ivr.runtime.reloader import MOST_LOGGED, MOST_NAMED, Reloader, Result, find_kept
 from ivr.store.database import Database
@@ -32,6 +33,9 @@ NEEDY = """  find:
     exits: {amount_mismatch: end, already_paid: end, being_paid: end, unresolved: end}
 """
 """A step that this deployment has no provider for."""
+
+
+MENU = Service("menu", (("6655", "123"),), "talk", "fa", {})
 
 
 class Office:
@@ -435,3 +439,17 @@ async def test_who_is_still_saving_is_waited_for(office: Office) -> None:
     assert office.house.figure("ivr_reloads_total", result="active") == 1
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_words_of_screens_need_no_new_version(office: Office) -> None:
+    """A text of the catalogue was changed and nothing else: screens show it after a reload, and the admin reads so."""
+    before = office.load()
+    dialplan = replace(before.dialplan, screens={"fa": {"shop/name": "فروشگاه"}}, services=[MENU])
+    house = office.house
+    now = Reloader(
+        lambda: before._replace(dialplan=dialplan), office.store, house.switchboard, house.observer, before.files
+    )
+    done = await now.reload("command")
+    assert (done.result, len(done.notes)) == (Result.UNCHANGED, 1)
+    assert office.house.switchboard.dialplan.screens == dialplan.screens
+    assert (await now.reload("command")).notes == ()

@@ -56,9 +56,22 @@ async def test_faults_over_http(sandbox: SandboxServer, web: aiohttp.ClientSessi
     assert sandbox.faults.all() == []
 
 
+async def test_a_link_that_a_flow_has_a_notice_for(sandbox: SandboxServer, web: aiohttp.ClientSession) -> None:
+    """The sandbox sends its SMS, once, to whom it is for; other notices send none."""
+    url = f"{sandbox.admin_url}/_sandbox/sms"
+    link = {"id": "n-1", "event": "payment_link", "values": {"url": "http://pay.test/1", "mobile": "09121234567"}}
+    for notice in (link, link, {**link, "id": "n-2", "event": "paid"}):
+        async with web.post(url, json={**notice, "call_id": "1.1", "flow": "f", "time": "now"}) as answer:
+            assert answer.status == 204
+    async with web.get(url) as answer:
+        [sms] = (await answer.json())["sms"]
+    assert sms["to"] == "09121234567" and "http://pay.test/1" in sms["text"]
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
+        ("sms", "{}"),
         ("invoices", "{"),
         ("invoices", '{"amount": 0}'),
         ("invoices", '{"amount": 1, "state": "lost"}'),
