@@ -188,7 +188,9 @@ class UssdDesk:
         if kept.asking:
             await sitting.repeat()
             if len(lines) > kept.taken:
-                kept.waits = kept.taken  # sent by somebody who has seen nothing of it: it answers no question
+                kept.waits = max(
+                    kept.waits, kept.taken
+                )  # sent by somebody who has seen nothing of it: it answers no question
         elif ahead:
             earlier = await self._left(service, key, asked) if others and not lines else None
             kept.offer = earlier.key.session_id if earlier is not None else ""
