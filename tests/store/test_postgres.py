@@ -117,6 +117,15 @@ async def test_a_browser_comes_back_to_any_worker(workers: tuple[Store, Store], 
         assert asked == found
 
 
+async def is_gone(books: Books) -> None:
+    """The server has seen that worker a has hung up: b's name alone is held."""
+    assert books.server is not None
+    names = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = {module._WORKER}"  # noqa: S608 - our own number
+    async with asyncio.timeout(20):
+        while books.server.sql(names) != "1":  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.02)
+
+
 async def test_a_worker_that_is_gone_leaves_them_to_the_others(books: Books, clock: Clock) -> None:
     """But not at once: it may be starting again, and its callers may be at the bank for as long as a call lasts."""
     assert books.shared is not None
@@ -127,6 +136,7 @@ async def test_a_worker_that_is_gone_leaves_them_to_the_others(books: Books, clo
         await one.journal.append("p1", UNANSWERED)
     patience = Clock()
     database = Database(Postgres(books.shared.conninfo, "b", patience))
+    await is_gone(books)
     other = StoredJournal(database, clock, "b")
     assert list(await other.open_payments()) == []
     patience.now += ORPHAN_AFTER - 1
@@ -135,6 +145,7 @@ async def test_a_worker_that_is_gone_leaves_them_to_the_others(books: Books, clo
         patience.now += 10 * ORPHAN_AFTER
         assert list(await other.open_payments()) == []
         assert [found.id for found in await one.journal.open_payments()] == ["p1", "p2"]
+    await is_gone(books)
     assert list(await other.open_payments()) == []
     patience.now += ORPHAN_AFTER
     assert [found.id for found in await other.open_payments()] == ["p1"]
