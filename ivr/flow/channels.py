@@ -18,12 +18,16 @@ def reached(flow: Flow, channel: str) -> set[str]:
     seen = set(todo)
     for name in todo:
         step = flow.steps[name]
-        ways = [target for by, target in step.exits.items() if _is_way(step.facts, by, channel)]
-        new = {target for target in ways if target in flow.steps} - seen
+        new = {target for target in ways(step, channel) if target in flow.steps} - seen
         new |= {inner for scope, inner in flow.inner_failures.items() if name.startswith(scope)} - seen
         seen |= new
         todo += new
     return seen
+
+
+def ways(step: Step, channel: str) -> list[str]:
+    """Where visitors of this channel can go from a step."""
+    return [target for by, target in step.exits.items() if _is_way(step.facts, by, channel)]
 
 
 def only_reached(flow: Flow, channel: str) -> set[str]:

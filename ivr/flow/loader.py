@@ -27,6 +27,8 @@ from ivr.flow.facts import MAY_BE_MISSING, NOTHING_TOLD
 from ivr.flow.linking import MOST_STEPS, link, size
 from ivr.flow.model import DialledNumber, Dialplan, Flow, Service, Step, Uses, World
 from ivr.flow.numbers import read_numbers
+from ivr.flow.questions import question
+from ivr.flow.saying import only_on_screen
 from ivr.flow.services import ReadService, read_services
 from ivr.flow.steps import (
     ask,
@@ -229,6 +231,12 @@ def _misplaced(names: Iterable[str], drafts: Mapping[str, _Draft], channel: str)
             kind = describe(step.kind).kind
             place = draft.step_places[step.name.partition("/")[0]]
             source.blame(place, f"'{step.name}': a call has no '{kind}': let a 'channel' step lead only USSD here")
+        for name in draft.flow.steps if channel == VOICE else ():
+            asked = question(draft.flow.steps[name].kind)
+            unheard = asked is not None and asked.saying.parts and all(map(only_on_screen, asked.saying.parts))
+            if unheard and name in reached(draft.flow, VOICE):
+                place = draft.step_places[name.partition("/")[0]]
+                source.blame(place, f"'{name}' asks callers without a word: what it says is for screens")
         found += source.faults
     return found
 

@@ -105,9 +105,15 @@ class Cashier:
 
     async def before_handing_out(self, order: PaymentOrder, call_id: str) -> Go:
         """The same for a link, which somebody may pay at any time from now on: refused also while nobody knows what
-        became of another try.
+        became of another try, and for one that was handed out under another name, or is decided: nobody would find out
+        what becomes of it.
         """
-        if await self._journal.get(order.id) is None and await self.in_doubt(order):
+        before = await self._journal.get(order.id)
+        if before is None and await self.in_doubt(order):
+            return Go.REFUSED
+        if before is not None and before.transaction_id != order.transaction_id:
+            return Go.REFUSED
+        if before is not None and before.state not in UNDECIDED | {State.CREATED}:
             return Go.REFUSED
         go = await self.before_sending(order, call_id)
         if go is Go.SEND and await self.in_doubt(order):  # another one has become so in between

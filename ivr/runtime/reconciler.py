@@ -180,7 +180,10 @@ class Reconciler:
             reply = await self._inquire(payment, said)
         if reply is None or reply.outcome is not Outcome.APPROVED:
             return reply
-        if await self._late.answered(payment_id, reply, by="callback") is Came.DECIDES:
+        if payment.state is State.APPROVED and reply.reference not in (None, payment.reference):
+            if await self._late.paid_again(payment, reply):
+                self.tally.paid_twice += 1
+        elif await self._late.answered(payment_id, reply, by="callback") is Came.DECIDES:
             await self._count(await self._journal.get(payment_id) or payment)
         return reply
 

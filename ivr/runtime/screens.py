@@ -105,7 +105,7 @@ class ScreenStore(Protocol):
         """
         ...
 
-    async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:
+    async def left(self, service: str, mobile: str, but: str, since: float, now: float) -> Earlier | None:
         """The user's newest other session of this service, if it is not over and nobody holds it."""
         ...
 
@@ -113,6 +113,6 @@ class ScreenStore(Protocol):
         """The session goes on elsewhere: what it was, or None when it is over already or held."""
         ...
 
-    async def forget(self, before: float) -> int:
-        """Drop what was last touched before this; returns how many."""
+    async def forget(self, before: float, now: float) -> int:
+        """Drop what was last touched before this and nobody holds; returns how many."""
         ...

@@ -85,12 +85,9 @@ class UssdCallbacks:
         payment = _named(await self._journal.for_invoice(heard.provider, heard.our_factor), heard)
         if payment is None:
             return Settled.UNKNOWN_PAYMENT
-        if payment.state is not State.APPROVED and self._allowance.take(payment.id):
-            payment = await self._verified(payment, heard)
-        if payment.state is not State.APPROVED:
-            return Settled.NOT_CONFIRMED
-        same = payment.reference is None or _number(payment.reference) == _number(heard.rrn)
-        return Settled.PAID if same else Settled.NOT_CONFIRMED
+        if not _is_settled(payment, heard) and self._allowance.take(payment.id):
+            payment = await self._verified(payment, heard)  # of one that is approved: by another RRN, it is paid twice
+        return Settled.PAID if _is_settled(payment, heard) else Settled.NOT_CONFIRMED
 
     async def _verified(self, payment: Payment, heard: Heard) -> Payment:
         """The payment after its provider was asked."""
@@ -109,6 +106,12 @@ def _named(tries: Sequence[Payment], heard: Heard) -> Payment | None:
     open_ = [each for each in own if each.state in UNDECIDED]
     found = open_ or own
     return found[-1] if found else None
+
+
+def _is_settled(payment: Payment, heard: Heard) -> bool:
+    """Whether it is approved, and by what is said now."""
+    same = payment.reference is None or _number(payment.reference) == _number(heard.rrn)
+    return payment.state is State.APPROVED and same
 
 
 def _number(text: str) -> str:

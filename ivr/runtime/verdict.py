@@ -61,6 +61,7 @@ class Late:
         """How many payments were contradicted since the start."""
         self._journal = journal
         self._known: set[tuple[str, Outcome]] = set()
+        self._twice: set[tuple[str, str]] = set()
 
     async def take(
         self,
@@ -97,6 +98,19 @@ class Late:
             return await self.too_late(payment_id, reply)
         _log.info("payment_resolved", payment_id=payment_id, provider=payment.provider, state=payment.state.value)
         return Came.DECIDES
+
+    async def paid_again(self, payment: Payment, reply: Reply) -> bool:
+        """Its provider confirms a second payment by another reference: a refund is due. False: that was said before."""
+        news = (payment.id, reply.reference or "")
+        if news in self._twice:
+            return False
+        self._twice.add(news)
+        self.contradictions += 1
+        _log.error("payment_made_twice", payment_id=payment.id, provider=payment.provider, reference=reply.reference)
+        known = {"code": reply.code, "reference": reply.reference, "receipt": reply.receipt}
+        said = plain({"says": reply.outcome.value if reply.outcome else None, "exit": "paid_again", **known})
+        await self._journal.append(payment.id, EntryKind.CONTRADICTED, said)
+        return True
 
     async def too_late(self, payment_id: str, reply: Reply) -> Came:
         """The journal has refused this answer. Say so where it is not what the payment stands for."""

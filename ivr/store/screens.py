@@ -37,11 +37,11 @@ _LEFT: Final = (
     "AND over = 0 AND touched_at >= ? AND held_until < ? ORDER BY touched_at DESC LIMIT 1"
 )
 _CLOSE: Final = (
-    "UPDATE ussd_sessions SET over = 1 WHERE service = ? AND session_id = ? AND over = 0 AND held_until < ? "
-    "RETURNING state, waits, 0"
+    "UPDATE ussd_sessions SET over = 1, holder = '' "
+    "WHERE service = ? AND session_id = ? AND over = 0 AND held_until < ? RETURNING state, waits, 0"
 )
 _LET_GO: Final = "UPDATE ussd_sessions SET held_until = 0 WHERE holder = ? AND held_until > 0"
-_FORGET: Final = "DELETE FROM ussd_sessions WHERE touched_at < ?"
+_FORGET: Final = "DELETE FROM ussd_sessions WHERE touched_at < ? AND held_until < ?"
 
 _NOBODY: Final = 0.0
 _DECODER: Final = msgspec.json.Decoder(Kept)
@@ -94,9 +94,9 @@ class StoredScreens:
         """See the port."""
         await self._do(lambda connection: _none(connection.execute(_WAIT, (lines, *key, lines, lines))))
 
-    async def left(self, service: str, mobile: str, but: str, since: float) -> Earlier | None:
+    async def left(self, service: str, mobile: str, but: str, since: float, now: float) -> Earlier | None:
         """See the port."""
-        values = (mobile, service, but, since, since)
+        values = (mobile, service, but, since, now)
         row = await self._do(Statement(_LEFT, values, (service, but)))
         return None if row is None else Earlier(Key(service, row[0]), _read(*row[1:]))
 
@@ -105,9 +105,9 @@ class StoredScreens:
         row = await self._do(Statement(_CLOSE, (*key, now), key))
         return None if row is None else _read(*row)
 
-    async def forget(self, before: float) -> int:
+    async def forget(self, before: float, now: float) -> int:
         """See the port."""
-        return await self._do(lambda connection: int(connection.execute(_FORGET, (before,)).rowcount))
+        return await self._do(lambda connection: int(connection.execute(_FORGET, (before, now)).rowcount))
 
     async def let_go(self) -> None:
         """What the process of this name before this one held, nobody holds: it is gone. Once, at the start."""

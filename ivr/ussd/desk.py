@@ -17,7 +17,7 @@ import structlog
 
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.screens import paged
-from ivr.domain.ussd import claim
+from ivr.domain.ussd import PAYMENT, claim
 from ivr.flow.commands import AskProvider
 from ivr.flow.model import Dialplan, Service
 from ivr.flow.session import Session
@@ -113,7 +113,8 @@ class UssdDesk:
         oldest = max(self._settings.session_timeout, self._settings.return_within)
         while True:
             try:
-                await self._store.forget(self._clock() - oldest)
+                now = self._clock()
+                await self._store.forget(now - oldest, now)
             except IvrError as exc:
                 _log.error("sessions_not_swept", error=str(exc))
             await asyncio.sleep(SWEEP_EVERY)
@@ -169,7 +170,17 @@ class UssdDesk:
                 return theirs if theirs is not None else await self._have_patience(service, key, asked)
             if sitting.walk is not None:
                 await self._settle(sitting.walk)
+            elif _again(kept, lines).startswith(f"{PAYMENT}|") and not await self._may_be_paid(kept):
+                return words.text(self._dialplan().screens, words.OVER, service.language)
         return _again(kept, lines)
+
+    async def _may_be_paid(self, kept: Kept) -> bool:
+        """Whether a link that the network is asked for once more is still for a payment that nobody has made."""
+        try:
+            payment = Session.restore(kept.snapshot).payment
+        except (ValueError, TypeError):
+            return False
+        return payment is not None and await self._services.cashier.undecided(payment)
 
     async def _put(self, key: Key, kept: Kept, service: Service) -> bool:
         """Let go of the session as it is now. One that is too long to be kept ends here, in words that say so."""
@@ -234,8 +245,9 @@ class UssdDesk:
         """An earlier session of this user that can go on."""
         if not self._settings.return_within:
             return None
-        since = self._clock() - self._settings.return_within
-        earlier = await self._store.left(service.name, asked.mobile, key.session_id, since)
+        now = self._clock()
+        since = now - self._settings.return_within
+        earlier = await self._store.left(service.name, asked.mobile, key.session_id, since, now)
         if earlier is not None and earlier.kept.offer:
             earlier = await self._offered(Key(service.name, earlier.kept.offer))
         can_go_on = earlier is not None and earlier.kept.snapshot and earlier.kept.taken

@@ -4,6 +4,7 @@ Law: parameters are found whatever their case; the dialled string may have its s
 ways in which networks write it. What cannot be read is BadInput, and nothing of it is quoted.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,8 @@ MOST_QUERY: Final = 2048
 MOST_PARAMETERS: Final = 16
 MOST_LINE: Final = 64
 """Characters of one line that a user sends."""
+NO_ANSWER: Final = "?"
+"""Stands for a line that is nothing that could be asked for."""
 MOST_ID: Final = 20
 """Digits of a factor id and of an RRN."""
 
@@ -60,9 +63,17 @@ def read_request(query: bytes, codes: Sequence[tuple[str, ...]]) -> Asked | Said
         raise BadInput("code")
     if given.get("rrn", "").strip():
         return _said_paid(session_id, number, lines, given["rrn"])
-    if len(lines) > MOST_LINES or any(len(line) > MOST_LINE or not line.isprintable() for line in lines):
+    if len(lines) > MOST_LINES:
         raise BadInput("lines")
-    return Asked(session_id, number, lines)
+    return Asked(session_id, number, tuple(map(_line, lines)))
+
+
+def _line(text: str) -> str:
+    """Without the marks that keyboards put between letters. What cannot be an answer stands in the string from now on:
+    it is a wrong one, and no reason to answer nothing any more.
+    """
+    plain = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    return plain if len(plain) <= MOST_LINE and plain.isprintable() else NO_ANSWER
 
 
 def _parameters(query: bytes) -> dict[str, str]:

@@ -92,7 +92,10 @@ class Walk:
         language = self.session.language
         choices = [] if self.over else [(one.line, self._in_words((one.words,))) for one in self._choices]
         title = "" if self.over else self._in_words(self._title)
-        return Screen(title, "\n".join(self._said) or self._show((FAILED,), language), choices)
+        body = "\n".join(self._said)
+        if not body and (self.over or not (title or choices)):
+            body = self._show((FAILED,), language)
+        return Screen(title, body, choices)
 
     @property
     def offer(self) -> Question | None:

@@ -91,6 +91,18 @@ async def test_again_and_again(outside: Outside) -> None:
     assert len(outside.books.entries) == len(outside.gateway.said) == 1
 
 
+async def test_one_link_is_paid_twice(outside: Outside) -> None:
+    """The provider confirms another RRN of a payment that is approved: people are told that a refund is due, once."""
+    outside.books.put(SENT, State.SENT)
+    outside.answers(PAID, replace(PAID, reference="222222222222", receipt="ref-2"))
+    assert await outside.hears() is Settled.PAID
+    outside.answers(replace(PAID, reference="222222222222"))
+    assert [await outside.hears(rrn="222222222222") for _ in range(2)] == [Settled.NOT_CONFIRMED] * 2
+    assert [kind for _, kind, _ in outside.books.entries] == [EntryKind.APPROVED, EntryKind.CONTRADICTED]
+    assert outside.books.entries[1][2]["reference"] == "222222222222"
+    assert outside.reconciler.tally.paid_twice == 1 and outside.late.contradictions == 1
+
+
 async def test_two_at_the_same_moment(outside: Outside) -> None:
     """One line."""
     outside.books.put(SENT, State.SENT)
@@ -133,10 +145,11 @@ async def test_a_forged_callback(outside: Outside, state: State) -> None:
 
 
 async def test_a_forged_callback_of_what_is_paid(outside: Outside) -> None:
-    """Whoever does not know the bank's number hears nothing."""
+    """Whoever does not know the bank's number hears and changes nothing: the provider knows no such payment."""
     outside.books.put(replace(SENT, reference="123456789012"), State.APPROVED)
+    outside.answers(NOT_THERE)
     assert await outside.hears(rrn="1") is Settled.NOT_CONFIRMED and await outside.hears() is Settled.PAID
-    assert outside.gateway.said == []
+    assert outside.gateway.said == [{"their_factor": "7654321", "rrn": "1"}] and outside.books.entries == []
 
 
 async def test_the_provider_is_not_asked_too_often(outside: Outside) -> None:

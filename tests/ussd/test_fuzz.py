@@ -126,7 +126,6 @@ NASTY = {
     "another code": b"mobile=09121234567&sessionid=1&call=*6655*999",
     "a number that never ends": b"mobile=09121234567&sessionid=1&call=*6655*123" + b"1" * 1000,
     "a callback of nothing": b"mobile=09121234567&sessionid=1&call=*6655*123&RRN=" + b"9" * 1000,
-    "letters of the other direction": b"mobile=09121234567&sessionid=1&call=*6655*123*%E2%80%AE1",
 }
 
 
@@ -139,7 +138,10 @@ async def test_nasty_queries(door: Door, what: str) -> None:
     await door.is_well()
 
 
-@pytest.mark.parametrize("line", [b"%", b"%4", b"%zz", b"%D9%81", b"+", b"1%2B1", b"'--", b"{{7*7}}", b"%25s"])
+@pytest.mark.parametrize(
+    "line",
+    [b"%E2%80%AE1", b"%00", b"1" * 400, b"%", b"%4", b"%zz", b"%D9%81", b"+", b"1%2B1", b"'--", b"{{7*7}}", b"%25s"],
+)
 async def test_odd_lines_are_lines(door: Door, line: bytes) -> None:
     """Behind our own code they are a user's wrong answer, and nothing worse."""
     status, body = await door.asks(GOOD + b"*" + line)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ivr.domain.operations import Outcome
 from ivr.flow.model import Service
 from ivr.payments.invoice import Invoice
 from ivr.payments.port import Reply
 from ivr.payments.state import Payment, State
 from ivr.providers import inoti
+from ivr.runtime.verdict import write_verdict
 from ivr.store.opening import Store, open_store
 from ivr.store.shared import Shared
 from ivr.ussd.holding import HOLD
@@ -51,6 +53,34 @@ async def test_to_the_letter(till: Network) -> None:
     assert (payment.state, payment.transaction_id, payment.payer) == (State.UNKNOWN, f"s1|{MOBILE}", MOBILE)
     assert await till.sends(desk, FACTOR, "1", "1") == ASKED  # the network has not heard of it, or nobody could answer
     assert len(await payments(till.store)) == 1
+
+
+async def test_a_link_of_what_is_paid(till: Network) -> None:
+    """The network repeats a request when the payer has paid: no second link of the same payment leaves."""
+    desk = till.desk()
+    await till.sends(desk, FACTOR)
+    assert await till.sends(desk, FACTOR, "1") == ASKED
+    [payment] = await payments(till.store)
+    await write_verdict(till.store.journal, payment.id, Reply("verified", {}, Outcome.APPROVED, "1", "123456789012"))
+    assert await till.sends(desk, FACTOR, "1") == words_of("screen/over")
+    assert await till.sends(desk, FACTOR, "1", "1") == words_of("screen/over")
+
+
+async def test_who_comes_back_after_a_link_that_may_have_left(till: Network) -> None:
+    """The books know it by the earlier session's name, and only by that is it found: no link leaves under another."""
+    desk = till.desk()
+    await till.sends(desk)
+    await till.sends(desk, FACTOR)
+    dying = DiesAt(till, 2, written=False)
+    one = till.desk(dying)  # type: ignore[arg-type]
+    lost = asyncio.create_task(till.sends(one, FACTOR, "1"))
+    async with asyncio.timeout(20):
+        await dying.reached.wait()
+    await dies(one, lost)
+    till.clock.now += HOLD + 1
+    assert words_of("screen/goes_on") in await till.sends(till.desk(), session="s2")
+    assert words_of("link/unresolved")[:20] in await till.sends(till.desk(), "1", session="s2")
+    assert [payment.transaction_id for payment in await payments(till.store)] == [f"s1|{MOBILE}"]
 
 
 async def test_nobody_pays_for_what_they_have_not_seen(till: Network) -> None:

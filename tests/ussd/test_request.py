@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ivr.domain.errors import BadInput
 from ivr.runtime.screens import MOST_LINES
-from ivr.ussd.request import MOST_LINE, MOST_QUERY, Asked, SaidPaid, read_request
+from ivr.ussd.request import MOST_LINE, MOST_QUERY, NO_ANSWER, Asked, SaidPaid, read_request
 
 CODES = [("6655", "123")]
 MOBILE = "09121234567"
@@ -127,14 +127,26 @@ def test_one_parameter_twice() -> None:
         ("&".join(f"p{number}=1" for number in range(100)), "query"),
         ("call=*6655*123&mobile=09121234567&sessionid=1&x=" + "1" * MOST_QUERY, "length"),
         (f"mobile=09121234567&sessionid=1&call=*6655*123{'*' * 1000}", "lines"),
-        (f"mobile=09121234567&sessionid=1&call=*6655*123*{'1' * (MOST_LINE + 1)}", "lines"),
-        ("mobile=09121234567&sessionid=1&call=*6655*123*%00", "lines"),
-        ("mobile=09121234567&sessionid=1&call=*6655*123*%E2%80%AE", "lines"),
     ],
 )
 def test_what_cannot_be_read(query: str | bytes, why: str) -> None:
     """It is counted under a word of ours."""
     assert refused(query) == why
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        ("1" * (MOST_LINE + 1), NO_ANSWER),
+        ("\x00", NO_ANSWER),
+        ("می\u200cخواهم", "میخواهم"),
+        ("\u202e65843148\u200f", "65843148"),
+    ],
+)
+def test_a_line_that_can_be_no_answer_is_a_wrong_one(sent: str, line: str) -> None:
+    """It stays in the dialled string: whoever sent it is asked again, and not left with blank screens from then on."""
+    query = urlencode({"mobile": MOBILE, "sessionid": "1", "call": f"*6655*123*{sent}*7"})
+    assert read(query) == Asked("1", MOBILE, (line, "7"))
 
 
 def test_no_session_is_endless() -> None:

@@ -27,6 +27,7 @@ from ivr.sandbox.pod_books import PodAccount
 from ivr.sandbox.server import SandboxServer
 from ivr.sandbox.settings import DEMO_GATEWAY
 from tests.browser import PATIENCE
+from tests.deployment import fake_recordings
 from tests.providers.raw_server import RawServer, says
 
 LOOK_EVERY: Final = 0.05
@@ -190,7 +191,7 @@ class House:
             "ussd": {"secret": {"env": "USSD_SECRET"}},
             "web": {"host": "127.0.0.1", "port": self.web_port},
             "prompts": str(HOUSE / "prompts"),
-            "recordings": str(HOUSE / "var" / "prompts"),
+            "recordings": str(fake_recordings(self.home / "recordings")),
         }
         written = {"services": {name: dict(one) for name, one in services(MERCHANT_PHONE).items()}}
         (self.home / "dialplan" / "ussd.yaml").write_text(yaml.safe_dump(written), "utf-8")

@@ -8,13 +8,15 @@ from typing import Final
 
 from ivr.domain.screens import Limits, Page, Screen, paged
 from ivr.domain.speech import In, Prompt
-from ivr.flow.channels import misplaced, reached
+from ivr.flow.channels import misplaced, reached, ways
 from ivr.flow.describing import describe
 from ivr.flow.model import Flow, Step, World
 from ivr.flow.questions import question
-from ivr.flow.saying import NO_TITLE, AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf
+from ivr.flow.saying import NO_TITLE, AmountOf, DateOf, DigitsOf, Only, Part, PromptFor, Saying, TextOf, only_on_screen
 from ivr.flow.steps.ask import AskStep
+from ivr.flow.steps.base import NEXT
 from ivr.flow.steps.menu import MenuStep
+from ivr.flow.steps.ussd_payment import UssdPaymentStep
 from ivr.flow.visit import USSD
 
 MOST_PAGES_OF_ONE: Final = 4
@@ -30,9 +32,53 @@ def check(flow: Flow, language: str, limits: Limits, world: World) -> Iterator[t
     here = reached(flow, USSD)
     for step in misplaced(flow, USSD, here):
         yield step.name, f"USSD has no '{describe(step.kind).kind}': let a 'channel' step lead only calls here"
+    yield from _without_a_word(flow)
+    yield from _asked_after_a_payment(flow)
     for name in flow.steps:
         if name in here:
             yield from ((name, what) for what in _wrong(flow.steps[name], language, limits, world))
+
+
+def _without_a_word(flow: Flow) -> Iterator[tuple[str, str]]:
+    """Ends of sessions that nothing was shown before, since their user sent something; questions without words."""
+    seen = {(name, False) for name in (flow.first, flow.on_failure) if name in flow.steps}
+    todo = sorted(seen)
+    for name, told in todo:
+        step = flow.steps[name]
+        offer = question(step.kind)
+        if offer is not None:
+            told = False
+            has_choices = isinstance(offer, MenuStep) and bool(offer.choices)
+            if not (_shows(offer.saying) or _shows(offer.title) or has_choices):
+                yield name, "it asks without a word on a screen: what it says is for callers"
+        elif _shows(step.facts.says) or isinstance(step.kind, UssdPaymentStep):
+            told = True
+        if not step.exits and step.facts.ending is None and not step.facts.keeps and not told:
+            yield name, "a USSD session can end here without a word on the screen since its user sent something"
+        for target in ways(step, USSD):
+            if target in flow.steps and (target, told) not in seen:
+                seen.add((target, told))
+                todo.append((target, told))
+
+
+def _asked_after_a_payment(flow: Flow) -> Iterator[tuple[str, str]]:
+    """Questions behind a payment link: the network sends it when the session is over, and it never would be."""
+    todo = [name for name in sorted(reached(flow, USSD)) if isinstance(flow.steps[name].kind, UssdPaymentStep)]
+    seen = {flow.steps[name].exits.get(NEXT, "") for name in todo}
+    todo = sorted(seen & flow.steps.keys())
+    for name in todo:
+        step = flow.steps[name]
+        if question(step.kind) is not None:
+            yield name, "it stands behind a 'ussd_payment', whose link is sent when the session ends: lead to 'hang_up'"
+            continue
+        new = {target for target in ways(step, USSD) if target in flow.steps} - seen
+        seen |= new
+        todo += sorted(new)
+
+
+def _shows(saying: Saying) -> bool:
+    """Whether there is anything in it for who reads."""
+    return any(only_on_screen(part) is not False for part in saying.parts)
 
 
 def _wrong(step: Step, language: str, limits: Limits, world: World) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Final
 
 import yaml
 
+from ivr.domain.card import is_card_number
 from ivr.domain.digits import KEYS, is_digits
 from ivr.domain.operations import Kind
 from ivr.domain.privacy import Privacy
@@ -167,6 +168,9 @@ class AskStep:
         if self.cancel_key is not None and text == self.cancel_line:
             visit.forget_keys()
             visit.leave(CANCELLED)
+            return
+        if is_card_number(text):
+            self._wrong(visit, INVALID, self.invalid_prompts)  # never kept: no screen asks for one
             return
         visit.session.collected = Secret(text[: self.most])
         if len(text) > self.most:

@@ -12,9 +12,13 @@ from ivr.domain.speech import In, Prompt
 from ivr.flow.facts import NOTHING_TOLD, Facts
 from ivr.flow.model import Flow, StepKind, Uses, World
 from ivr.flow.saying import SHOWN, SPOKEN, Only, Part, PromptFor, Saying, Template, TextOf
+from ivr.flow.visit import CALLER_MOBILE, CHANNEL
 
 NEXT: Final = "next"
 """The exit that goes on."""
+
+OF_THE_NETWORK: Final = frozenset({CALLER_MOBILE, CHANNEL})
+"""Names that no step may give another value to."""
 
 FITS: Final[Mapping[Kind, frozenset[Kind]]] = {
     Kind.TEXT: frozenset({Kind.TEXT, Kind.DIGITS, Kind.DATE}),
@@ -117,6 +121,8 @@ class Reading:
     def make(self, name: str, kind: Kind, node: yaml.Node | None) -> None:
         """Later steps know a value of this kind by this name; one name is one kind in the whole flow."""
         self.uses.made.append(name)
+        if name in OF_THE_NETWORK:
+            self.source.blame(node, f"'{name}' is what the network says of who calls: keep this by another name")
         earlier = self.uses.makes.setdefault(name, kind)
         if name and earlier is not kind:
             self.source.blame(node, f"'{name}' is {kind.value} here and {earlier.value} elsewhere in this flow")

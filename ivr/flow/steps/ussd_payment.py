@@ -24,7 +24,7 @@ from ivr.flow.steps.base import NEXT, Made, Reading
 from ivr.flow.steps.invoice import BOOKS, LINK_EXITS, OPEN_LINK
 from ivr.flow.steps.payment import PaymentOf
 from ivr.flow.steps.provider import ProviderStep
-from ivr.flow.visit import CALLER_MOBILE, USSD, Visit
+from ivr.flow.visit import USSD, Visit
 
 USSD_SESSION: Final = "ussd_session"
 """The network's name of the session; known in every one of them, and in no call."""
@@ -39,7 +39,9 @@ class _Payment(PaymentOf):
         if not visit.on_screen:
             raise Illegal("only a USSD session can be paid so")
         session = visit.session.answers.get(USSD_SESSION)
-        payer = visit.needed(CALLER_MOBILE)
+        payer = visit.payer  # as the network says it; what somebody keyed would never be found again
+        if payer is None:
+            raise Illegal("the network has not said whose session this is")
         return structs.replace(PaymentOf.order(self, visit), transaction_id=claim(str(session), str(payer)))
 
 
