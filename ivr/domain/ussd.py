@@ -16,6 +16,11 @@ def payment_line(invoice_id: str, amount_rial: int) -> str:
     return f"{PAYMENT}|{invoice_id}|{amount_rial}"
 
 
+def is_payment_line(text: str) -> bool:
+    """Whether this is such an answer."""
+    return text.startswith(f"{PAYMENT}|")
+
+
 def claim(session: str, mobile: str) -> str:
     """How our books name a payment that a payer has been sent a link for: `session|09121234567`.
 

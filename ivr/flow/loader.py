@@ -198,8 +198,8 @@ def load_dialplan(directory: Path, world: World, *, verified: bool = True) -> Di
     faults = flows.faults(but=set_aside) + numbers_source.faults + services_source.faults
     for name in sorted(_reached(on_screens, drafts)):
         faults += drafts[name].excused if name in drafts else ()
-    for number in numbers:
-        faults += _misplaced(number.flows, drafts, VOICE)
+    for name in sorted({name for number in numbers for name in number.flows} & drafts.keys()):
+        faults += _not_for_calls(drafts[name])
     for read in services:
         faults += _not_for_screens(read.service, drafts, world)
     for draft in drafts.values():
@@ -222,23 +222,21 @@ def _services(
     return (read_services(source, text, flows, broken, world) if text is not None else []), source
 
 
-def _misplaced(names: Iterable[str], drafts: Mapping[str, _Draft], channel: str) -> list[Fault]:
-    """Steps of these flows that their visitors cannot have."""
-    found: list[Fault] = []
-    for draft in (drafts[name] for name in sorted(names) if name in drafts):
-        source = Source(draft.source.file)
-        for step in misplaced(draft.flow, channel, reached(draft.flow, channel)):
-            kind = describe(step.kind).kind
-            place = draft.step_places[step.name.partition("/")[0]]
-            source.blame(place, f"'{step.name}': a call has no '{kind}': let a 'channel' step lead only USSD here")
-        for name in draft.flow.steps if channel == VOICE else ():
-            asked = question(draft.flow.steps[name].kind)
-            unheard = asked is not None and asked.saying.parts and all(map(only_on_screen, asked.saying.parts))
-            if unheard and name in reached(draft.flow, VOICE):
-                place = draft.step_places[name.partition("/")[0]]
-                source.blame(place, f"'{name}' asks callers without a word: what it says is for screens")
-        found += source.faults
-    return found
+def _not_for_calls(draft: _Draft) -> list[Fault]:
+    """Steps of a flow that callers come to and cannot have, or that ask them without a word."""
+    source, here = Source(draft.source.file), reached(draft.flow, VOICE)
+
+    def blame(step: str, what: str) -> None:
+        source.blame(draft.step_places[step.partition("/")[0]], what)
+
+    for step in misplaced(draft.flow, VOICE, here):
+        kind = describe(step.kind).kind
+        blame(step.name, f"'{step.name}': a call has no '{kind}': let a 'channel' step lead only USSD here")
+    for name in (name for name in draft.flow.steps if name in here):
+        asked = question(draft.flow.steps[name].kind)
+        if asked is not None and asked.saying.parts and all(map(only_on_screen, asked.saying.parts)):
+            blame(name, f"'{name}' asks callers without a word: what it says is for screens")
+    return source.faults
 
 
 def _not_for_screens(service: Service, drafts: Mapping[str, _Draft], world: World) -> list[Fault]:

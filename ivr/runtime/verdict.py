@@ -105,11 +105,8 @@ class Late:
         if news in self._twice:
             return False
         self._twice.add(news)
-        self.contradictions += 1
         _log.error("payment_made_twice", payment_id=payment.id, provider=payment.provider, reference=reply.reference)
-        known = {"code": reply.code, "reference": reply.reference, "receipt": reply.receipt}
-        said = plain({"says": reply.outcome.value if reply.outcome else None, "exit": "paid_again", **known})
-        await self._journal.append(payment.id, EntryKind.CONTRADICTED, said)
+        await self._contradict(payment.id, reply, "paid_again")
         return True
 
     async def too_late(self, payment_id: str, reply: Reply) -> Came:
@@ -121,14 +118,18 @@ class Late:
             return Came.AGREES
         if (payment_id, reply.outcome) not in self._known:  # the same answer once more is no news
             self._known.add((payment_id, reply.outcome))
-            self.contradictions += 1
             _log.error(
                 "answer_contradicts", payment_id=payment_id, provider=payment.provider, state=payment.state.value
             )
-            known = {"code": reply.code, "reference": reply.reference, "receipt": reply.receipt}
-            said = plain({"says": reply.outcome.value, "exit": reply.exit, **known})
-            await self._journal.append(payment_id, EntryKind.CONTRADICTED, said)
+            await self._contradict(payment_id, reply, reply.exit)
         return Came.CONTRADICTS
+
+    async def _contradict(self, payment_id: str, reply: Reply, how: str) -> None:
+        """Write down beside a decided payment what was said against it."""
+        self.contradictions += 1
+        known = {"code": reply.code, "reference": reply.reference, "receipt": reply.receipt}
+        said = plain({"says": reply.outcome.value if reply.outcome else None, "exit": how, **known})
+        await self._journal.append(payment_id, EntryKind.CONTRADICTED, said)
 
     async def _is_about_another(self, payment: Payment, reply: Reply) -> bool:
         """It says that the invoice is paid, and it is, by another try."""

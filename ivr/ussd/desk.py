@@ -17,7 +17,7 @@ import structlog
 
 from ivr.domain.errors import BadInput, IvrError
 from ivr.domain.screens import paged
-from ivr.domain.ussd import PAYMENT, claim
+from ivr.domain.ussd import claim, is_payment_line
 from ivr.flow.commands import AskProvider
 from ivr.flow.model import Dialplan, Service
 from ivr.flow.session import Session
@@ -170,7 +170,7 @@ class UssdDesk:
                 return theirs if theirs is not None else await self._have_patience(service, key, asked)
             if sitting.walk is not None:
                 await self._settle(sitting.walk)
-            elif _again(kept, lines).startswith(f"{PAYMENT}|") and not await self._may_be_paid(kept):
+            elif is_payment_line(_again(kept, lines)) and not await self._may_be_paid(kept):
                 return words.text(self._dialplan().screens, words.OVER, service.language)
         return _again(kept, lines)
 

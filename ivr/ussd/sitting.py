@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from ivr.domain.screens import Limits, Page, Screen, paged
-from ivr.domain.ussd import PAYMENT, payment_line
+from ivr.domain.ussd import is_payment_line, payment_line
 from ivr.flow.session import Session
 from ivr.prompts.showing import Texts
 from ivr.runtime.screens import Kept, ShownPage
@@ -65,7 +65,7 @@ class Sitting:
             return False  # it says only that the user goes on waiting
         if not kept.offer and self._turns(line):
             return False
-        if kept.over and kept.pages[-1].text.startswith(f"{PAYMENT}|"):
+        if kept.over and is_payment_line(kept.pages[-1].text):
             return False  # who still answers was sent no link: the network did not hear of it, and is told once more
         if kept.over:
             self._turn_to(Screen(body=words.text(self._texts, words.OVER, self._language)), lambda line: False)
